@@ -1,0 +1,64 @@
+# Every task, one line each: `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt clippy doc tidy bench up soak audit
+
+# With CI=true the target folder lies outside the clone, so that the next run is warm.
+ifeq ($(CI),true)
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/millrace/target
+endif
+export CARGO_TERM_COLOR ?= auto
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Two at a time: each test has services of its own, and the broker wants a core.
+TEST_THREADS ?= 2
+MINUTES ?= 10
+# Test binaries outside integration-tests, by name: promises run last and by themselves.
+INNER := $(sort $(filter-out promises,$(notdir $(basename $(wildcard */tests/*.rs */*/tests/*.rs)))))
+
+help: ## List the tasks
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
+	  printf '  %-8s %s\n' "$$name" "$$text"; done
+
+demo: ## Build, start everything, write lines and show them found; ONCE=1 stops after the table
+	cargo build --profile demo -p millrace-cli
+	$(TARGET)/demo/millrace demo $(if $(ONCE),--once) $(ARGS)
+
+up: ## Build, then start everything on ./millrace-data; ARGS='--config FILE'
+	cargo build --profile demo -p millrace-cli
+	$(TARGET)/demo/millrace up $(ARGS)
+
+# One set of packages and features in every line below (--workspace): nothing is compiled twice.
+test: ## Run all tests: cores first, the promises against a real Kafka last; TEST_THREADS=2
+	cargo build --workspace --bins --tests
+	cargo test --workspace --lib --bins $(addprefix --test ,$(INNER)) --no-fail-fast
+	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)
+
+check: fmt clippy doc tidy ## Check form, lints, docs, dependency edges, licences and texts
+
+fmt: ## Check the form of the code
+	cargo fmt --all --check
+
+clippy: ## Lint everything, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc: ## Build the API docs, warnings are errors
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+
+# Licences, bans and sources are tested here, over `cargo metadata`: cargo-deny says the same, but compiling it takes
+# longer than all other checks together. It runs in `make audit`.
+tidy: ## Check edges between crates, licences, sources, texts, docs, configurations, compose file
+	cargo build --workspace --bins --tests
+	cargo test --workspace --test tidy
+
+bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
+	cargo bench -p millrace-integration-tests --bench speed -- $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+soak: ## The kill tests for longer; MINUTES=10 SEED=n
+	cargo build --workspace --bins --tests
+	MINUTES=$(MINUTES) SEED=$(SEED) cargo test --workspace --test promises -- --test-threads=1 --nocapture kill
+
+audit: ## Known vulnerabilities, licences, bans, sources, by cargo-deny (needs a network, compiles it once)
+	test -x $(TARGET)/tools/bin/cargo-deny || cargo install --locked --root $(TARGET)/tools cargo-deny
+	$(TARGET)/tools/bin/cargo-deny check

@@ -1,0 +1,72 @@
+//! The live objects of the archive, for outside readers.
+
+use millrace_runtime::store::Store;
+use millrace_schemas::manifest::{Fold, LivePart, TableName};
+use serde::Serialize;
+
+/// A row file that is part of the archive now: a whole object, or a range of a bundle that awaits its merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileObject {
+    /// Tenant.
+    pub tenant: String,
+    /// Table.
+    pub table: TableName,
+    /// Stream.
+    pub stream: Option<String>,
+    /// Path in the store.
+    pub object: String,
+    /// Path or address that other programs can open.
+    pub location: String,
+    /// First byte in the object.
+    pub from: i64,
+    /// One past the last byte.
+    pub to: i64,
+    /// Bytes of the row file.
+    pub size: i64,
+    /// Rows.
+    pub rows: i64,
+    /// Bytes of the lines in it, without line ends.
+    pub bytes: i64,
+    /// Earliest event time, µs.
+    pub time_from: i64,
+    /// Latest event time, µs.
+    pub time_to: i64,
+    /// XXH3-128 of the whole object, hex.
+    pub checksum: String,
+    /// Whether the object as a whole is this row file, so that any Parquet reader can open it.
+    pub plain: bool,
+}
+
+/// The live row files of `tenant`, by table, stream and time.
+pub fn list_files(fold: &Fold, store: &Store, tenant: &str) -> Vec<FileObject> {
+    let mut files: Vec<FileObject> = fold.tenant(tenant).map(|live| file(store, live)).collect();
+    files.sort_by(|a, b| {
+        let order = |own: &FileObject| (own.table, own.time_from, own.from);
+        (&a.stream, order(a), &a.object).cmp(&(&b.stream, order(b), &b.object))
+    });
+    files
+}
+
+fn file(store: &Store, live: &LivePart) -> FileObject {
+    let LivePart { part, record } = live;
+    let location = match store.local_file(&record.object) {
+        Some(path) => path.display().to_string(),
+        None => format!("{}/{}", store.address().trim_end_matches('/'), record.object),
+    };
+    FileObject {
+        tenant: record.tenant.clone(),
+        table: part.table,
+        stream: part.stream.clone(),
+        object: record.object.clone(),
+        location,
+        from: part.from,
+        to: part.to,
+        size: part.len(),
+        rows: part.rows,
+        bytes: part.bytes,
+        time_from: part.time_from,
+        time_to: part.time_to,
+        checksum: record.checksum.clone(),
+        plain: part.from == 0 && part.to == record.size,
+    }
+}

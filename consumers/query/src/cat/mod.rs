@@ -1,0 +1,154 @@
+//! Rebuilds files from the archive, byte for byte, and lists the archive's objects.
+//!
+//! A path on a host may have had several incarnations (rotation, truncation), each with its own file id. The rows of one
+//! are merged from all live parts in the order of their bytes. Where the same line is both a dead letter and an event, the
+//! event counts; of several events at one place the higher attempt counts, then the higher raw offset. What does not add
+//! up (missing bytes, bytes that came twice) is reported with its byte range, never passed over.
+
+mod files;
+mod rebuild;
+mod source;
+mod survey;
+mod weave;
+
+use std::io::Write;
+
+use millrace_formats::table::TableError;
+use millrace_runtime::store::{Store, StoreError};
+use millrace_schemas::manifest::Fold;
+use serde::Serialize;
+
+pub use files::{FileObject, list_files};
+pub use rebuild::Warning;
+
+use rebuild::Rebuild;
+use survey::{Sight, survey};
+use weave::Weave;
+
+#[cfg(test)]
+mod tests;
+
+/// Which incarnations of a path to rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// The one seen first most recently.
+    Newest,
+    /// Each, one behind the other, in order of first sight.
+    All,
+    /// The one of this file id; `-` is the one of lines that came without a file id.
+    One(&'a str),
+}
+
+/// One incarnation of a path, as the archive has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Incarnation {
+    /// Its file id, if its lines came with one.
+    pub file_id: Option<String>,
+    /// When its first line was read, µs.
+    pub first_seen: i64,
+    /// Lines, with an unfinished last one.
+    pub lines: u64,
+    /// Bytes rebuilt.
+    pub bytes: u64,
+    /// Whether all bytes from the first on are there, each once.
+    pub complete: bool,
+    /// What does not add up, in order of the bytes.
+    pub warnings: Vec<Warning>,
+    /// Warnings beyond the first [`Incarnation::MAX_WARNINGS`].
+    pub more_warnings: u64,
+}
+
+impl Incarnation {
+    /// More warnings than this are counted, not listed.
+    pub const MAX_WARNINGS: usize = 1_000;
+}
+
+/// Why a file could not be rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum CatError {
+    /// The archive has no line of it.
+    #[error("the archive has no lines of {path} on host {host} for tenant {tenant}; `millrace files` lists what it has")]
+    NotFound {
+        /// Tenant.
+        tenant: String,
+        /// Host.
+        host: String,
+        /// Path.
+        path: String,
+    },
+    /// The path is known, but not this incarnation of it.
+    #[error("{path} on host {host} has no incarnation {id}; it has {known}")]
+    NoSuchIncarnation {
+        /// Host.
+        host: String,
+        /// Path.
+        path: String,
+        /// The file id asked for.
+        id: String,
+        /// Those there are.
+        known: String,
+    },
+    /// The store did not give an object.
+    #[error(transparent)]
+    Store(StoreError),
+    /// An object is damaged.
+    #[error("could not read part {part} of {object}: {source}")]
+    Damaged {
+        /// Part.
+        part: String,
+        /// Object.
+        object: String,
+        /// What is wrong.
+        source: TableError,
+    },
+    /// The bytes could not be written.
+    #[error("could not write the file: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Rebuilds `path` of `host` into `out`; gives the incarnations that were written, in order.
+///
+/// # Errors
+/// [`CatError`]; bytes may have been written before.
+pub fn cat(
+    fold: &Fold,
+    store: &Store,
+    (tenant, host, path): (&str, &str, &str),
+    which: Which<'_>,
+    out: &mut dyn Write,
+) -> Result<Vec<Incarnation>, CatError> {
+    let sights = survey(fold, store, tenant, host, path)?;
+    let Some(newest) = sights.last() else {
+        let [tenant, host, path] = [tenant, host, path].map(str::to_owned);
+        return Err(CatError::NotFound { tenant, host, path });
+    };
+    let chosen: Vec<&Sight> = match which {
+        Which::Newest => vec![newest],
+        Which::All => sights.iter().collect(),
+        Which::One(id) => sights.iter().filter(|sight| sight.shown() == id).collect(),
+    };
+    if let (true, Which::One(id)) = (chosen.is_empty(), which) {
+        let known = sights.iter().map(Sight::shown).collect::<Vec<_>>().join(", ");
+        let [host, path, id] = [host, path, id].map(str::to_owned);
+        return Err(CatError::NoSuchIncarnation { host, path, id, known });
+    }
+    chosen.into_iter().map(|sight| rebuild(store, sight, out)).collect()
+}
+
+/// The incarnations of `path` on `host`, in order of first sight; reads every line of them.
+///
+/// # Errors
+/// [`CatError`].
+pub fn incarnations(
+    fold: &Fold,
+    store: &Store,
+    (tenant, host, path): (&str, &str, &str),
+) -> Result<Vec<Incarnation>, CatError> {
+    cat(fold, store, (tenant, host, path), Which::All, &mut std::io::sink())
+}
+
+fn rebuild(store: &Store, sight: &Sight, out: &mut dyn Write) -> Result<Incarnation, CatError> {
+    let mut rebuild = Rebuild::new(out);
+    Weave::new(store, sight).each(&mut rebuild)?;
+    Ok(rebuild.finish(sight.file_id.clone(), sight.first_seen))
+}

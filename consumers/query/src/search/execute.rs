@@ -1,0 +1,194 @@
+//! Plans a search over the manifest and runs it over the splits.
+
+use std::time::Instant;
+
+use millrace_formats::split::{Columns, StoredReader};
+use millrace_schemas::manifest::{Fold, LivePart, TableName};
+use tantivy::TantivyError;
+use tantivy::query::{BooleanQuery, EnableScoring, Query as Runs};
+
+use super::cache::{SplitCache, damaged, internal};
+use super::compile::Compiler;
+use super::hit::Hit;
+use super::language::{Query, Test, parse};
+use super::top::{Newest, Place};
+use super::{MAX_LIMIT, MAX_RESPONSE_BYTES, SearchError, SearchRequest, SearchResponse};
+
+/// What a search will look at: made under the manifest's lock, run without it.
+#[derive(Debug)]
+pub struct Plan {
+    query: Query,
+    /// Latest first, by the time of the latest row.
+    parts: Vec<LivePart>,
+    n_pruned: usize,
+    from: i64,
+    to: i64,
+    limit: usize,
+}
+
+/// Reads the query and picks the live splits that may hold a hit.
+///
+/// # Errors
+/// *Query* and *Limit*, the client's to mend.
+pub fn plan(fold: &Fold, request: &SearchRequest) -> Result<Plan, SearchError> {
+    if request.limit > MAX_LIMIT {
+        return Err(SearchError::Limit { limit: request.limit });
+    }
+    let query = parse(&request.query)?;
+    // Compiled again to run; here it tells the client what is wrong even where no split is left.
+    let columns = Columns::new();
+    for table in [TableName::Events, TableName::Dead] {
+        Compiler {
+            columns: &columns,
+            table,
+        }
+        .compile(&query)?;
+    }
+    let (from, to) = (request.from.unwrap_or(i64::MIN), request.to.unwrap_or(i64::MAX));
+    let hosts = required_hosts(&query);
+    let may_hold = |live: &LivePart| {
+        let part = &live.part;
+        let host = part.hosts.is_empty() || hosts.iter().all(|host| part.hosts.iter().any(|own| own == host));
+        // The latest instant of all belongs to an open end.
+        let overlaps = part.overlaps(from, to) || (request.to.is_none() && part.time_to == i64::MAX);
+        overlaps && host && may_be_in(&query, part.table)
+    };
+    let (mut parts, pruned): (Vec<&LivePart>, Vec<&LivePart>) =
+        fold.tenant(&request.tenant).partition(|live| may_hold(live));
+    parts.sort_by(|a, b| (b.part.time_to, &b.part.id).cmp(&(a.part.time_to, &a.part.id)));
+    let n_pruned = pruned.len();
+    Ok(Plan {
+        query,
+        parts: parts.into_iter().cloned().collect(),
+        n_pruned,
+        from,
+        to,
+        limit: request.limit,
+    })
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// *Gone* if a merge has replaced a split meanwhile; *Store*, *Damaged*, *Internal*.
+pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError> {
+    let start = Instant::now();
+    let columns = Columns::new();
+    let mut newest = Newest::new(plan.limit);
+    let mut total = 0;
+    for (n, live) in plan.parts.iter().enumerate() {
+        let split = cache.open(live)?;
+        let compiler = Compiler {
+            columns: &columns,
+            table: live.part.table,
+        };
+        let mut query = compiler.compile(&plan.query)?;
+        if live.part.time_from < plan.from || live.part.time_to >= plan.to {
+            query = within(query, &compiler, &plan);
+        }
+        let weight = query
+            .weight(EnableScoring::disabled_from_schema(columns.schema()))
+            .map_err(fail)?;
+        let is_dead = u8::from(live.part.table == TableName::Dead);
+        if newest.admits(live.part.time_to) {
+            total += newest
+                .collect(weight.as_ref(), &split, n, is_dead)
+                .map_err(fail)?;
+        } else {
+            // Too old to be shown: for many queries the count is in the dictionary.
+            total += u64::from(weight.count(split.segment()).map_err(fail)?);
+        }
+    }
+    let (hits, truncated) = show(cache, &plan, newest.into_places())?;
+    Ok(SearchResponse {
+        hits,
+        total,
+        truncated,
+        elapsed_ms: start.elapsed().as_millis() as u64,
+        splits_searched: plan.parts.len(),
+        splits_pruned: plan.n_pruned,
+    })
+}
+
+/// [`plan`] and [`run`] in one.
+///
+/// # Errors
+/// Those of both.
+pub fn search(
+    cache: &SplitCache,
+    fold: &Fold,
+    request: &SearchRequest,
+) -> Result<SearchResponse, SearchError> {
+    run(cache, plan(fold, request)?)
+}
+
+/// The one argument that a compiled query can get wrong is how many words its wildcards stand for.
+fn fail(error: TantivyError) -> SearchError {
+    match error {
+        TantivyError::InvalidArgument(reason) => SearchError::TooBroad {
+            reason: reason.to_lowercase(),
+        },
+        error => internal("search a split", error.to_string()),
+    }
+}
+
+fn within(query: Box<dyn Runs>, compiler: &Compiler<'_>, plan: &Plan) -> Box<dyn Runs> {
+    Box::new(BooleanQuery::intersection(vec![
+        query,
+        compiler.between(plan.from, plan.to),
+    ]))
+}
+
+/// Reads the rows to be shown, newest first, until the answer is large enough.
+fn show(cache: &SplitCache, plan: &Plan, places: Vec<Place>) -> Result<(Vec<Hit>, bool), SearchError> {
+    let reader = StoredReader::new().map_err(|error| internal(error.action, error.reason))?;
+    let mut hits = Vec::with_capacity(places.len());
+    let mut bytes = 0;
+    let mut held = None;
+    for (n, row) in places {
+        let live = &plan.parts[n];
+        let object = &live.record.object;
+        let split = match held.take() {
+            Some((own, split)) if own == n => split,
+            _ => cache.open(live)?,
+        };
+        let stored = split.stored(row).map_err(|error| damaged(error, object))?;
+        bytes += stored.len();
+        if bytes > MAX_RESPONSE_BYTES && !hits.is_empty() {
+            return Ok((hits, true));
+        }
+        hits.push(Hit::of(
+            &reader.read(&stored).map_err(|error| damaged(error, object))?,
+        ));
+        held = Some((n, split));
+    }
+    Ok((hits, false))
+}
+
+/// Hosts that every hit must have.
+fn required_hosts(query: &Query) -> Vec<String> {
+    match query {
+        Query::And(all) => all.iter().flat_map(required_hosts).collect(),
+        Query::Is(condition) if condition.field.as_deref() == Some("host") => match &condition.test {
+            Test::Word(pattern) => pattern.as_literal().into_iter().collect(),
+            Test::Phrase(text) => vec![text.clone()],
+            Test::Range(..) => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Whether rows of `table` may be found; only what is sure is ruled out.
+fn may_be_in(query: &Query, table: TableName) -> bool {
+    match query {
+        Query::And(all) => all.iter().all(|query| may_be_in(query, table)),
+        Query::Is(condition) => match (condition.field.as_deref(), &condition.test) {
+            (Some("table"), Test::Word(pattern)) => pattern.matches(table.as_str()),
+            (Some("table"), Test::Phrase(text)) => text == table.as_str(),
+            (Some("reason"), _) => table == TableName::Dead,
+            (Some("severity" | "user" | "flag" | "flags"), _) => table == TableName::Events,
+            _ => true,
+        },
+        _ => true,
+    }
+}

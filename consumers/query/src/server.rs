@@ -1,0 +1,223 @@
+//! The query server: follows the manifest of the index and answers searches over HTTP.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use millrace_runtime::kafka::Tailer;
+use millrace_runtime::kafka::admin::Admin;
+use millrace_runtime::metrics;
+use millrace_runtime::service::{Service, ServiceError};
+use millrace_runtime::sink::apply;
+use millrace_schemas::id::valid_id;
+use millrace_schemas::manifest::Fold;
+use millrace_schemas::topics;
+use serde::Deserialize;
+
+use crate::search::{CacheOptions, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan};
+
+/// How often a search is tried again when a merge has taken a split away under it.
+const TRIES: usize = 5;
+
+struct Shared {
+    service: Service,
+    fold: RwLock<Fold>,
+    cache: SplitCache,
+    admin_key: Option<String>,
+}
+
+/// Serves until told to stop. Says on which address through `listening`, once the manifest has been read to its end.
+///
+/// # Errors
+/// The address is taken, or Kafka is of class *Exit*.
+pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> Result<(), ServiceError> {
+    let config = &service.config.query;
+    let other = |text: String| ServiceError::Other(text);
+    let listener = std::net::TcpListener::bind(&config.listen).map_err(|error| {
+        other(format!("could not listen on {} for queries: {error}; choose another query.listen", config.listen))
+    })?;
+    listener.set_nonblocking(true).map_err(|error| other(error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| other(error.to_string()))?;
+    let cache = SplitCache::new(
+        service.store.clone(),
+        CacheOptions {
+            max_open: 4_096,
+            folder: Some(service.config.data_dir.join("query-cache")),
+            max_bytes: config.cache_bytes,
+        },
+    )
+    .map_err(|error| other(error.to_string()))?;
+    let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
+    let shared = Arc::new(Shared {
+        service: service.clone(),
+        fold: RwLock::new(Fold::default()),
+        cache,
+        admin_key: admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()),
+    });
+    let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::SPLITS)?;
+    let partitions: Vec<i32> = (0..n_partitions).collect();
+    let mut tailer = Tailer::open(&service.config.kafka, topics::SPLITS, &partitions)?;
+    while !tailer.caught_up() && !service.stop.requested() {
+        follow(&shared, &mut tailer)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .thread_name("query")
+        .enable_all()
+        .build()
+        .map_err(|error| other(error.to_string()))?;
+    let router = axum::Router::new().route("/api/v1/search", get(answer)).with_state(shared.clone());
+    let stop = service.stop.clone();
+    let serving = runtime.spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let stopped = async move {
+            while !stop.requested() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        axum::serve(listener, router).with_graceful_shutdown(stopped).await
+    });
+    listening(address);
+    while !service.stop.requested() {
+        service.health.turned("query", true);
+        follow(&shared, &mut tailer)?;
+    }
+    match runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), serving).await }) {
+        Ok(Ok(Err(error))) => Err(other(format!("the query server ended: {error}"))),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn follow(shared: &Shared, tailer: &mut Tailer) -> Result<(), ServiceError> {
+    // Gathered first: the lock is held for the changes alone, not while waiting for them.
+    let mut changes = Vec::new();
+    tailer.poll(Duration::from_millis(100), &mut |_, _, key, value| {
+        changes.push((key.to_vec(), value.map(<[u8]>::to_vec)));
+        Ok(())
+    })?;
+    if !changes.is_empty() {
+        let mut fold = shared.fold.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in &changes {
+            apply(&shared.service, &mut fold, key, value.as_deref())?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    #[serde(default)]
+    q: String,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<usize>,
+    tenant: Option<String>,
+}
+
+/// An answer that is no hit list: status, what was wrong, and what to do.
+struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(serde_json::json!({ "error": self.1 }))).into_response()
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    parameters: Result<Query<Parameters>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<SearchResponse>, Refusal> {
+    let Query(parameters) = parameters.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let tenant = tenant(&shared, &headers, parameters.tenant)?;
+    let request = SearchRequest {
+        tenant,
+        query: parameters.q,
+        from: parameters.from.map(|text| time("from", &text)).transpose()?,
+        to: parameters.to.map(|text| time("to", &text)).transpose()?,
+        limit: parameters.limit.unwrap_or(100),
+    };
+    let start = Instant::now();
+    let found = tokio::task::spawn_blocking(move || search(&shared, &request)).await;
+    metrics::search(start.elapsed());
+    match found {
+        Ok(found) => found.map(Json),
+        Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("the search ended early: {error}"))),
+    }
+}
+
+fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Refusal> {
+    let mut tries = 0;
+    loop {
+        let planned = {
+            let fold = shared.fold.read().unwrap_or_else(PoisonError::into_inner);
+            plan(&fold, request)
+        };
+        match planned.and_then(|planned| run_plan(&shared.cache, planned)) {
+            Ok(response) => return Ok(response),
+            // A merge took the split away: the manifest that says so is on its way.
+            Err(error) if error.is_gone() && tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(error) => {
+                let status = match &error {
+                    SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. } => StatusCode::BAD_REQUEST,
+                    SearchError::Gone { .. } | SearchError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+                    SearchError::Damaged { .. } | SearchError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                return Err(Refusal(status, error.to_string()));
+            }
+        }
+    }
+}
+
+/// Whose data is asked for (I9): the admin key may name a tenant; without a key it is the listener's own tenant.
+fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result<String, Refusal> {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let named = match named {
+        Some(tenant) if !valid_id(&tenant) => {
+            return Err(Refusal(StatusCode::BAD_REQUEST, "tenant is not [a-z0-9-]{1,64}".to_owned()));
+        }
+        named => named,
+    };
+    let unauthorized = || Refusal(StatusCode::UNAUTHORIZED, "the key is missing or wrong: send Authorization: Bearer KEY".to_owned());
+    match given {
+        Some(given) => {
+            let key = given.strip_prefix("Bearer ").unwrap_or_default();
+            match &shared.admin_key {
+                Some(admin) if same(admin, key) => Ok(named.unwrap_or_else(|| "default".to_owned())),
+                _ => Err(unauthorized()),
+            }
+        }
+        None => match (&shared.service.config.query.anonymous, named) {
+            (Some(own), None) => Ok(own.clone()),
+            (Some(own), Some(named)) if *own == named => Ok(named),
+            (Some(_), Some(_)) => Err(Refusal(StatusCode::FORBIDDEN, "this listener serves another tenant".to_owned())),
+            (None, _) => Err(unauthorized()),
+        },
+    }
+}
+
+/// Compares without telling by time where they differ.
+fn same(a: &str, b: &str) -> bool {
+    let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    a.len() == b.len() && differing == 0
+}
+
+/// RFC 3339, or µs since the epoch.
+fn time(name: &str, text: &str) -> Result<i64, Refusal> {
+    if let Ok(micros) = text.parse() {
+        return Ok(micros);
+    }
+    chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_micros()).map_err(|error| {
+        let text = format!("{name} is {text:?}: {error}; give RFC 3339 (2026-01-31T12:00:00Z) or µs since the epoch");
+        Refusal(StatusCode::BAD_REQUEST, text)
+    })
+}

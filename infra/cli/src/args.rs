@@ -1,0 +1,244 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Logs on Kafka, with proof: every line from file to search and archive, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, about, after_help = "\
+Exit codes: 0 fine, 1 the answer is no, 2 could not say, 64 and up for wrong use.
+Start with `millrace up`, then `millrace search 'status:500' --since 1h`.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a local Kafka and registry, and every service in this process
+    Up(Up),
+    /// Follow files and send their lines to Kafka
+    Forward(ServiceArgs),
+    /// Run a stream job
+    #[command(subcommand)]
+    Job(Job),
+    /// Index parsed lines into searchable splits
+    Index(ServiceArgs),
+    /// Archive parsed lines as Parquet files, and keep the topics within their bounds
+    Archive(ServiceArgs),
+    /// Serve searches over HTTP
+    Query(ServiceArgs),
+    /// Make the topics as infra/topics.toml wants them, or compare
+    #[command(subcommand)]
+    Topics(Topics),
+    /// Search for lines: 'status:500 AND path:/cart*'
+    Search(Search),
+    /// Rebuild a file byte for byte from the archive, to standard output
+    Cat(Cat),
+    /// List the live objects of the archive
+    Files(Files),
+    /// Prove that nothing was lost, duplicated or changed, per minute and stream
+    Ledger(Ledger),
+    /// Show lag, disk, and what is wrong with the command that mends it
+    Status(Status),
+    /// Check environment, configuration, broker, registry and store
+    Doctor(Doctor),
+    /// Write a log, run everything on it, and show what came out
+    Demo(Demo),
+    /// Print a completion script for your shell
+    Completion {
+        /// Shell to complete for
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Job {
+    /// logs.raw to typed events in logs.parsed; what does not parse to logs.dead
+    Parse(ServiceArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Topics {
+    /// Create what is missing and set what differs; partition counts are never changed
+    Apply(TopicsArgs),
+    /// Compare; exit code 1 when something is missing or differs
+    Check(TopicsArgs),
+}
+
+/// Where the installation is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// Configuration file (see infra/config/up.toml for every key)
+    #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder of a running `millrace up`: its addresses are used
+    #[arg(long, value_name = "DIR", env = "MILLRACE_DATA")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// How answers look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Slot number: makes the transactional id; else the first free slot of the data folder
+    #[arg(long, value_name = "N")]
+    pub(crate) instance: Option<u32>,
+    /// Check the configuration, print what is in effect with secrets left out, and stop
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Folder for everything: Kafka's log, objects, ids, caches
+    #[arg(long, value_name = "DIR", default_value = "millrace-data", env = "MILLRACE_DATA")]
+    pub(crate) data: PathBuf,
+    /// Configuration file; without one, DIR/logs/*.log is followed
+    #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// `fixed`: the documented ports; `auto`: any that are free, see DIR/addresses.json
+    #[arg(long, value_enum, default_value = "fixed")]
+    pub(crate) ports: Ports,
+    /// Check the configuration, print what is in effect with secrets left out, and stop
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ports {
+    /// 19092, 18081, 8090, 9464
+    Fixed,
+    /// Any that are free
+    Auto,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicsArgs {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Say what would be changed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// Words, "phrases", field:value, field:prefix*, field:[1 TO 9], AND, OR, NOT, parentheses; empty finds all
+    #[arg(default_value = "")]
+    pub(crate) query: String,
+    /// Only lines of the last 30m, 1h, 7d, …
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only lines at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME", conflicts_with = "since")]
+    pub(crate) from: Option<String>,
+    /// Only lines before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Most hits to show
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Tenant to search, with the admin key
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Address of the query service; else from the configuration
+    #[arg(long, env = "MILLRACE_URL")]
+    pub(crate) url: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cat {
+    /// Host that wrote the file
+    #[arg(long)]
+    pub(crate) host: String,
+    /// Path as it was when the file was first seen
+    #[arg(long)]
+    pub(crate) file: String,
+    /// Every incarnation of the path, in order of first sight; else the newest
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) all: bool,
+    /// One incarnation, by its file id
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Say which incarnations there are, instead of their bytes
+    #[arg(long)]
+    pub(crate) list: bool,
+    #[arg(long, default_value = "default")]
+    pub(crate) tenant: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    #[arg(long, default_value = "default")]
+    pub(crate) tenant: String,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ledger {
+    /// Only minutes of the last 30m, 1h, 7d, …
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Wait this long for what is in flight
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Folder for everything; a second run on it goes on where the first stopped
+    #[arg(long, value_name = "DIR", default_value = "millrace-data/demo")]
+    pub(crate) data: PathBuf,
+    /// Stop once the table is printed: exit code 0 if everything balances, 1 if not
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Lines to write
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) lines: u64,
+    /// Lines to write a second
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) rate: u64,
+    /// `fixed`: the documented ports; `auto`: any that are free
+    #[arg(long, value_enum, default_value = "fixed")]
+    pub(crate) ports: Ports,
+}

@@ -1,0 +1,76 @@
+//! `millrace cat` and `millrace files`: what the archive holds.
+
+use std::io::Write;
+
+use millrace_query::cat::{Which, cat as rebuild, incarnations, list_files};
+use millrace_runtime::kafka::admin::Admin;
+use millrace_runtime::kafka::read_to_mark;
+use millrace_runtime::service::Service;
+use millrace_runtime::sink::apply;
+use millrace_schemas::manifest::Fold;
+use millrace_schemas::topics;
+
+use crate::args::{Cat, Files, Format};
+use crate::output::{Answer, grouped, minute, size, table};
+use crate::place;
+
+pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
+    let service = place::service(&args.place)?;
+    let fold = archive(&service)?;
+    let file = (args.tenant.as_str(), args.host.as_str(), args.file.as_str());
+    if args.list {
+        let found = incarnations(&fold, &service.store, file)?;
+        println!("{}", serde_json::to_string_pretty(&found)?);
+        return Ok(Answer::Yes);
+    }
+    let which = match (&args.id, args.all) {
+        (Some(id), _) => Which::One(id),
+        (None, true) => Which::All,
+        (None, false) => Which::Newest,
+    };
+    let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+    let written = rebuild(&fold, &service.store, file, which, &mut out)?;
+    out.flush()?;
+    let mut whole = true;
+    for own in &written {
+        for warning in &own.warnings {
+            whole = false;
+            eprintln!("millrace: {}: {}", own.file_id.as_deref().unwrap_or("-"), serde_json::to_string(warning)?);
+        }
+    }
+    Ok(if whole { Answer::Yes } else { Answer::No })
+}
+
+pub(crate) fn files(args: &Files) -> anyhow::Result<Answer> {
+    let service = place::service(&args.place)?;
+    let fold = archive(&service)?;
+    let files = list_files(&fold, &service.store, &args.tenant);
+    if args.format == Format::Json {
+        println!("{}", serde_json::to_string_pretty(&files)?);
+        return Ok(Answer::Yes);
+    }
+    let rows = files.iter().map(|file| {
+        let kind = if file.plain { "file" } else { "in bundle" };
+        vec![
+            file.object.clone(),
+            kind.to_owned(),
+            minute(file.time_from),
+            minute(file.time_to),
+            grouped(file.rows),
+            size(file.size.max(0) as u64),
+        ]
+    });
+    println!("{}", table(&["object", "kind", "from", "to", "rows", "size"], 4, rows));
+    Ok(Answer::Yes)
+}
+
+/// The archive's manifest as it is now.
+pub(crate) fn archive(service: &Service) -> anyhow::Result<Fold> {
+    let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::FILES)?;
+    let partitions: Vec<i32> = (0..n_partitions).collect();
+    let mut fold = Fold::default();
+    read_to_mark(&service.config.kafka, topics::FILES, &partitions, |_, _, key, value| {
+        apply(service, &mut fold, key, value)
+    })?;
+    Ok(fold)
+}

@@ -1,0 +1,68 @@
+//! The `millrace` binary: every service and every tool as a subcommand.
+
+mod args;
+mod cat;
+mod demo;
+mod doctor;
+mod ledger;
+mod output;
+mod place;
+mod search;
+mod services;
+mod status;
+mod topics;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, Job, Topics};
+use output::Answer;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong_use = error.use_stderr();
+            if error.print().is_err() {
+                return ExitCode::from(74);
+            }
+            return ExitCode::from(if wrong_use { 64 } else { 0 });
+        }
+    };
+    match run(cli.command) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Unknown) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("millrace: {}", output::chain(&error));
+            let config = error.downcast_ref::<millrace_runtime::config::ConfigError>().is_some();
+            ExitCode::from(if config { 78 } else { 2 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Answer> {
+    match command {
+        Command::Up(args) => up::run(&args),
+        Command::Forward(args) => services::run(services::Kind::Forward, &args),
+        Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
+        Command::Index(args) => services::run(services::Kind::Index, &args),
+        Command::Archive(args) => services::run(services::Kind::Archive, &args),
+        Command::Query(args) => services::run(services::Kind::Query, &args),
+        Command::Topics(Topics::Apply(args)) => topics::apply(&args),
+        Command::Topics(Topics::Check(args)) => topics::check(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Cat(args) => cat::cat(&args),
+        Command::Files(args) => cat::files(&args),
+        Command::Ledger(args) => ledger::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut std::io::stdout());
+            Ok(Answer::Yes)
+        }
+    }
+}

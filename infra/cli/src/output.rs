@@ -1,0 +1,91 @@
+//! How answers are given: exit codes, tables, numbers.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+/// What a command answers; becomes the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// 0
+    Yes,
+    /// 1
+    No,
+    /// 2
+    Unknown,
+}
+
+/// An error with its causes, each said once.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// A plain table; columns after the first `n_text` are numbers.
+pub(crate) fn table(headers: &[&str], n_text: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(headers);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        if at >= n_text {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in rows {
+        table.add_row(row);
+    }
+    table
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0 { format!("-{text}") } else { text }
+}
+
+/// Bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// µs since the epoch as RFC 3339, to the minute.
+pub(crate) fn minute(micros: i64) -> String {
+    let system = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.max(0) as u64);
+    let text = humantime::format_rfc3339_seconds(system).to_string();
+    format!("{}Z", &text[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([grouped(0), grouped(999), grouped(1000), grouped(-1234567)], ["0", "999", "1,000", "-1,234,567"]);
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!([size(17), size(2048), size(3 << 29)], ["17 B", "2.0 KiB", "1.5 GiB"]);
+    }
+}

@@ -1,0 +1,69 @@
+//! `millrace search`: asks the query service.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::args::{Format, Search};
+use crate::output::{Answer, grouped};
+use crate::place;
+
+pub(crate) fn run(args: &Search) -> anyhow::Result<Answer> {
+    let config = place::config(&args.place)?;
+    let base = args.url.clone().unwrap_or_else(|| format!("http://{}", config.query.listen));
+    let mut parameters = vec![("q", args.query.clone()), ("limit", args.limit.to_string())];
+    if let Some(since) = &args.since {
+        let from = SystemTime::now() - place::duration(since)?;
+        parameters.push(("from", humantime::format_rfc3339_micros(from).to_string()));
+    }
+    for (name, value) in [("from", &args.from), ("to", &args.to), ("tenant", &args.tenant)] {
+        parameters.extend(value.clone().map(|value| (name, value)));
+    }
+    let key = match &args.tenant {
+        Some(_) => std::fs::read_to_string(config.data_dir.join("admin.key")).ok(),
+        None => None,
+    };
+    let found = ask(&base, &parameters, key.as_deref())?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&found)?),
+        Format::Text => show(&found),
+    }
+    Ok(if found["total"] == 0 { Answer::No } else { Answer::Yes })
+}
+
+/// One search; the answer as JSON.
+pub(crate) fn ask(base: &str, parameters: &[(&str, String)], key: Option<&str>) -> anyhow::Result<Value> {
+    let url = format!("{}/api/v1/search", base.trim_end_matches('/'));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut request = reqwest::Client::new().get(&url).query(parameters).timeout(Duration::from_secs(60));
+        if let Some(key) = key {
+            request = request.bearer_auth(key.trim());
+        }
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("could not ask {url}; is the query service running (`millrace status`)?"))?;
+        let status = response.status();
+        let body: Value = response.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
+        if !status.is_success() {
+            anyhow::bail!("{url} answered {status}: {}", body["error"].as_str().unwrap_or("no reason given"));
+        }
+        Ok(body)
+    })
+}
+
+/// A line per hit, newest first, and what was looked at.
+pub(crate) fn show(found: &Value) {
+    let hits = found["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for hit in hits {
+        let text = |name: &str| hit[name].as_str().unwrap_or_default();
+        let dead = if text("table") == "dead" { format!(" [not parsed: {}]", text("reason")) } else { String::new() };
+        println!("{} {} {}{dead}  {}", text("time"), text("host"), text("stream"), text("body"));
+    }
+    let total = found["total"].as_i64().unwrap_or_default();
+    let (searched, pruned) = (&found["splits_searched"], &found["splits_pruned"]);
+    let millis = &found["elapsed_ms"];
+    eprintln!("{} of {} hits, {millis} ms, {searched} splits searched, {pruned} left aside", hits.len(), grouped(total));
+}

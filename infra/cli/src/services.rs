@@ -1,0 +1,171 @@
+//! Each service by itself.
+
+use millrace_forwarder::kafka::KafkaOutlet;
+use millrace_jobs::Job;
+use millrace_jobs::parse::{Format, Parse, ParseConfig};
+use millrace_runner::kafka::{KafkaSession, SessionOptions};
+use millrace_runner::transact;
+use millrace_runtime::config::Config;
+use millrace_runtime::kafka::Guard;
+use millrace_runtime::service::{Service, ServiceError};
+use millrace_runtime::stop::Stop;
+use millrace_runtime::{log, ops};
+
+use crate::args::{Place, ServiceArgs};
+use crate::output::Answer;
+use crate::place;
+
+/// Which service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Forward,
+    Parse,
+    Index,
+    Archive,
+    Query,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 5] = [Kind::Query, Kind::Archive, Kind::Index, Kind::Parse, Kind::Forward];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Forward => "forward",
+            Kind::Parse => "parse",
+            Kind::Index => "index",
+            Kind::Archive => "archive",
+            Kind::Query => "query",
+        }
+    }
+}
+
+/// Runs one service as this process until it is told to stop.
+pub(crate) fn run(kind: Kind, args: &ServiceArgs) -> anyhow::Result<Answer> {
+    let mut config = load(&args.place)?;
+    config.instance = args.instance.or(config.instance);
+    if args.check {
+        if kind == Kind::Forward && config.forward.inputs.is_empty() {
+            anyhow::bail!("forward.input is empty: name at least one [[forward.input]] with globs");
+        }
+        println!("{}", config.describe());
+        return Ok(Answer::Yes);
+    }
+    log::start(config.log.0, &config.log.1);
+    let stop = Stop::on_signals()?;
+    let service = Service::open(&config, &stop)?;
+    if let Some(address) = &config.ops_listen {
+        let address = ops::serve(address, service.health.clone(), stop)?;
+        tracing::info!(%address, "serving /metrics, /live and /ready");
+    }
+    serve(kind, &service)?;
+    tracing::info!(service = kind.name(), "stopped");
+    Ok(Answer::Yes)
+}
+
+fn load(place: &Place) -> anyhow::Result<Config> {
+    if place.config.is_some() && place.data.is_none() {
+        return Ok(Config::load(place.config.as_deref())?);
+    }
+    place::config(place)
+}
+
+/// Runs one service on this thread until it is told to stop.
+pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
+    match kind {
+        Kind::Forward => forward(service),
+        Kind::Parse => parse(service),
+        Kind::Index => millrace_indexer::run(service),
+        Kind::Archive => millrace_archiver::run(service),
+        Kind::Query => millrace_query::server::run(service, |address| {
+            tracing::info!(%address, "serving searches at /api/v1/search");
+        }),
+    }
+}
+
+fn forward(service: &Service) -> Result<(), ServiceError> {
+    let other = |text: String| ServiceError::Other(text);
+    let config = &service.config.forward;
+    let id = millrace_forwarder::id::load_or_make(&service.config.data_dir).map_err(|error| other(error.to_string()))?;
+    let inputs = config.inputs.iter().map(|input| {
+        let globs = input.globs.iter().map(|glob| absolute(glob)).collect();
+        millrace_forwarder::Input {
+            tenant: input.tenant.clone(),
+            stream: input.stream.clone(),
+            globs,
+            attributes: Vec::new(),
+            start: if input.from_beginning { millrace_forwarder::Start::Beginning } else { millrace_forwarder::Start::End },
+        }
+    });
+    let options = millrace_forwarder::Options {
+        host: config.host.clone(),
+        forwarder_id: id.as_str().to_owned(),
+        schema_id: service.codecs.raw().id(),
+        inputs: inputs.collect(),
+        limits: millrace_forwarder::Limits {
+            max_line_bytes: config.max_line_bytes,
+            partial_line_timeout: config.partial_line_timeout,
+            ..millrace_forwarder::Limits::USUAL
+        },
+        once: config.once,
+    };
+    let outlet = KafkaOutlet::open(service, id.as_str(), Guard::default())?;
+    let mut lost = 0;
+    let progress = millrace_forwarder::run(options, outlet, || service.stop.requested(), |progress| {
+        millrace_runtime::metrics::lost_bytes(progress.lost_bytes - lost);
+        lost = progress.lost_bytes;
+    });
+    let progress = progress.map_err(|error| other(crate::output::chain(&error.into())))?;
+    tracing::info!(n_lines = progress.lines, bytes = progress.bytes, n_batches = progress.batches, "forwarder ended");
+    Ok(())
+}
+
+/// Globs are matched as absolute paths: what a line says of its file does not depend on where the process was started.
+fn absolute(glob: &str) -> String {
+    if glob.starts_with('/') {
+        return glob.to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    here.join(glob).display().to_string()
+}
+
+fn parse(service: &Service) -> Result<(), ServiceError> {
+    let slot = service.slot(Parse::NAME)?;
+    let n_loops = service.config.parse.loops;
+    std::thread::scope(|scope| {
+        let mut loops = Vec::new();
+        for number in 0..n_loops {
+            let slot = slot.number();
+            let spawn = std::thread::Builder::new().name(format!("parse-{number}"));
+            let spawned = spawn.spawn_scoped(scope, move || {
+                let result = parse_loop(service, slot, number);
+                if result.is_err() {
+                    service.stop.request();
+                }
+                result
+            });
+            loops.push(spawned.map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?);
+        }
+        let ends = loops.into_iter().map(|own| own.join());
+        let panicked = |_| Err(ServiceError::Other("a parse loop panicked".to_owned()));
+        ends.map(|end| end.unwrap_or_else(panicked)).collect::<Result<Vec<()>, _>>().map(drop)
+    })
+}
+
+fn parse_loop(service: &Service, slot: u32, number: u32) -> Result<(), ServiceError> {
+    let other = |error: millrace_runner::Error| ServiceError::Other(crate::output::chain(&error.into()));
+    let config = &service.config.parse;
+    let format = |name: &str| {
+        Format::ALL.into_iter().find(|format| format.id() == name).ok_or_else(|| {
+            ServiceError::Other(format!("parse format {name:?} is not known"))
+        })
+    };
+    let by_stream = config.streams.iter().map(|(stream, name)| Ok((stream.clone(), format(name)?)));
+    let parse_config = ParseConfig {
+        default_format: format(&config.default_format)?,
+        by_stream: by_stream.collect::<Result<_, ServiceError>>()?,
+    };
+    let mut job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
+    let options = SessionOptions::usual(Parse::NAME, job.inputs(), job.outputs(), slot, number);
+    let mut session = KafkaSession::join(service, options).map_err(other)?;
+    transact(&mut job, &mut session, || service.stop.requested()).map_err(other)
+}

@@ -1,0 +1,260 @@
+//! From what is written to what is meant, with every fault named.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use millrace_schemas::id::valid_id;
+use millrace_schemas::topics;
+
+use super::{Config, ForwardConfig, InputConfig, ParseConfig, QueryConfig, SinkConfig, raw};
+use crate::kafka::Kafka;
+use crate::log::Format;
+use crate::store::StoreOptions;
+
+/// librdkafka keys that the runtime owns: exactly-once depends on them.
+const OWNED: [&str; 16] = [
+    "bootstrap.servers",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "isolation.level",
+    "transactional.id",
+    "transaction.timeout.ms",
+    "enable.idempotence",
+    "acks",
+    "partitioner",
+    "retry.backoff.ms",
+    "retry.backoff.max.ms",
+    "partition.assignment.strategy",
+];
+
+/// Formats that the parse job knows.
+const FORMATS: [&str; 5] = ["auto", "json", "apache", "rfc5424", "rfc3164"];
+
+/// The transaction time-out less what sending takes: a bundle must be committed well within `max.poll.interval.ms`.
+const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(120);
+
+pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
+    let mut faults = Vec::new();
+    let mut fault = |path: &str, text: String| faults.push(format!("{path}: {text}"));
+
+    let prefix = raw.kafka.prefix.unwrap_or_else(|| "millrace".to_owned());
+    if !valid_id(&prefix) {
+        fault("kafka.prefix", format!("{prefix:?} is not [a-z0-9-]{{1,64}}"));
+    }
+    let brokers = raw.kafka.brokers.unwrap_or_else(|| "127.0.0.1:19092".to_owned());
+    for broker in brokers.split(',') {
+        let port = broker.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            fault("kafka.brokers", format!("{broker:?} is not host:port"));
+        }
+    }
+    let mut client = Vec::new();
+    for (key, value) in raw.kafka.client {
+        if OWNED.contains(&key.as_str()) {
+            fault(&format!("kafka.client.{key}"), "is owned by millrace, since exactly-once depends on it; remove it".into());
+        }
+        let value = match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        client.push((key, value));
+    }
+    let replication = raw.kafka.replication.unwrap_or(1);
+    if !(1..=9).contains(&replication) {
+        fault("kafka.replication", format!("{replication} is not in 1..=9"));
+    }
+
+    for (topic, mib) in &raw.kafka.bound_mib {
+        let known = [topics::RAW, topics::PARSED, topics::DEAD].contains(&topic.as_str());
+        if !known || *mib < 1 {
+            fault(&format!("kafka.bound_mib.{topic:?}"), "is not logs.raw, logs.parsed or logs.dead with 1 MiB or more".into());
+        }
+    }
+
+    let format = match raw.log.format.as_deref() {
+        None | Some("text") => Format::Text,
+        Some("json") => Format::Json,
+        Some(other) => {
+            fault("log.format", format!("{other:?} is neither \"text\" nor \"json\""));
+            Format::Text
+        }
+    };
+
+    let forward = {
+        let inputs = raw.forward.input.into_iter().enumerate().map(|(at, input)| {
+            let path = format!("forward.input[{at}]");
+            let tenant = input.tenant.unwrap_or_else(|| "default".to_owned());
+            if !valid_id(&tenant) {
+                fault(&format!("{path}.tenant"), format!("{tenant:?} is not [a-z0-9-]{{1,64}}"));
+            }
+            let stream = input.stream.unwrap_or_else(|| "default".to_owned());
+            if !valid_id(&stream) {
+                fault(&format!("{path}.stream"), format!("{stream:?} is not [a-z0-9-]{{1,64}}"));
+            }
+            if input.globs.is_empty() {
+                fault(&format!("{path}.globs"), "is empty: name the files to follow".into());
+            }
+            let start = input.start.unwrap_or_else(|| "beginning".to_owned());
+            if !["beginning", "end"].contains(&start.as_str()) {
+                fault(&format!("{path}.start"), format!("{start:?} is neither \"beginning\" nor \"end\""));
+            }
+            InputConfig { tenant, stream, globs: input.globs, from_beginning: start == "beginning" }
+        });
+        ForwardConfig {
+            inputs: inputs.collect(),
+            host: raw.forward.host.unwrap_or_else(host_name),
+            partial_line_timeout: Duration::from_millis(raw.forward.partial_line_timeout_ms.unwrap_or(5_000)),
+            max_line_bytes: raw.forward.max_line_bytes.unwrap_or(1 << 20),
+            once: raw.forward.once.unwrap_or(false),
+        }
+    };
+    if forward.host.is_empty() || forward.host.contains('/') {
+        fault("forward.host", format!("{:?} must not be empty or contain a slash", forward.host));
+    }
+    if !(1_024..=1 << 20).contains(&forward.max_line_bytes) {
+        fault("forward.max_line_bytes", format!("{} is not in 1024..=1048576", forward.max_line_bytes));
+    }
+
+    let mut known = |path: String, format: String| {
+        if !FORMATS.contains(&format.as_str()) {
+            fault(&path, format!("{format:?} is not one of {}", FORMATS.join(", ")));
+        }
+        format
+    };
+    let parse = ParseConfig {
+        default_format: known("parse.default_format".into(), raw.parse.default_format.unwrap_or_else(|| "auto".into())),
+        streams: raw
+            .parse
+            .streams
+            .into_iter()
+            .map(|(stream, format)| (stream.clone(), known(format!("parse.streams.{stream}"), format)))
+            .collect(),
+        loops: raw.parse.loops.unwrap_or(1),
+    };
+    if !(1..=16).contains(&parse.loops) {
+        fault("parse.loops", format!("{} is not in 1..=16", parse.loops));
+    }
+
+    let mut sink = |name: &str, section: raw::Sink, interval: u64, mib: usize| {
+        let config = SinkConfig {
+            commit_interval: Duration::from_millis(section.commit_interval_ms.unwrap_or(interval)),
+            max_buffer_bytes: section.max_buffer_mib.unwrap_or(mib) << 20,
+            delete_after: Duration::from_secs(section.delete_after_seconds.unwrap_or(60)),
+        };
+        if config.commit_interval.is_zero() || config.commit_interval > MAX_COMMIT_INTERVAL {
+            let most = MAX_COMMIT_INTERVAL.as_millis();
+            fault(&format!("{name}.commit_interval_ms"), format!("is not in 1..={most} (max.poll.interval.ms is 300000)"));
+        }
+        if !(1 << 20..=1 << 30).contains(&config.max_buffer_bytes) {
+            fault(&format!("{name}.max_buffer_mib"), "is not in 1..=1024".into());
+        }
+        config
+    };
+    let index = sink("index", raw.index, 1_000, 64);
+    let archive = sink("archive", raw.archive, 5_000, 48);
+
+    let query = QueryConfig {
+        listen: raw.query.listen.unwrap_or_else(|| "127.0.0.1:8090".to_owned()),
+        anonymous: raw.query.anonymous,
+        insecure: raw.query.insecure.unwrap_or(false),
+        cache_bytes: raw.query.cache_mib.unwrap_or(1_024) << 20,
+    };
+    match query.listen.parse::<std::net::SocketAddr>() {
+        Err(_) => fault("query.listen", format!("{:?} is not address:port", query.listen)),
+        Ok(address) if query.anonymous.is_some() && !address.ip().is_loopback() && !query.insecure => fault(
+            "query.anonymous",
+            format!("{address} can be reached by others; remove anonymous, or set query.insecure = true"),
+        ),
+        Ok(_) => {}
+    }
+    if let Some(tenant) = query.anonymous.as_deref().filter(|tenant| !valid_id(tenant)) {
+        fault("query.anonymous", format!("{tenant:?} is not a tenant id, [a-z0-9-]{{1,64}}"));
+    }
+
+    let ops_listen = match raw.ops.listen.as_deref() {
+        None => Some("127.0.0.1:9464".to_owned()),
+        Some("off") => None,
+        Some(address) => {
+            if address.parse::<std::net::SocketAddr>().is_err() {
+                fault("ops.listen", format!("{address:?} is neither address:port nor \"off\""));
+            }
+            Some(address.to_owned())
+        }
+    };
+    let registry_url = raw.registry.url.unwrap_or_else(|| "http://127.0.0.1:18081/apis/ccompat/v7".to_owned());
+    if !registry_url.starts_with("http://") && !registry_url.starts_with("https://") {
+        fault("registry.url", format!("{registry_url:?} is not an http address"));
+    }
+    let data_dir = PathBuf::from(raw.data_dir.unwrap_or_else(|| "millrace-data".to_owned()));
+    let store_url = raw.store.url.unwrap_or_else(|| data_dir.join("objects").display().to_string());
+    let config = Config {
+        instance: raw.instance,
+        kafka: Kafka { brokers, prefix, client, replication },
+        bound_mib: raw.kafka.bound_mib.into_iter().collect(),
+        registry_url,
+        store: StoreOptions {
+            url: store_url,
+            options: raw.store.options.into_iter().collect(),
+            deadline: Duration::from_secs(raw.store.deadline_seconds.unwrap_or(30)),
+        },
+        log: (format, raw.log.level.unwrap_or_else(|| "info".to_owned())),
+        ops_listen,
+        forward,
+        parse,
+        index,
+        archive,
+        query,
+        data_dir,
+    };
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+
+    fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let tree: toml::Table = text.parse().unwrap();
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Config::load_with(None, env, |own| own.extend(tree)).map_err(|error| error.faults)
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let text = "[kafka]\nbrokers = \"nowhere\"\nprefix = \"A B\"\n[kafka.client]\nacks = 1\n[log]\nformat = \"xml\"\n\
+                    [[forward.input]]\ntenant = \"T\"\n[query]\nlisten = \"0.0.0.0:80\"\nanonymous = \"default\"\n";
+        let faults = load(text, &[]).unwrap_err();
+        let paths: Vec<&str> = faults.iter().filter_map(|fault| fault.split(": ").next()).collect();
+        let wanted = ["kafka.prefix", "kafka.brokers", "kafka.client.acks", "log.format", "forward.input[0].tenant",
+            "forward.input[0].globs", "query.anonymous"];
+        assert_eq!(paths, wanted);
+    }
+
+    #[test]
+    fn unknown_keys_are_faults_in_every_section() {
+        let faults = load("[kafka]\nbroker = \"a:1\"\n[store]\nulr = \"x\"\n", &[]).unwrap_err();
+        assert!(faults[0].contains("broker") && faults[1].contains("ulr"), "{faults:?}");
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let config = load("", &[("MILLRACE__KAFKA__BROKERS", "b:1"), ("MILLRACE__INDEX__MAX_BUFFER_MIB", "7")]).unwrap();
+        assert_eq!((config.kafka.brokers.as_str(), config.index.max_buffer_bytes), ("b:1", 7 << 20));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = load("[kafka.client]\n\"sasl.password\" = \"geheim\"\n", &[]).unwrap();
+        assert!(!config.describe().contains("geheim"));
+    }
+}

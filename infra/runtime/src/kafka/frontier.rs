@@ -1,0 +1,111 @@
+//! How far a stage has read, in raw offsets: what the ledger compares below, and what may be deleted.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use millrace_schemas::dead::DeadLetter;
+use millrace_schemas::ledger::{CHAIN, Frontiers, edge, stage};
+use millrace_schemas::{Event, topics};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::admin::Admin;
+use super::{Error, Kafka};
+use crate::registry::Codecs;
+
+/// Raw offsets below which `service` has read everything of `topic` (`logs.parsed` or `logs.dead`), by partition. `parsed`
+/// are the committed offsets of `parse` on `logs.raw`, read *before* this call: what parse has passed but the sink has not
+/// shows as the first record behind the sink's committed offset.
+///
+/// # Errors
+/// `Unreachable`, or a refusal.
+pub fn sink_frontier(
+    kafka: &Kafka,
+    admin: &Admin,
+    codecs: &Codecs,
+    service: &str,
+    topic: &str,
+    parsed: &BTreeMap<i32, i64>,
+) -> Result<BTreeMap<i32, i64>, Error> {
+    let committed = admin.committed(service, topic)?;
+    let mut frontier = BTreeMap::new();
+    let mut at = BTreeMap::new();
+    for partition in 0..admin.partitions(topic)? {
+        let (low, _) = admin.watermarks(topic, partition)?;
+        let next = committed.get(&partition).copied().unwrap_or(low).max(low);
+        at.insert(partition, next);
+        frontier.insert(partition, parsed.get(&partition).copied().unwrap_or(0));
+    }
+    first_records(kafka, topic, &at, |partition, message| {
+        let origin = if topic == topics::DEAD {
+            let find = |name: &str| {
+                let headers = message.headers()?;
+                headers.iter().find(|header| header.key == name).and_then(|header| header.value)
+            };
+            DeadLetter::from_headers(find).ok().map(|letter| letter.offset)
+        } else {
+            let event = message.payload().and_then(|value| codecs.parsed().decode::<Event<'_>>(value).ok());
+            event.map(|event| event.origin.offset)
+        };
+        let own = frontier.entry(partition).or_insert(0);
+        *own = (*own).min(origin.unwrap_or(0));
+    })?;
+    Ok(frontier)
+}
+
+/// The frontiers of every check of the ledger's chain.
+///
+/// # Errors
+/// `Unreachable`, or a refusal.
+pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Frontiers, Error> {
+    let parsed = admin.committed("parse", topics::RAW)?;
+    let mut all = Vec::new();
+    for check in CHAIN {
+        let dead = check.downstream.edges == [edge::DEAD];
+        let topic = if dead { topics::DEAD } else { topics::PARSED };
+        all.push(match check.downstream.stage {
+            stage::PARSE => parsed.clone(),
+            service => sink_frontier(kafka, admin, codecs, service, topic, &parsed)?,
+        });
+    }
+    Ok(Frontiers(all))
+}
+
+/// Gives the first committed record at or after the given offsets, for partitions that have one.
+fn first_records(
+    kafka: &Kafka,
+    topic: &str,
+    at: &BTreeMap<i32, i64>,
+    mut each: impl FnMut(i32, &rdkafka::message::BorrowedMessage<'_>),
+) -> Result<(), Error> {
+    let refused = |source| Error::Refused { action: format!("read {topic}"), source };
+    let consumer: BaseConsumer = kafka.reader("read_committed").create().map_err(refused)?;
+    let mut assignment = TopicPartitionList::new();
+    for (&partition, &next) in at {
+        assignment.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(refused)?;
+    }
+    consumer.assign(&assignment).map_err(refused)?;
+    let mut waiting: Vec<i32> = at.keys().copied().collect();
+    let start = Instant::now();
+    while !waiting.is_empty() && start.elapsed() < Duration::from_secs(30) {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) if waiting.contains(&message.partition()) => {
+                waiting.retain(|own| *own != message.partition());
+                each(message.partition(), &message);
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => waiting.retain(|own| *own != partition),
+            Some(Err(source)) => {
+                if let Some(error) = Error::polling(topic, source) {
+                    return Err(error);
+                }
+            }
+            Some(Ok(_)) | None => {}
+        }
+    }
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    Err(super::restore::unreachable(kafka, &format!("read {topic} to its end"), "no end after 30 s"))
+}

@@ -1,0 +1,105 @@
+//! Everything that touches rdkafka (I7).
+//!
+//! Blocks the calling thread: every loop has one of its own. Errors carry a [`Class`] that says what happens next.
+
+pub mod admin;
+mod error;
+pub mod frontier;
+mod member;
+mod producer;
+mod restore;
+pub mod slot;
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+pub use error::{Class, Error};
+pub use member::{Batch, Member, MemberOptions, Polled, Record, Resolve};
+pub use producer::{Delivery, Guard, OutRecord, TxnProducer};
+pub use restore::{Tailer, read_to_mark};
+
+/// How to reach a Kafka cluster, and what our names in it begin with.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// `host:port,…`
+    pub brokers: String,
+    /// Beginning of consumer groups and transactional ids: two installations in one cluster do not meet.
+    pub prefix: String,
+    /// librdkafka's own keys (security, sockets); those the runtime owns have been refused by the configuration.
+    pub client: Vec<(String, String)>,
+    /// Replication factor of the topics that `millrace topics apply` makes.
+    pub replication: i32,
+}
+
+/// Longest wait for one call to the broker.
+pub(crate) const CALL: Duration = Duration::from_secs(10);
+
+impl Kafka {
+    /// Name of the consumer group of `service`.
+    pub fn group(&self, service: &str) -> String {
+        format!("{}.{service}", self.prefix)
+    }
+
+    fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("socket.keepalive.enable", "true");
+        config.set("topic.metadata.refresh.interval.ms", "30000");
+        for (key, value) in &self.client {
+            config.set(key, value);
+        }
+        config
+    }
+
+    /// A consumer that belongs to no group: reads `read_committed` where it is told to, never commits.
+    pub(crate) fn reader(&self, isolation: &str) -> ClientConfig {
+        let mut config = self.base();
+        config.set("group.id", format!("{}.reader", self.prefix));
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        config.set("auto.offset.reset", "error");
+        config.set("isolation.level", isolation);
+        config.set("enable.partition.eof", "true");
+        config.set("fetch.wait.max.ms", "50");
+        config.set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    fn member(&self, group: &str, instance: &str) -> ClientConfig {
+        let mut config = self.base();
+        config.set("group.id", group);
+        config.set("group.instance.id", instance);
+        config.set("session.timeout.ms", "10000");
+        config.set("heartbeat.interval.ms", "1000");
+        config.set("max.poll.interval.ms", "300000");
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        // Every partition is assigned at an explicit offset; this is only the net.
+        config.set("auto.offset.reset", "error");
+        config.set("isolation.level", "read_committed");
+        config.set("partition.assignment.strategy", "range");
+        config.set("fetch.wait.max.ms", "50");
+        config.set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    fn producer(&self, transactional_id: &str) -> ClientConfig {
+        let mut config = self.base();
+        config.set("transactional.id", transactional_id);
+        config.set("transaction.timeout.ms", "10000");
+        config.set("enable.idempotence", "true");
+        config.set("acks", "all");
+        config.set("compression.type", "lz4");
+        config.set("linger.ms", "5");
+        config.set("batch.size", "1048576");
+        config.set("queue.buffering.max.messages", "500000");
+        config.set("queue.buffering.max.kbytes", "32768");
+        config.set("message.max.bytes", "4194304");
+        config.set("partitioner", "murmur2_random");
+        // librdkafka resends EndTxn after this pause: long enough to tell a resent one by time alone.
+        config.set("retry.backoff.ms", "1000");
+        config.set("retry.backoff.max.ms", "1000");
+        config
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading partitions of compacted topics to an end that is known to be the end.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{CALL, Error, Kafka};
+
+/// Longest wait for a transaction that stands open before the mark: the transaction time-out and its clean-up, twice.
+const OPEN_TRANSACTION: Duration = Duration::from_secs(30);
+
+/// Reads `partitions` of `topic` from their start to the high watermark as it was, read *uncommitted*, at the call: what
+/// was being committed at that moment is waited for, since stopping at the last stable offset would miss it
+/// (KAFKA-10167). `each` gets partition, offset, key and value (`None`: tombstone).
+///
+/// # Errors
+/// *Exit* where the broker does not answer; errors of `each` as they are.
+pub fn read_to_mark(
+    kafka: &Kafka,
+    topic: &str,
+    partitions: &[i32],
+    mut each: impl FnMut(i32, i64, &[u8], Option<&[u8]>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut tailer = Tailer::open(kafka, topic, partitions)?;
+    let start = Instant::now();
+    while !tailer.caught_up() {
+        tailer.poll(Duration::from_millis(100), &mut each)?;
+        if start.elapsed() > Duration::from_secs(600) {
+            return Err(unreachable(kafka, &format!("read {topic} to its end"), "no end after 600 s"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads partitions from their start and goes on with what comes; knows when it has seen all that was there at `open`.
+pub struct Tailer {
+    consumer: BaseConsumer,
+    topic: String,
+    waiting: Vec<i32>,
+    positions: std::collections::BTreeMap<i32, i64>,
+}
+
+impl Tailer {
+    /// Opens `partitions` of `topic` at their start.
+    ///
+    /// # Errors
+    /// *Exit* where the broker does not answer, or an open transaction does not end.
+    pub fn open(kafka: &Kafka, topic: &str, partitions: &[i32]) -> Result<Tailer, Error> {
+        let refused = |source| Error::Refused { action: format!("read {topic}"), source };
+        let uncommitted: BaseConsumer = kafka.reader("read_uncommitted").create().map_err(refused)?;
+        let consumer: BaseConsumer = kafka.reader("read_committed").create().map_err(refused)?;
+        let mut assignment = TopicPartitionList::new();
+        let mut waiting = Vec::new();
+        let mut positions = std::collections::BTreeMap::new();
+        for &partition in partitions {
+            let (low, mark) = watermarks(kafka, &uncommitted, topic, partition)?;
+            positions.insert(partition, low);
+            // The reader's end-of-partition counts only once nothing before the mark is open any more.
+            let start = Instant::now();
+            while low < mark && watermarks(kafka, &consumer, topic, partition)?.1 < mark {
+                if start.elapsed() > OPEN_TRANSACTION {
+                    let reason = format!("a transaction before offset {mark} of partition {partition} stays open");
+                    return Err(unreachable(kafka, &format!("read {topic} to its end"), &reason));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if low < mark {
+                waiting.push(partition);
+            }
+            assignment.add_partition_offset(topic, partition, Offset::Offset(low)).map_err(refused)?;
+        }
+        consumer.assign(&assignment).map_err(refused)?;
+        Ok(Tailer { consumer, topic: topic.to_owned(), waiting, positions })
+    }
+
+    /// Whether everything that was there at `open` has been given.
+    pub fn caught_up(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Next offset to read, by partition.
+    pub fn positions(&self) -> &std::collections::BTreeMap<i32, i64> {
+        &self.positions
+    }
+
+    /// Gives what has come, waiting at most `wait` for the first record. Returns how many there were.
+    ///
+    /// # Errors
+    /// *Exit* where records are gone or refused; errors of `each` as they are.
+    pub fn poll(
+        &mut self,
+        wait: Duration,
+        each: &mut impl FnMut(i32, i64, &[u8], Option<&[u8]>) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let mut n_records = 0;
+        let mut wait = wait;
+        while let Some(message) = self.consumer.poll(wait) {
+            match message {
+                Ok(message) => {
+                    let (partition, offset) = (message.partition(), message.offset());
+                    self.positions.insert(partition, offset + 1);
+                    each(partition, offset, message.key().unwrap_or_default(), message.payload())?;
+                    n_records += 1;
+                    wait = Duration::ZERO;
+                }
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    self.waiting.retain(|own| *own != partition);
+                    wait = Duration::ZERO;
+                }
+                Err(source) => match Error::polling(&self.topic, source) {
+                    Some(error) => return Err(error),
+                    None => break,
+                },
+            }
+            if n_records >= 50_000 {
+                break;
+            }
+        }
+        Ok(n_records)
+    }
+}
+
+/// Low and high watermark; waits for a broker that is away.
+pub(crate) fn watermarks(
+    kafka: &Kafka,
+    consumer: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), Error> {
+    let start = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, CALL) {
+            Ok(marks) => return Ok(marks),
+            Err(source) if start.elapsed() > Duration::from_secs(60) => {
+                return Err(unreachable(kafka, &format!("ask for the end of {topic}/{partition}"), &source.to_string()));
+            }
+            Err(source) => {
+                tracing::warn!(topic, partition, %source, "broker did not answer, trying again");
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+    }
+}
+
+pub(crate) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
+    Error::Unreachable { action: action.to_owned(), brokers: kafka.brokers.clone(), reason: reason.to_owned() }
+}

@@ -1,0 +1,17 @@
+//! How any process of millrace reads its configuration, talks to Kafka, the registry and the store, logs, measures and
+//! stops.
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod flow;
+pub mod kafka;
+pub mod keeper;
+pub mod log;
+pub mod metrics;
+pub mod ops;
+pub mod owner;
+pub mod registry;
+pub mod service;
+pub mod sink;
+pub mod stop;
+pub mod store;

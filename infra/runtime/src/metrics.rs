@@ -1,0 +1,93 @@
+//! Every metric of the runtime, each with a sentence. Typed functions: nobody else writes a metric's name.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+/// Tells the recorder what the names mean.
+pub fn describe() {
+    describe_counter!("millrace_transactions_total", "transactions by result");
+    describe_histogram!("millrace_transaction_end_seconds", "how long the call that ends a transaction took");
+    describe_counter!("millrace_producers_remade_total", "producers made anew after a transaction in doubt, by call");
+    describe_counter!("millrace_rejoins_total", "times a loop dropped its state and joined its group anew");
+    describe_counter!("millrace_rebalances_total", "assignments of partitions");
+    describe_gauge!("millrace_partitions_assigned", "partitions held by this process");
+    describe_counter!("millrace_records_total", "records by stage and outcome");
+    describe_counter!("millrace_record_bytes_total", "bytes of bodies by stage");
+    describe_counter!("millrace_objects_total", "objects put into the store, by stage and kind");
+    describe_counter!("millrace_object_bytes_total", "bytes put into the store, by stage and kind");
+    describe_counter!("millrace_orphans_deleted_total", "objects deleted that no manifest names, by stage");
+    describe_counter!("millrace_objects_deleted_total", "replaced objects deleted, by stage");
+    describe_gauge!("millrace_flow_wait", "1 while producers of the topic are told to wait");
+    describe_gauge!("millrace_topic_bytes", "estimated bytes that a topic takes");
+    describe_gauge!("millrace_archive_lag_records", "records of a topic that the archive does not hold yet; alarm when it grows");
+    describe_gauge!("millrace_last_stable_offset_age_seconds", "age of the oldest open transaction of a topic; alarm above 20");
+    describe_counter!("millrace_forwarder_lost_bytes_total", "bytes destroyed by truncations before they could be read");
+    describe_histogram!("millrace_search_seconds", "how long searches took");
+}
+
+/// A transaction ended; the call took `took`.
+pub fn transaction(result: &'static str, took: Duration) {
+    counter!("millrace_transactions_total", "result" => result).increment(1);
+    histogram!("millrace_transaction_end_seconds", "result" => result).record(took.as_secs_f64());
+}
+
+/// A producer was made anew because `call` was in doubt.
+pub fn producer_remade(call: &'static str) {
+    counter!("millrace_producers_remade_total", "call" => call).increment(1);
+}
+
+/// A loop of `service` joined anew.
+pub fn rejoin(service: &str) {
+    counter!("millrace_rejoins_total", "service" => service.to_owned()).increment(1);
+}
+
+/// A loop of `service` was assigned `n_partitions`.
+pub fn rebalance(service: &str, n_partitions: usize) {
+    counter!("millrace_rebalances_total", "service" => service.to_owned()).increment(1);
+    gauge!("millrace_partitions_assigned", "service" => service.to_owned()).set(n_partitions as f64);
+}
+
+/// `stage` did `outcome` to `n_records` with bodies of `bytes`.
+pub fn records(stage: &'static str, outcome: &'static str, n_records: u64, bytes: u64) {
+    counter!("millrace_records_total", "stage" => stage, "outcome" => outcome).increment(n_records);
+    counter!("millrace_record_bytes_total", "stage" => stage).increment(bytes);
+}
+
+/// `stage` put an object of `kind` (`bundle`, `merge`).
+pub fn object_put(stage: &'static str, kind: &'static str, bytes: u64) {
+    counter!("millrace_objects_total", "stage" => stage, "kind" => kind).increment(1);
+    counter!("millrace_object_bytes_total", "stage" => stage, "kind" => kind).increment(bytes);
+}
+
+/// `stage` deleted an orphan, or a replaced object.
+pub fn object_deleted(stage: &'static str, orphan: bool) {
+    let name = if orphan { "millrace_orphans_deleted_total" } else { "millrace_objects_deleted_total" };
+    counter!(name, "stage" => stage).increment(1);
+}
+
+/// Producers of `topic` are told to wait, or no longer.
+pub fn flow(topic: &str, wait: bool, bytes: i64) {
+    gauge!("millrace_flow_wait", "topic" => topic.to_owned()).set(f64::from(u8::from(wait)));
+    gauge!("millrace_topic_bytes", "topic" => topic.to_owned()).set(bytes as f64);
+}
+
+/// Records of `topic` that the archive does not hold yet.
+pub fn archive_lag(topic: &str, n_records: i64) {
+    gauge!("millrace_archive_lag_records", "topic" => topic.to_owned()).set(n_records as f64);
+}
+
+/// Seconds for which the last stable offset of `topic` has stood before the high watermark.
+pub fn stable_age(topic: &str, seconds: f64) {
+    gauge!("millrace_last_stable_offset_age_seconds", "topic" => topic.to_owned()).set(seconds);
+}
+
+/// Bytes that a truncation destroyed.
+pub fn lost_bytes(bytes: u64) {
+    counter!("millrace_forwarder_lost_bytes_total").increment(bytes);
+}
+
+/// A search took `took`.
+pub fn search(took: Duration) {
+    histogram!("millrace_search_seconds").record(took.as_secs_f64());
+}

@@ -1,0 +1,226 @@
+//! The schema registry: registers what we write, gives codecs that read every version.
+
+use std::time::{Duration, Instant};
+
+use millrace_schemas::{Codec, CodecError, Subject};
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema};
+use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+
+/// The registry does not answer, or refuses a schema.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// No answer within the deadline.
+    #[error("could not {action} at registry {url}: {reason}; check registry.url and that the registry runs (`millrace doctor`)")]
+    Away {
+        /// Call.
+        action: String,
+        /// Address.
+        url: String,
+        /// What was last heard.
+        reason: String,
+    },
+    /// A schema that does not parse, or an id that is no schema of ours.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// Where the registry is.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    url: String,
+    deadline: Duration,
+}
+
+/// Codecs of all subjects, by registry ids of this installation.
+#[derive(Debug, Clone)]
+pub struct Codecs {
+    all: Vec<Codec>,
+    parsed_ids: Vec<u32>,
+}
+
+impl Codecs {
+    fn of(&self, subject: Subject) -> &Codec {
+        let at = Subject::ALL.iter().position(|own| *own == subject).unwrap_or_default();
+        &self.all[at]
+    }
+
+    /// Makes events that a newer build wrote under `id` readable.
+    ///
+    /// # Errors
+    /// A schema that does not parse.
+    pub fn learn_parsed(&mut self, id: u32, schema: &str) -> Result<(), CodecError> {
+        self.learn(Subject::Parsed, id, schema)
+    }
+
+    /// Makes lines that a newer build wrote under `id` readable.
+    ///
+    /// # Errors
+    /// A schema that does not parse.
+    pub fn learn_raw(&mut self, id: u32, schema: &str) -> Result<(), CodecError> {
+        self.learn(Subject::Raw, id, schema)
+    }
+
+    fn learn(&mut self, subject: Subject, id: u32, schema: &str) -> Result<(), CodecError> {
+        let at = Subject::ALL.iter().position(|own| *own == subject).unwrap_or_default();
+        self.all[at].learn(id, schema)
+    }
+
+    /// `RawEvent`.
+    pub fn raw(&self) -> &Codec {
+        self.of(Subject::Raw)
+    }
+
+    /// `Event`.
+    pub fn parsed(&self) -> &Codec {
+        self.of(Subject::Parsed)
+    }
+
+    /// `Delta`.
+    pub fn ledger(&self) -> &Codec {
+        self.of(Subject::Ledger)
+    }
+
+    /// `FilePosition`.
+    pub fn position(&self) -> &Codec {
+        self.of(Subject::Position)
+    }
+
+    /// `ManifestRecord`.
+    pub fn manifest(&self) -> &Codec {
+        self.of(Subject::Manifest)
+    }
+
+    /// Registry ids of the versions of `Event`, oldest first.
+    pub fn parsed_ids(&self) -> &[u32] {
+        &self.parsed_ids
+    }
+
+    /// `ControlRecord`.
+    pub fn control(&self) -> &Codec {
+        self.of(Subject::Control)
+    }
+
+    /// `Progress`.
+    pub fn progress(&self) -> &Codec {
+        self.of(Subject::Progress)
+    }
+
+    /// Codecs with made-up ids, for tests and benches that need no registry.
+    ///
+    /// # Errors
+    /// A schema that does not parse.
+    pub fn local() -> Result<Codecs, CodecError> {
+        let codec = |(at, subject): (usize, &Subject)| Codec::new(subject.folder(), at as u32 + 1, subject.schema());
+        let all = Subject::ALL.iter().enumerate().map(codec).collect::<Result<Vec<_>, _>>()?;
+        let parsed_ids = vec![all[1].id()];
+        Ok(Codecs { all, parsed_ids })
+    }
+}
+
+impl Registry {
+    /// A registry with the Confluent API at `url`; calls are tried again for up to `deadline`.
+    pub fn new(url: &str, deadline: Duration) -> Registry {
+        Registry { url: url.trim_end_matches('/').to_owned(), deadline }
+    }
+
+    /// Registers every version of every schema under `<topic>-value` with compatibility `BACKWARD_TRANSITIVE`; what is
+    /// there already stays. Gives codecs.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn register(&self) -> Result<Codecs, RegistryError> {
+        let runtime = self.runtime()?;
+        let settings = SrSettings::new(self.url.clone());
+        let mut all = Vec::new();
+        let mut parsed_ids = Vec::new();
+        for subject in Subject::ALL {
+            let mut codec: Option<Codec> = None;
+            for name in subject.registered() {
+                for text in subject.versions() {
+                    let supplied = SuppliedSchema::new(None, SchemaType::Avro, (*text).to_owned());
+                    let action = format!("register {name}");
+                    let registered = self.retrying(&runtime, &action, || {
+                        post_schema(&settings, (*name).to_owned(), supplied.clone())
+                    })?;
+                    if subject == Subject::Parsed {
+                        parsed_ids.push(registered.id);
+                    }
+                    match &mut codec {
+                        // The newest version of the first name is what we write; the others are read.
+                        Some(codec) => codec.learn(registered.id, text)?,
+                        None => codec = Some(Codec::new(subject.folder(), registered.id, text)?),
+                    }
+                }
+                self.set_compatibility(&runtime, name)?;
+            }
+            all.extend(codec);
+        }
+        Ok(Codecs { all, parsed_ids })
+    }
+
+    /// The text of schema `id`, for records that a newer build wrote.
+    ///
+    /// # Errors
+    /// [`RegistryError::Away`].
+    pub fn schema(&self, id: u32) -> Result<String, RegistryError> {
+        let runtime = self.runtime()?;
+        let settings = SrSettings::new(self.url.clone());
+        let found = self.retrying(&runtime, &format!("read schema {id}"), || get_schema_by_id(id, &settings))?;
+        Ok(found.schema)
+    }
+
+    /// One question without retries: how many subjects it holds.
+    ///
+    /// # Errors
+    /// [`RegistryError::Away`].
+    pub fn ping(&self) -> Result<usize, RegistryError> {
+        let runtime = self.runtime()?;
+        let url = format!("{}/subjects", self.url);
+        let answer = runtime.block_on(async {
+            let answer = reqwest::Client::new().get(&url).timeout(Duration::from_secs(3)).send().await?;
+            answer.error_for_status()?.json::<Vec<String>>().await
+        });
+        answer.map(|subjects| subjects.len()).map_err(|error| self.away("list subjects", &error.to_string()))
+    }
+
+    fn set_compatibility(&self, runtime: &tokio::runtime::Runtime, name: &str) -> Result<(), RegistryError> {
+        let url = format!("{}/config/{name}", self.url);
+        self.retrying(runtime, &format!("set the compatibility of {name}"), || async {
+            let body = serde_json::json!({ "compatibility": "BACKWARD_TRANSITIVE" });
+            let put = reqwest::Client::new().put(&url).timeout(Duration::from_secs(5));
+            put.json(&body).send().await?.error_for_status().map(drop)
+        })
+    }
+
+    fn runtime(&self) -> Result<tokio::runtime::Runtime, RegistryError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| self.away("start a client", &error.to_string()))
+    }
+
+    fn retrying<T, E, F>(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        action: &str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, RegistryError>
+    where
+        E: std::fmt::Display,
+        F: Future<Output = Result<T, E>>,
+    {
+        let start = Instant::now();
+        loop {
+            match runtime.block_on(call()) {
+                Ok(value) => return Ok(value),
+                Err(error) if start.elapsed() >= self.deadline => return Err(self.away(action, &error.to_string())),
+                Err(error) => {
+                    tracing::warn!(action, %error, "registry did not answer, trying again");
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            }
+        }
+    }
+
+    fn away(&self, action: &str, reason: &str) -> RegistryError {
+        RegistryError::Away { action: action.to_owned(), url: self.url.clone(), reason: reason.to_owned() }
+    }
+}

@@ -1,0 +1,249 @@
+//! The object store, as the loops see it: blocking calls with retries and a deadline.
+//!
+//! Owns a small tokio runtime for `object_store`. Blocks the calling thread. Fails with [`StoreError`] once the deadline
+//! of a call has passed; nothing is retried that the store has refused for good.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+/// A call to the store that did not succeed within its deadline, or never can.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {path} in {store}: {source}; check the [store] section and `millrace doctor`")]
+pub struct StoreError {
+    /// Verb: put, read, delete, list.
+    pub action: &'static str,
+    /// Object or prefix.
+    pub path: String,
+    /// Address of the store.
+    pub store: String,
+    /// What the store said last.
+    pub source: object_store::Error,
+}
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Path.
+    pub path: String,
+    /// Size, bytes.
+    pub size: u64,
+    /// When it was written, µs since the epoch by the store's clock.
+    pub modified: i64,
+}
+
+/// Where the objects are.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    address: String,
+    local_root: Option<std::path::PathBuf>,
+    runtime: Arc<tokio::runtime::Runtime>,
+    deadline: Duration,
+}
+
+/// How to reach a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// A folder, `file:///folder`, or `s3://bucket/prefix`.
+    pub url: String,
+    /// Keys of `object_store`'s S3 client (`endpoint`, `access_key_id`, `allow_http`, …).
+    pub options: Vec<(String, String)>,
+    /// A call is retried for at most this long.
+    pub deadline: Duration,
+}
+
+impl Store {
+    /// Opens the store; a local folder is made where it is missing.
+    ///
+    /// # Errors
+    /// Wrong address or options, or a folder that cannot be made.
+    pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        let fail = |source| StoreError {
+            action: "open",
+            path: String::new(),
+            store: options.url.clone(),
+            source,
+        };
+        let generic = |error: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
+            store: "store",
+            source: error,
+        };
+        let folder = match options.url.split_once("://") {
+            None => Some(options.url.as_str()),
+            Some(("file", folder)) => Some(folder),
+            Some(_) => None,
+        };
+        let (inner, local_root): (Arc<dyn ObjectStore>, _) = match folder {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(|error| fail(generic(Box::new(error))))?;
+                let root = std::fs::canonicalize(folder).map_err(|error| fail(generic(Box::new(error))))?;
+                let local = object_store::local::LocalFileSystem::new_with_prefix(&root).map_err(fail)?;
+                (Arc::new(local.with_automatic_cleanup(true)), Some(root))
+            }
+            None => {
+                let url = url::Url::parse(&options.url).map_err(|error| fail(generic(Box::new(error))))?;
+                let pairs = options.options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                let (inner, prefix) = object_store::parse_url_opts(&url, pairs).map_err(fail)?;
+                (Arc::new(object_store::prefix::PrefixStore::new(inner, prefix)), None)
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store")
+            .enable_all()
+            .build()
+            .map_err(|error| fail(generic(Box::new(error))))?;
+        Ok(Store {
+            inner,
+            address: options.url.clone(),
+            local_root,
+            runtime: Arc::new(runtime),
+            deadline: options.deadline,
+        })
+    }
+
+    /// Writes an object that must not exist yet (I5).
+    ///
+    /// # Errors
+    /// The store refused it or did not answer in time. An object of that name may exist afterwards: it is an orphan.
+    pub fn put_new(&self, path: &str, bytes: impl Into<Bytes>) -> Result<(), StoreError> {
+        let payload = PutPayload::from(bytes.into());
+        let at = Path::from(path);
+        let mut first = true;
+        self.retrying("put", path, || {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let put = self.inner.put_opts(&at, payload.clone(), options);
+            let again = !std::mem::replace(&mut first, false);
+            async move {
+                match put.await {
+                    // An earlier try of this very call got through: names are never used twice.
+                    Err(object_store::Error::AlreadyExists { .. }) if again => Ok(()),
+                    other => other.map(drop),
+                }
+            }
+        })
+    }
+
+    /// Reads a whole object.
+    ///
+    /// # Errors
+    /// It is missing, or the store did not answer in time.
+    pub fn read(&self, path: &str) -> Result<Bytes, StoreError> {
+        let at = Path::from(path);
+        self.retrying("read", path, || async { self.inner.get(&at).await?.bytes().await })
+    }
+
+    /// Reads bytes `from..to` of an object.
+    ///
+    /// # Errors
+    /// It is missing, or the store did not answer in time.
+    pub fn read_range(&self, path: &str, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
+        let at = Path::from(path);
+        self.retrying("read", path, || {
+            let range = range.clone();
+            let at = &at;
+            async move { self.inner.get_range(at, range).await }
+        })
+    }
+
+    /// Deletes an object; one that is missing counts as deleted.
+    ///
+    /// # Errors
+    /// The store did not answer in time.
+    pub fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let at = Path::from(path);
+        self.retrying("delete", path, || async {
+            match self.inner.delete(&at).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(()),
+                other => other,
+            }
+        })
+    }
+
+    /// Lists the objects under a prefix.
+    ///
+    /// # Errors
+    /// The store did not answer in time.
+    pub fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        let at = Path::from(prefix);
+        self.retrying("list", prefix, || async {
+            let mut listed = Vec::new();
+            let mut metas = self.inner.list(Some(&at));
+            while let Some(meta) = metas.try_next().await? {
+                listed.push(Listed {
+                    path: meta.location.to_string(),
+                    size: meta.size,
+                    modified: meta.last_modified.timestamp_micros(),
+                });
+            }
+            Ok(listed)
+        })
+    }
+
+    /// Where an object lies on this machine's disk, for a local store.
+    pub fn local_file(&self, path: &str) -> Option<std::path::PathBuf> {
+        self.local_root.as_ref().map(|root| root.join(path))
+    }
+
+    /// Its address, for people.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The async client, for servers that stream.
+    pub fn client(&self) -> Arc<dyn ObjectStore> {
+        self.inner.clone()
+    }
+
+    fn retrying<T, F>(&self, action: &'static str, path: &str, mut call: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let left = self.deadline.saturating_sub(start.elapsed()).max(Duration::from_millis(100));
+            let result = self.runtime.block_on(async {
+                match tokio::time::timeout(left, call()).await {
+                    Ok(result) => result,
+                    Err(_) => {
+                        let reason = format!("no answer within {} s", self.deadline.as_secs());
+                        Err(object_store::Error::Generic { store: "store", source: reason.into() })
+                    }
+                }
+            });
+            match result {
+                Ok(value) => return Ok(value),
+                Err(source) if final_answer(&source) || start.elapsed() + pause >= self.deadline => {
+                    return Err(StoreError { action, path: path.to_owned(), store: self.address.clone(), source });
+                }
+                Err(source) => {
+                    tracing::warn!(action, path, %source, "store call failed, trying again");
+                    std::thread::sleep(pause.mul_f64(rand::random_range(0.5..1.5)));
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+}
+
+/// Whether trying again cannot help.
+fn final_answer(error: &object_store::Error) -> bool {
+    use object_store::Error as E;
+    matches!(
+        error,
+        E::NotFound { .. }
+            | E::InvalidPath { .. }
+            | E::NotSupported { .. }
+            | E::AlreadyExists { .. }
+            | E::NotImplemented { .. }
+            | E::PermissionDenied { .. }
+            | E::Unauthenticated { .. }
+            | E::UnknownConfigurationKey { .. }
+    )
+}

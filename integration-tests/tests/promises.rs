@@ -1,0 +1,28 @@
+//! What millrace promises, proven against a real Kafka and a real schema registry with the real binary: a module per
+//! promise. A test that needs Kafka fails where it cannot be started; it is never skipped.
+//!
+//! Knobs: `SEED` repeats a run, `MINUTES` makes the kill tests longer (`make soak`), `MILLRACE_BIN` names the binary,
+//! `MILLRACE_TEST_BROKERS` with `MILLRACE_TEST_REGISTRY` an address that is given, `MILLRACE_TEST_PROVIDER` one of
+//! `children`, `containers`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "promises/harness/mod.rs"]
+mod harness;
+#[path = "promises/bad_input.rs"]
+mod bad_input;
+#[path = "promises/kill.rs"]
+mod kill;
+#[path = "promises/late_end_txn.rs"]
+mod late_end_txn;
+#[path = "promises/others_read_us.rs"]
+mod others_read_us;
+#[path = "promises/rebalance.rs"]
+mod rebalance;
+#[path = "promises/refuse_to_start.rs"]
+mod refuse_to_start;
+#[path = "promises/restore.rs"]
+mod restore;
+#[path = "promises/rotation.rs"]
+mod rotation;
+#[path = "promises/store_faults.rs"]
+mod store_faults;

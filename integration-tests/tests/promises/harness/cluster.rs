@@ -1,0 +1,160 @@
+//! The one place that gives a broker and a registry: an address that is given, child processes, or containers.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use millrace_kafka_local::{Broker, BrokerOptions, Jars, Registry, RegistryOptions, free_port};
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::SyncRunner;
+use testcontainers::{Container, GenericImage, ImageExt};
+
+use super::scratch;
+
+/// A cluster that is a test's own for as long as this value lives.
+pub(crate) struct Cluster {
+    /// Where clients connect.
+    pub(crate) brokers: String,
+    /// Base of the registry's Confluent-compatible API.
+    pub(crate) registry: String,
+    kafka: Kafka,
+    direct: Option<String>,
+}
+
+enum Kafka {
+    /// One for all: whoever has it, has it alone, and its topics are made anew.
+    Given { _turn: MutexGuard<'static, ()> },
+    Child(Box<Broker>),
+    Container { _container: Container<GenericImage> },
+}
+
+enum Provider {
+    Given { brokers: String, registry: String },
+    Children,
+    Containers,
+}
+
+fn provider() -> Provider {
+    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    if let Some(brokers) = set("MILLRACE_TEST_BROKERS") {
+        let registry = set("MILLRACE_TEST_REGISTRY").expect("MILLRACE_TEST_BROKERS goes with MILLRACE_TEST_REGISTRY");
+        return Provider::Given { brokers, registry };
+    }
+    match set("MILLRACE_TEST_PROVIDER").as_deref() {
+        Some("children") => Provider::Children,
+        Some("containers") => Provider::Containers,
+        Some(other) => panic!("MILLRACE_TEST_PROVIDER={other} is neither `children` nor `containers`"),
+        None if jars().is_ok() || !engine_answers() => Provider::Children,
+        None => Provider::Containers,
+    }
+}
+
+fn jars() -> Result<&'static Jars, String> {
+    static JARS: OnceLock<Result<Jars, String>> = OnceLock::new();
+    let jars = JARS.get_or_init(|| Jars::fetch(&mut |line| println!("{line}")).map_err(|error| error.to_string()));
+    jars.as_ref().map_err(Clone::clone)
+}
+
+fn engine_answers() -> bool {
+    let mut docker = std::process::Command::new("docker");
+    docker.args(["version", "--format", "{{.Server.Version}}"]);
+    docker.output().is_ok_and(|output| output.status.success())
+}
+
+impl Cluster {
+    /// A cluster from whichever provider there is. Topics of ours that a given one has are removed.
+    pub(crate) fn start(dir: &Path) -> Cluster {
+        match provider() {
+            Provider::Given { brokers, registry } => {
+                static TURN: Mutex<()> = Mutex::new(());
+                let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+                super::log::remove_topics(&brokers);
+                Cluster { brokers, registry, kafka: Kafka::Given { _turn: turn }, direct: None }
+            }
+            Provider::Children => Cluster::start_own(dir, |_| {}),
+            Provider::Containers => container_cluster(),
+        }
+    }
+
+    /// A broker of our own as a child, for tests that kill it or stand between it and its clients.
+    pub(crate) fn start_own(dir: &Path, change: impl FnOnce(&mut BrokerOptions)) -> Cluster {
+        let jars = jars().unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
+        let mut options = BrokerOptions::new(dir.join("kafka"), dir.join("log"));
+        change(&mut options);
+        let broker = Broker::start(jars, options).unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
+        Cluster {
+            brokers: broker.address(),
+            registry: child_registry(jars),
+            direct: Some(broker.direct_address()),
+            kafka: Kafka::Child(Box::new(broker)),
+        }
+    }
+
+    /// The broker, where it is our child.
+    pub(crate) fn broker(&mut self) -> &mut Broker {
+        match &mut self.kafka {
+            Kafka::Child(broker) => broker,
+            Kafka::Given { .. } | Kafka::Container { .. } => panic!("this cluster's broker is not ours to touch"),
+        }
+    }
+
+    /// An address that never leads through a proxy.
+    pub(crate) fn direct(&self) -> String {
+        self.direct.clone().unwrap_or_else(|| self.brokers.clone())
+    }
+
+    /// The inter-broker listener advertises another address than its own: clients keep away from it.
+    pub(crate) fn forget_direct(&mut self) {
+        self.direct = None;
+    }
+}
+
+/// One registry for all tests: schemas are the same for all of them. It dies with this process.
+fn child_registry(jars: &Jars) -> String {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    let start = || {
+        let dir = scratch::folder("registry");
+        Registry::start(jars, RegistryOptions::new(dir.join("data"), dir.join("log")))
+            .unwrap_or_else(|error| panic!("the schema registry cannot be started: {error}"))
+    };
+    REGISTRY.get_or_init(start).url()
+}
+
+fn container_cluster() -> Cluster {
+    static REGISTRY: OnceLock<(Container<GenericImage>, String)> = OnceLock::new();
+    let (_, registry) = REGISTRY.get_or_init(|| {
+        let port = free_port().unwrap();
+        let image = GenericImage::new("apicurio/apicurio-registry-mem", "2.6.13.Final")
+            .with_wait_for(WaitFor::message_on_stdout("started in"))
+            .with_mapped_port(port, 8080.tcp())
+            .with_startup_timeout(Duration::from_secs(180));
+        let container = image.start().unwrap_or_else(|error| panic!("the registry's container cannot be started: {error}"));
+        (container, format!("http://127.0.0.1:{port}/apis/ccompat/v7"))
+    });
+    let port = free_port().unwrap();
+    let mut image = GenericImage::new("apache/kafka", "4.1.0")
+        .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
+        .with_mapped_port(port, 9092.tcp())
+        .with_startup_timeout(Duration::from_secs(180));
+    for (key, value) in [
+        ("KAFKA_NODE_ID", "1".to_owned()),
+        ("KAFKA_PROCESS_ROLES", "broker,controller".to_owned()),
+        ("KAFKA_LISTENERS", "CLIENT://:9092,INTERNAL://:9094,CONTROLLER://:9093".to_owned()),
+        ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://127.0.0.1:{port},INTERNAL://localhost:9094")),
+        ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
+        ("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL".to_owned()),
+        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER".to_owned()),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093".to_owned()),
+        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1".to_owned()),
+        ("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1".to_owned()),
+        ("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1".to_owned()),
+        ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0".to_owned()),
+        ("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false".to_owned()),
+        ("KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS", "1000".to_owned()),
+    ] {
+        image = image.with_env_var(key, value);
+    }
+    let container = image.start().unwrap_or_else(|error| panic!("kafka's container cannot be started: {error}"));
+    let brokers = format!("127.0.0.1:{port}");
+    Cluster { brokers, registry: registry.clone(), kafka: Kafka::Container { _container: container }, direct: None }
+}

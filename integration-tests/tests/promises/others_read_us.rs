@@ -1,0 +1,124 @@
+//! Others read us: a stock Avro consumer decodes `logs.parsed`, and DuckDB reads the archive's files.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use millrace_runtime::service::topic_specs;
+
+use crate::harness::{Lines, Seed, Source, World, Writer, until};
+
+const LINES: u64 = 5_000;
+/// Versions that are known to work together; pinned so that a release elsewhere does not break the build here.
+const PACKAGES: [&str; 2] = ["confluent-kafka[avro,schemaregistry]==2.12.1", "duckdb==1.4.1"];
+
+const AVRO: &str = r#"
+import json, sys
+from confluent_kafka import DeserializingConsumer, TopicPartition, OFFSET_BEGINNING
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+
+brokers, registry, topic, partitions, wanted = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+consumer = DeserializingConsumer({
+    "bootstrap.servers": brokers, "group.id": "stock-avro-consumer", "isolation.level": "read_committed",
+    "value.deserializer": AvroDeserializer(SchemaRegistryClient({"url": registry})),
+})
+consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+n, fields, newest = 0, set(), None
+while n < wanted:
+    message = consumer.poll(20)
+    if message is None:
+        sys.exit(f"only {n} of {wanted} came")
+    if message.error():
+        sys.exit(str(message.error()))
+    event = message.value()
+    assert event["tenant"] == "default" and isinstance(event["body"], bytes), event
+    assert event["time"].tzinfo is not None and event["origin"]["partition"] == message.partition(), event
+    fields |= set(event["fields"])
+    n += 1
+print(json.dumps({"n": n, "fields": sorted(fields)}))
+"#;
+
+const DUCK: &str = r#"
+import duckdb, json, sys
+files = json.load(open(sys.argv[1]))
+rows = duckdb.sql("select count(*), count(distinct (partition, \"offset\")), sum(strlen(body)) from read_parquet($files, hive_partitioning = false, union_by_name = true)",
+    params={"files": files}).fetchone()
+print(json.dumps({"n": rows[0], "distinct": rows[1], "bytes": int(rows[2])}))
+"#;
+
+#[test]
+fn stock_avro_consumer_and_duckdb_see_the_same_lines() {
+    let python = python();
+    let mut rng = Seed::take("others").rng(1);
+    let mut world = World::new("others");
+    world.apply_topics();
+    let logs = world.forward("web1");
+    world.start_all();
+    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("o"), LINES, LINES);
+    let n_lines = writer.join();
+    let source = Source::new("web1", &writer.path, n_lines, writer.lines.clone());
+    world.assert_whole(&[source], &mut rng);
+
+    let n_parsed = world.log().parsed().len();
+    let spec = topic_specs().unwrap().into_iter().find(|spec| spec.name == "logs.parsed").unwrap();
+    let (brokers, registry) = (world.cluster.brokers.clone(), world.cluster.registry.clone());
+    let counts = [spec.partitions.to_string(), n_parsed.to_string()];
+    let said = script(&python, &world.dir, AVRO, &[&brokers, &registry, "logs.parsed", &counts[0], &counts[1]]);
+    assert_eq!(said["n"], n_parsed);
+    let fields = said["fields"].as_array().unwrap();
+    assert!(["status", "bytes"].iter().all(|name| fields.contains(&(*name).into())), "typed fields came: {fields:?}");
+
+    let files = until("every live object is a plain file", Duration::from_secs(120), || {
+        world.check();
+        let text = world.cli_ok(&["files", "--format", "json"]);
+        let files: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+        let n_bundled = files.iter().filter(|file| file["plain"] != true).count();
+        if n_bundled == 0 && !files.is_empty() { Ok(files) } else { Err(format!("{n_bundled} of {}", files.len())) }
+    });
+    let of_table = |table: &str| {
+        let own = files.iter().filter(|file| file["table"] == table);
+        own.map(|file| file["location"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    let mut n_rows = 0;
+    for table in ["events", "dead"] {
+        let list = world.dir.join(format!("{table}.json"));
+        std::fs::write(&list, serde_json::to_vec(&of_table(table)).unwrap()).unwrap();
+        let said = script(&python, &world.dir, DUCK, &[list.to_str().unwrap()]);
+        assert_eq!(said["n"], said["distinct"], "{table}: rows are there twice");
+        n_rows += said["n"].as_u64().unwrap();
+    }
+    assert_eq!(n_rows, n_lines, "rows that DuckDB counts");
+    world.stop();
+}
+
+/// Runs a script; what it prints is JSON.
+fn script(python: &Path, dir: &Path, text: &str, args: &[&str]) -> serde_json::Value {
+    let path = dir.join("script.py");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new(python).arg(&path).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} ended with {}:\n{said}", python.display(), output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A Python with the packages, made once and kept beside the build.
+fn python() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let (done, python) = (dir.join("packages"), dir.join("bin/python"));
+    let wanted = PACKAGES.join("\n");
+    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
+        return python;
+    }
+    let run = |program: &Path, args: &[&str]| {
+        let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} {} ended with {}:\n{said}", program.display(), args.join(" "), output.status);
+    };
+    run(Path::new("python3"), &["-m", "venv", "--clear", dir.to_str().unwrap()]);
+    let mut install = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    install.extend(PACKAGES);
+    run(&python, &install);
+    std::fs::write(&done, wanted).unwrap();
+    python
+}

@@ -1,0 +1,107 @@
+//! A missing topic, wrong brokers, a registry that is away, a wrong configuration: nothing starts half, and what is said
+//! helps.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use millrace_kafka_local::free_port;
+
+use crate::harness::World;
+use crate::harness::process::run;
+
+const SERVICES: [&[&str]; 5] = [&["forward"], &["job", "parse"], &["index"], &["archive"], &["query"]];
+
+/// Runs a service that must not start; gives what it said on standard error.
+fn refusal(world: &World, service: &[&str], env: &[(&str, &str)]) -> String {
+    let config = world.config();
+    let mut args = service.to_vec();
+    args.extend(["--config", config.to_str().unwrap()]);
+    let mut own = vec![("MILLRACE__OPS__LISTEN", "off")];
+    own.extend(env);
+    let start = Instant::now();
+    let output = run(&args, &own);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let code = output.status.code().unwrap_or_default();
+    assert_ne!(code, 0, "millrace {} started:\n{said}", service.join(" "));
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(100), "it took {:?} to say so:\n{said}", start.elapsed());
+    said
+}
+
+fn assert_says(said: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn missing_topics_are_named_with_the_command_that_makes_them() {
+    let mut world = World::new("no-topics");
+    world.set("forward", "input", forward_input());
+    for service in SERVICES {
+        let said = refusal(&world, service, &[]);
+        assert_says(&said, &["logs.raw is missing", "millrace.ledger is missing", "millrace topics apply"]);
+    }
+    assert_eq!(world.cli(&["topics", "check"]).status.code(), Some(1), "check before apply");
+    world.apply_topics();
+    assert_eq!(world.cli(&["topics", "check"]).status.code(), Some(0), "check after apply");
+    world.apply_topics();
+}
+
+#[test]
+fn brokers_that_do_not_answer_are_named() {
+    let mut world = World::new("no-brokers");
+    world.set("forward", "input", forward_input());
+    world.apply_topics();
+    let nobody = format!("127.0.0.1:{}", free_port().unwrap());
+    let said = refusal(&world, &["job", "parse"], &[("MILLRACE__KAFKA__BROKERS", &nobody)]);
+    assert_says(&said, &[&nobody, "kafka.brokers", "millrace doctor"]);
+    // It takes connections and never answers.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    let output = {
+        let config = world.config();
+        run(&["topics", "check", "--config", config.to_str().unwrap()], &[("MILLRACE__KAFKA__BROKERS", &address)])
+    };
+    assert_eq!(output.status.code(), Some(2), "topics check at a mute broker: it cannot say");
+    assert_says(&String::from_utf8_lossy(&output.stderr), &[&address]);
+    let output = world.cli(&["doctor", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn registry_that_is_away_is_waited_for_and_then_named() {
+    let mut world = World::new("no-registry");
+    world.apply_topics();
+    let away = format!("http://127.0.0.1:{}/apis/ccompat/v7", free_port().unwrap());
+    let said = refusal(&world, &["index"], &[("MILLRACE__REGISTRY__URL", &away)]);
+    assert_says(&said, &[&away, "registry.url", "millrace doctor"]);
+    // An answer that is none of a registry's.
+    let said = refusal(&world, &["index"], &[("MILLRACE__REGISTRY__URL", "https//nowhere")]);
+    assert_says(&said, &["registry.url"]);
+    world.start("index", 0);
+    world.service("index-0").wait_ready();
+    world.stop();
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_named_before_anything_starts() {
+    let mut world = World::new("bad-config");
+    world.set("kafka", "brokers", "nowhere");
+    world.set("kafka", "prefix", "Not An Id");
+    world.set("index", "commit_interval_ms", 0);
+    world.set("query", "listen", "everywhere");
+    for service in SERVICES {
+        for more in [&[][..], &["--check"][..]] {
+            let args = [service, more].concat();
+            let said = refusal(&world, &args, &[]);
+            assert_says(&said, &["kafka.brokers", "kafka.prefix", "index.commit_interval_ms", "query.listen"]);
+        }
+    }
+}
+
+fn forward_input() -> toml::Value {
+    let mut input = toml::Table::new();
+    input.insert("globs".to_owned(), vec!["/nowhere/*.log"].into());
+    vec![toml::Value::Table(input)].into()
+}

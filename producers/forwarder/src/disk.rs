@@ -1,0 +1,95 @@
+//! What the forwarder asks the file system.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use millrace_schemas::position::FilePosition;
+
+use crate::identity::{Inode, Look, PRINT, print};
+
+/// Metadata of a file, as far as it matters here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight {
+    pub(crate) inode: Inode,
+    pub(crate) size: u64,
+    /// Time of creation, ns; 0 where it is not kept.
+    pub(crate) birth: u64,
+    /// Time of the last change, ns.
+    pub(crate) modified: i128,
+    pub(crate) is_file: bool,
+}
+
+impl Sight {
+    fn new(metadata: &Metadata) -> Sight {
+        let birth = metadata
+            .created()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Sight {
+            inode: Inode {
+                device: metadata.dev(),
+                number: metadata.ino(),
+            },
+            size: metadata.len(),
+            birth: birth.map_or(0, |since| since.as_nanos() as u64),
+            modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+            is_file: metadata.is_file(),
+        }
+    }
+
+    /// Looks at a path; follows symbolic links.
+    pub(crate) fn at(path: &Path) -> io::Result<Sight> {
+        std::fs::metadata(path).map(|metadata| Sight::new(&metadata))
+    }
+
+    /// Looks at an open file.
+    pub(crate) fn of(file: &File) -> io::Result<Sight> {
+        file.metadata().map(|metadata| Sight::new(&metadata))
+    }
+}
+
+/// Reads at `offset` until `buffer` is full or the file ends.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut n_read = 0;
+    while n_read < buffer.len() {
+        match file.read_at(&mut buffer[n_read..], offset + n_read as u64) {
+            Ok(0) => break,
+            Ok(n) => n_read += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(n_read)
+}
+
+/// Compares the bytes of `file` with what is known of an incarnation.
+pub(crate) fn look(file: &File, position: &FilePosition) -> io::Result<Look> {
+    let mut buffer = [0; PRINT];
+    let mut same = |at: i64, len: i32, hash: i64| -> io::Result<bool> {
+        let wanted = &mut buffer[..(len as usize).min(PRINT)];
+        Ok(read_at(file, wanted, at as u64)? == wanted.len() && print(wanted) == hash)
+    };
+    let prefix_same = same(0, position.prefix_len, position.prefix_hash)?;
+    let tail_at = position.byte - i64::from(position.tail_len);
+    let tail_same = position.tail_len == 0 || same(tail_at, position.tail_len, position.tail_hash)?;
+    Ok(Look {
+        size: Sight::of(file)?.size,
+        prefix_same,
+        tail_same,
+    })
+}
+
+/// Paths in `directory` whose inode number is wanted.
+pub(crate) fn find_inodes(directory: &Path, wanted: impl Fn(u64) -> bool) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if wanted(entry.ino()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,107 @@
+//! One incarnation of a file while it is followed.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use millrace_schemas::position::FilePosition;
+
+use crate::disk::{Sight, look};
+use crate::identity::{Inode, Verdict, judge};
+
+/// What tells two positions of one incarnation apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    byte: i64,
+    lost: i64,
+    finished: bool,
+}
+
+impl Mark {
+    pub(crate) fn of(position: &FilePosition) -> Mark {
+        Mark {
+            byte: position.byte,
+            lost: position.lost,
+            finished: position.finished,
+        }
+    }
+}
+
+/// The beginning of a line whose end was not there yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    /// Where the file ended.
+    pub(crate) end: u64,
+    /// Since when it ends there.
+    pub(crate) since: Duration,
+}
+
+/// An incarnation that is followed.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    /// How far it is read.
+    pub(crate) position: FilePosition,
+    /// What the outlet holds of it.
+    pub(crate) committed: Option<Mark>,
+    /// Index of its input.
+    pub(crate) input: usize,
+    /// Where it lies now; the position keeps the path of first sight.
+    pub(crate) place: PathBuf,
+    pub(crate) file: Option<File>,
+    pub(crate) birth: u64,
+    /// Size and time of change when last looked at.
+    pub(crate) size: u64,
+    pub(crate) modified: i128,
+    pub(crate) held: Option<Held>,
+    /// Since when it neither grew nor was read.
+    pub(crate) quiet_since: Duration,
+    /// No name leads to it any more.
+    pub(crate) gone: bool,
+    /// The last attempt to read it failed.
+    pub(crate) broken: bool,
+    /// Waits for its turn to be read.
+    pub(crate) queued: bool,
+    /// The position is not in a batch yet.
+    pub(crate) dirty: bool,
+    /// Former file of the same path, which is read to its end first.
+    pub(crate) after: Option<Inode>,
+    /// Number of the last scan that saw it.
+    pub(crate) seen_in: u64,
+}
+
+impl Follow {
+    /// Known bytes that are not read.
+    pub(crate) fn unread(&self) -> u64 {
+        self.size.saturating_sub(self.position.byte as u64)
+    }
+
+    /// Takes a greater size for known if the file is still the same incarnation; else the next visit finds out.
+    pub(crate) fn note_growth(&mut self) {
+        let seen = match &self.file {
+            Some(file) => look(file, &self.position),
+            None => File::open(&self.place).and_then(|file| look(&file, &self.position)),
+        };
+        if let Ok(seen) = seen
+            && judge(&self.position, self.size, seen) == Verdict::Same
+        {
+            self.size = seen.size;
+        }
+    }
+
+    /// Whether it must be read in view of `sight`.
+    pub(crate) fn needs_visit(&self, sight: &Sight) -> bool {
+        sight.size != self.held.map_or(self.position.byte as u64, |held| held.end)
+            || sight.size < self.size
+            || sight.modified != self.modified
+    }
+
+    /// Whether a held line has waited for `patience`.
+    pub(crate) fn must_flush(&self, now: Duration, patience: Duration) -> bool {
+        self.held.is_some_and(|held| now >= held.since + patience)
+    }
+
+    /// Whether anything was ever handed on.
+    pub(crate) fn is_of_note(&self) -> bool {
+        self.committed.is_some() || self.position.byte > 0 || self.position.lost > 0
+    }
+}

@@ -1,0 +1,6 @@
+//! The forwarder over real files and an outlet in memory, driven step by step with a clock of its own.
+
+mod faults;
+mod follow;
+mod random;
+mod rig;

@@ -1,0 +1,137 @@
+//! Dead letters: the original bytes with typed headers.
+
+use crate::id::valid_id;
+use crate::raw::{Attributes, LineEnd, RawEvent};
+
+/// Header beside those of [`DeadLetter`]: when the line was received, µs as decimal text. For a record that does not
+/// decode it is when the broker appended it to the topic it was read from.
+pub const RECEIVED: &str = "millrace-received";
+
+/// Reason code of a record that does not decode.
+pub const UNDECODABLE: &str = "undecodable";
+
+/// What stands for a record that does not decode, so that every stage counts it alike (I8): tenant as the key has it
+/// (`-` if that is none), stream and host `-`, no position, and the whole value as body. `received` is the append time
+/// of the record, which travels on as [`RECEIVED`].
+pub fn undecodable<'a>(key: &'a [u8], value: &'a [u8], received: i64) -> RawEvent<'a> {
+    let tenant = key.split(|byte| *byte == b'/').next().and_then(|part| std::str::from_utf8(part).ok());
+    RawEvent {
+        tenant: tenant.filter(|id| valid_id(id)).unwrap_or("-"),
+        stream: "-",
+        host: "-",
+        file: None,
+        file_id: None,
+        attributes: Attributes::default(),
+        received,
+        position: None,
+        line_end: LineEnd::None,
+        piece: None,
+        dedup: None,
+        body: value,
+    }
+}
+
+/// Why a record went to `logs.dead`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Topic it was read from.
+    pub topic: String,
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Tenant, as far as it is known.
+    pub tenant: String,
+    /// Stream, as far as it is known.
+    pub stream: String,
+    /// Stage that refused it.
+    pub stage: String,
+    /// Reason code: `no_match`, `undecodable`, …
+    pub reason: String,
+    /// What exactly did not fit, for people.
+    pub detail: String,
+    /// Id of the parser.
+    pub parser: String,
+    /// Version of the parser.
+    pub parser_version: i32,
+}
+
+/// A header is missing or not of its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("dead letter header {header} is missing or malformed")]
+pub struct BadHeader {
+    /// Name of the header.
+    pub header: &'static str,
+}
+
+const PREFIX: &str = "millrace-";
+
+impl DeadLetter {
+    /// The headers, in a fixed order; numbers as decimal text, so that any tool shows them.
+    pub fn headers(&self) -> [(&'static str, String); 10] {
+        [
+            ("millrace-topic", self.topic.clone()),
+            ("millrace-partition", self.partition.to_string()),
+            ("millrace-offset", self.offset.to_string()),
+            ("millrace-tenant", self.tenant.clone()),
+            ("millrace-stream", self.stream.clone()),
+            ("millrace-stage", self.stage.clone()),
+            ("millrace-reason", self.reason.clone()),
+            ("millrace-detail", self.detail.clone()),
+            ("millrace-parser", self.parser.clone()),
+            ("millrace-parser-version", self.parser_version.to_string()),
+        ]
+    }
+
+    /// Reads them back; `find` gives a header's value by name.
+    ///
+    /// # Errors
+    /// [`BadHeader`] names the first header that is missing or malformed.
+    pub fn from_headers<'h>(find: impl Fn(&str) -> Option<&'h [u8]>) -> Result<DeadLetter, BadHeader> {
+        let text = |header: &'static str| {
+            debug_assert!(header.starts_with(PREFIX));
+            let bytes = find(header).ok_or(BadHeader { header })?;
+            String::from_utf8(bytes.to_vec()).map_err(|_| BadHeader { header })
+        };
+        let number = |header: &'static str| text(header)?.parse::<i64>().map_err(|_| BadHeader { header });
+        let int = |header: &'static str| i32::try_from(number(header)?).map_err(|_| BadHeader { header });
+        Ok(DeadLetter {
+            topic: text("millrace-topic")?,
+            partition: int("millrace-partition")?,
+            offset: number("millrace-offset")?,
+            tenant: text("millrace-tenant")?,
+            stream: text("millrace-stream")?,
+            stage: text("millrace-stage")?,
+            reason: text("millrace-reason")?,
+            detail: text("millrace-detail")?,
+            parser: text("millrace-parser")?,
+            parser_version: int("millrace-parser-version")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_survive_the_round_trip() {
+        let letter = DeadLetter {
+            topic: "logs.raw".into(),
+            partition: 3,
+            offset: 99,
+            tenant: "default".into(),
+            stream: "web".into(),
+            stage: "parse".into(),
+            reason: "no_match".into(),
+            detail: "expected [ at byte 17".into(),
+            parser: "apache".into(),
+            parser_version: 2,
+        };
+        let headers = letter.headers();
+        let find = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_bytes());
+        assert_eq!(DeadLetter::from_headers(find), Ok(letter.clone()));
+        let without = |name: &str| if name == "millrace-offset" { None } else { find(name) };
+        assert_eq!(DeadLetter::from_headers(without), Err(BadHeader { header: "millrace-offset" }));
+    }
+}

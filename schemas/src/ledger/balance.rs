@@ -1,0 +1,261 @@
+//! Compares what upstream wrote with what downstream read.
+
+use std::collections::BTreeMap;
+
+use super::{Delta, Sum, edge, stage};
+
+/// One side of a check: the edges of a stage whose sums count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Side {
+    /// Stage.
+    pub stage: &'static str,
+    /// Edges.
+    pub edges: &'static [&'static str],
+}
+
+/// `upstream = downstream`, for everything below the downstream's frontier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// What people see.
+    pub name: &'static str,
+    /// What should have arrived.
+    pub upstream: Side,
+    /// What did.
+    pub downstream: Side,
+}
+
+/// The chain of a line through the stages that run today.
+pub const CHAIN: [Check; 6] = [
+    Check {
+        name: "forward.out = parse.in",
+        upstream: Side { stage: stage::FORWARD, edges: &[edge::OUT] },
+        downstream: Side { stage: stage::PARSE, edges: &[edge::IN] },
+    },
+    Check {
+        name: "parse.in = parse.out + dead + filtered + duplicate",
+        upstream: Side { stage: stage::PARSE, edges: &[edge::IN] },
+        downstream: Side {
+            stage: stage::PARSE,
+            edges: &[edge::OUT, edge::DEAD, edge::FILTERED, edge::DUPLICATE, edge::SUPERSEDED],
+        },
+    },
+    Check {
+        name: "parse.out = index.in",
+        upstream: Side { stage: stage::PARSE, edges: &[edge::OUT] },
+        downstream: Side { stage: stage::INDEX, edges: &[edge::IN] },
+    },
+    Check {
+        name: "parse.dead = index.dead",
+        upstream: Side { stage: stage::PARSE, edges: &[edge::DEAD] },
+        downstream: Side { stage: stage::INDEX, edges: &[edge::DEAD] },
+    },
+    Check {
+        name: "parse.out = archive.in",
+        upstream: Side { stage: stage::PARSE, edges: &[edge::OUT] },
+        downstream: Side { stage: stage::ARCHIVE, edges: &[edge::IN] },
+    },
+    Check {
+        name: "parse.dead = archive.dead",
+        upstream: Side { stage: stage::PARSE, edges: &[edge::DEAD] },
+        downstream: Side { stage: stage::ARCHIVE, edges: &[edge::DEAD] },
+    },
+];
+
+/// Per check, by position in [`CHAIN`]: per raw partition, the raw offset below which the downstream has read all.
+/// Taken *before* the ledger is read. A partition that is missing has frontier 0.
+#[derive(Debug, Clone, Default)]
+pub struct Frontiers(pub Vec<BTreeMap<i32, i64>>);
+
+type CellKey = (i32, String, String, i64);
+
+/// Sums of one edge of one cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Records.
+    pub count: i64,
+    /// Sum of body lengths.
+    pub bytes: i64,
+    /// Sum of hashes.
+    pub hash: Sum,
+    /// One past the highest raw offset covered, by partition.
+    ends: BTreeMap<i32, i64>,
+}
+
+/// All deltas read, summed by cell and edge. Bounded by the number of minutes asked for, not of transactions.
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    cells: BTreeMap<CellKey, BTreeMap<(String, String), Total>>,
+}
+
+/// A cell that does not add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Name of the check.
+    pub check: &'static str,
+    /// Raw topic generation.
+    pub generation: i32,
+    /// Tenant.
+    pub tenant: String,
+    /// Stream.
+    pub stream: String,
+    /// Start of the minute, µs.
+    pub minute: i64,
+    /// Records upstream.
+    pub upstream: i64,
+    /// Records downstream.
+    pub downstream: i64,
+}
+
+/// Answer to "is this all of it?".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// (cell, check) pairs that were compared and are equal in count, bytes and hash.
+    pub balanced: usize,
+    /// (cell, check) pairs of which something has not been read yet.
+    pub in_flight: usize,
+    /// Records on their way, over all pairs.
+    pub in_flight_records: i64,
+    /// What does not add up.
+    pub faults: Vec<Fault>,
+}
+
+impl Book {
+    /// Adds one delta.
+    pub fn add(&mut self, delta: &Delta) {
+        let key = (delta.generation, delta.tenant.clone(), delta.stream.clone(), delta.minute);
+        let edges = self.cells.entry(key).or_default();
+        let total = edges.entry((delta.stage.clone(), delta.edge.clone())).or_default();
+        total.count += delta.count;
+        total.bytes += delta.bytes;
+        total.hash += delta.hash;
+        for range in &delta.ranges {
+            let end = total.ends.entry(range.partition).or_insert(range.to);
+            *end = (*end).max(range.to);
+        }
+    }
+
+    /// Sums of (stage, edge) over everything: (records, bytes).
+    pub fn total(&self, stage: &str, edge: &str) -> (i64, i64) {
+        let key = (stage.to_owned(), edge.to_owned());
+        let totals = self.cells.values().filter_map(|edges| edges.get(&key));
+        totals.fold((0, 0), |sum, total| (sum.0 + total.count, sum.1 + total.bytes))
+    }
+
+    /// Cells in order: generation, tenant, stream, minute, and the sums by stage and edge.
+    pub fn cells(&self) -> impl Iterator<Item = (&CellKey, &BTreeMap<(String, String), Total>)> {
+        self.cells.iter()
+    }
+
+    /// Holds the chain against the sums. A cell whose upstream reaches beyond the downstream's frontier is in flight as a
+    /// whole, unless the downstream already has more.
+    pub fn report(&self, frontiers: &Frontiers) -> Report {
+        let mut report = Report::default();
+        let nothing = BTreeMap::new();
+        for (at, check) in CHAIN.iter().enumerate() {
+            let inner = check.upstream.stage == check.downstream.stage;
+            let frontier = frontiers.0.get(at).unwrap_or(&nothing);
+            for ((generation, tenant, stream, minute), edges) in &self.cells {
+                let (up, down) = (sum(edges, &check.upstream), sum(edges, &check.downstream));
+                if up == Total::default() && down == Total::default() {
+                    continue;
+                }
+                let read = |(partition, end): (&i32, &i64)| *end <= frontier.get(partition).copied().unwrap_or(0);
+                let equal = (up.count, up.bytes, up.hash) == (down.count, down.bytes, down.hash);
+                if equal {
+                    report.balanced += 1;
+                } else if !inner && down.count < up.count && !up.ends.iter().all(read) {
+                    report.in_flight += 1;
+                    report.in_flight_records += up.count - down.count;
+                } else {
+                    report.faults.push(Fault {
+                        check: check.name,
+                        generation: *generation,
+                        tenant: tenant.clone(),
+                        stream: stream.clone(),
+                        minute: *minute,
+                        upstream: up.count,
+                        downstream: down.count,
+                    });
+                }
+            }
+        }
+        report
+    }
+}
+
+fn sum(edges: &BTreeMap<(String, String), Total>, side: &Side) -> Total {
+    let mut all = Total::default();
+    for name in side.edges {
+        let Some(total) = edges.get(&(side.stage.to_owned(), (*name).to_owned())) else { continue };
+        all.count += total.count;
+        all.bytes += total.bytes;
+        all.hash += total.hash;
+        for (&partition, &end) in &total.ends {
+            let own = all.ends.entry(partition).or_insert(end);
+            *own = (*own).max(end);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::OffsetRange;
+
+    fn delta(stage: &str, edge: &str, count: i64, hash: u128, to: i64) -> Delta {
+        Delta {
+            generation: 1,
+            tenant: "default".into(),
+            stream: "web".into(),
+            minute: 0,
+            stage: stage.into(),
+            edge: edge.into(),
+            count,
+            bytes: count * 10,
+            hash: Sum(hash),
+            ranges: vec![OffsetRange { partition: 0, from: 0, to }],
+        }
+    }
+
+    fn report(deltas: &[Delta], frontier: i64) -> Report {
+        let mut book = Book::default();
+        deltas.iter().for_each(|delta| book.add(delta));
+        book.report(&Frontiers(vec![BTreeMap::from([(0, frontier)]); CHAIN.len()]))
+    }
+
+    #[test]
+    fn equal_sums_balance() {
+        let way = [delta("forward", "out", 3, 7, 3), delta("parse", "in", 3, 7, 3), delta("parse", "out", 2, 5, 3),
+            delta("parse", "dead", 1, 2, 2), delta("index", "in", 2, 5, 3), delta("index", "dead", 1, 2, 2),
+            delta("archive", "in", 2, 5, 3), delta("archive", "dead", 1, 2, 2)];
+        let report = report(&way, 3);
+        assert_eq!((report.balanced, report.in_flight, report.faults), (6, 0, vec![]));
+    }
+
+    #[test]
+    fn unread_records_are_in_flight() {
+        let report = report(&[delta("forward", "out", 3, 7, 3)], 2);
+        assert_eq!((report.balanced, report.in_flight, report.in_flight_records), (0, 1, 3));
+        assert_eq!(report.faults, vec![]);
+    }
+
+    #[test]
+    fn a_record_lost_behind_the_frontier_is_a_fault() {
+        let report = report(&[delta("forward", "out", 3, 7, 3), delta("parse", "in", 2, 5, 2), delta("parse", "out", 2, 5, 2)], 3);
+        let faults: Vec<_> = report.faults.iter().map(|fault| (fault.check, fault.upstream, fault.downstream)).collect();
+        assert_eq!(faults[0], ("forward.out = parse.in", 3, 2));
+    }
+
+    #[test]
+    fn a_duplicate_is_a_fault_even_beyond_the_frontier() {
+        let report = report(&[delta("forward", "out", 3, 7, 3), delta("parse", "in", 4, 9, 3)], 0);
+        assert!(report.faults.iter().any(|fault| fault.downstream == 4));
+    }
+
+    #[test]
+    fn same_count_with_other_lines_is_a_fault() {
+        let report = report(&[delta("forward", "out", 3, 7, 3), delta("parse", "in", 3, 8, 3), delta("parse", "out", 3, 8, 3)], 3);
+        assert_eq!(report.faults[0].check, "forward.out = parse.in");
+    }
+}

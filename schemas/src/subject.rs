@@ -1,0 +1,70 @@
+//! The registered schemas: one subject for each kind of value.
+
+/// A kind of value that is registered under a name of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// [`crate::RawEvent`]
+    Raw,
+    /// [`crate::Event`]
+    Parsed,
+    /// [`crate::ledger::Delta`]
+    Ledger,
+    /// [`crate::position::FilePosition`]
+    Position,
+    /// [`crate::manifest::ManifestRecord`]
+    Manifest,
+    /// [`crate::progress::Progress`]
+    Progress,
+    /// [`crate::control::ControlRecord`]
+    Control,
+}
+
+impl Subject {
+    /// All of them.
+    pub const ALL: [Subject; 7] =
+        [Subject::Raw, Subject::Parsed, Subject::Ledger, Subject::Position, Subject::Manifest, Subject::Progress, Subject::Control];
+
+    /// Folder under `schemas/avro`.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Subject::Raw => "logs.raw-value",
+            Subject::Parsed => "logs.parsed-value",
+            Subject::Ledger => "millrace.ledger-value",
+            Subject::Position => "millrace.positions-value",
+            Subject::Manifest => "millrace.manifest-value",
+            Subject::Progress => "millrace.progress-value",
+            Subject::Control => "millrace.control-value",
+        }
+    }
+
+    /// Subjects in the registry: `<topic>-value` for each topic that carries such values.
+    pub fn registered(self) -> &'static [&'static str] {
+        match self {
+            Subject::Raw => &["logs.raw-value", "logs.dead-value"],
+            Subject::Parsed => &["logs.parsed-value"],
+            Subject::Ledger => &["millrace.ledger-value"],
+            Subject::Position => &["millrace.positions-value"],
+            Subject::Manifest => &["millrace.splits-value", "millrace.files-value"],
+            Subject::Progress => &["millrace.parse.state-value"],
+            Subject::Control => &["millrace.control-value"],
+        }
+    }
+
+    /// Every version of the schema, oldest first.
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            Subject::Raw => &[include_str!("../avro/logs.raw-value/v1.avsc")],
+            Subject::Parsed => &[include_str!("../avro/logs.parsed-value/v1.avsc")],
+            Subject::Ledger => &[include_str!("../avro/millrace.ledger-value/v1.avsc")],
+            Subject::Position => &[include_str!("../avro/millrace.positions-value/v1.avsc")],
+            Subject::Manifest => &[include_str!("../avro/millrace.manifest-value/v1.avsc")],
+            Subject::Progress => &[include_str!("../avro/millrace.progress-value/v1.avsc")],
+            Subject::Control => &[include_str!("../avro/millrace.control-value/v1.avsc")],
+        }
+    }
+
+    /// The newest version.
+    pub fn schema(self) -> &'static str {
+        self.versions().last().copied().unwrap_or_default()
+    }
+}

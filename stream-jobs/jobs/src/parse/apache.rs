@@ -1,0 +1,195 @@
+//! Apache's access log: common and combined format, with an optional cookie column.
+//!
+//! `client ident auth [day/month/year:time zone] "request" status bytes`, then `"referer" "agent"`, then `"cookie"`.
+//! A `-` is no value. The user is the cookie `userid`, else `auth`. The whole line is the message.
+
+use std::borrow::Cow;
+
+use millrace_schemas::Value;
+
+use super::found::{Cursor, Found, Stopped};
+use super::time::{Civil, clock, digits, month};
+
+/// Reads one line.
+pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
+    let mut at = Cursor::new(text);
+    let mut found = Found::default();
+    found.fields.0.reserve_exact(10);
+
+    let client = at.until(b' ');
+    if client.is_empty() {
+        return Err(at.stop("a client"));
+    }
+    found.text("client", client);
+    at.expect(" ", "a blank after the client")?;
+    found.text("ident", at.until(b' '));
+    at.expect(" ", "a blank after ident")?;
+    let auth = auth(&mut at)?;
+    found.text("auth", auth);
+    found.time = Some(time(&mut at)?);
+    at.expect("] ", "] after the time")?;
+
+    request(quoted(&mut at, "the request in quotes")?, &mut found);
+    at.expect(" ", "a blank after the request")?;
+    number(&mut at, "status", "a status", &mut found)?;
+    at.expect(" ", "a blank after the status")?;
+    number(&mut at, "bytes", "a number of bytes", &mut found)?;
+
+    let mut cookie = None;
+    if at.skip(" ") {
+        for name in ["referer", "agent"] {
+            let quoted = quoted(&mut at, "referer and agent in quotes")?;
+            if quoted != "-" {
+                found.fields.push(name, Value::String(unescape(quoted)));
+            }
+            if name == "referer" {
+                at.expect(" ", "a blank after the referer")?;
+            }
+        }
+        if at.skip(" ") {
+            cookie = user_cookie(quoted(&mut at, "a cookie column in quotes")?);
+        }
+    }
+    if at.peek().is_some() {
+        return Err(at.stop("the end of the line"));
+    }
+    found.user = cookie.or((auth != "-").then_some(Cow::Borrowed(auth)));
+    Ok(found)
+}
+
+/// User names may have blanks; the time's bracket ends them.
+fn auth<'t>(at: &mut Cursor<'t>) -> Result<&'t str, Stopped> {
+    let rest = at.rest();
+    let len = memchr::memmem::find(rest.as_bytes(), b" [").ok_or_else(|| at.stop("[ before the time"))?;
+    at.at += len + 2;
+    Ok(&rest[..len])
+}
+
+/// `17/May/2015:10:05:03 +0000`
+fn time(at: &mut Cursor<'_>) -> Result<i64, Stopped> {
+    const LEN: usize = 26;
+    let stop = at.stop("a time as 17/May/2015:10:05:03 +0000");
+    let read = |bytes: &[u8]| {
+        let shape = [(2, b'/'), (6, b'/'), (11, b':'), (20, b' ')]
+            .iter()
+            .all(|&(at, byte)| bytes[at] == byte);
+        let sign = match bytes[21] {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return None,
+        };
+        let (hour, minute, second) = clock(bytes, 12)?;
+        let (hours, minutes) = (digits(bytes, 22, 2)?, digits(bytes, 24, 2)?);
+        let civil = Civil {
+            year: digits(bytes, 7, 4)?,
+            month: month(&bytes[3..6])?,
+            day: digits(bytes, 0, 2)?,
+            hour,
+            minute,
+            second,
+            micro: 0,
+            offset: sign * (hours * 3600 + minutes * 60),
+        };
+        civil.micros().filter(|_| shape)
+    };
+    let micros = at.rest().as_bytes().get(..LEN).and_then(read).ok_or(stop)?;
+    at.at += LEN;
+    Ok(micros)
+}
+
+/// What stands in quotes, still escaped; a backslash guards the next character.
+fn quoted<'t>(at: &mut Cursor<'t>, expected: &'static str) -> Result<&'t str, Stopped> {
+    at.expect("\"", expected)?;
+    let rest = at.rest();
+    let mut from = 0;
+    while let Some(len) = memchr::memchr2(b'"', b'\\', &rest.as_bytes()[from..]) {
+        let end = from + len;
+        if rest.as_bytes()[end] == b'"' {
+            at.at += end + 1;
+            return Ok(&rest[..end]);
+        }
+        from = (end + 2).min(rest.len());
+    }
+    at.at = at.text.len();
+    Err(at.stop("a closing quote"))
+}
+
+/// `method path protocol`; what is not of this form is kept whole as `request`.
+fn request<'t>(quoted: &'t str, found: &mut Found<'t>) {
+    let method = quoted.split(' ').next().unwrap_or_default();
+    let is_method = !method.is_empty()
+        && method
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    match quoted.get(method.len() + 1..) {
+        Some(rest) if is_method => {
+            let (path, protocol) = match rest.rsplit_once(' ') {
+                Some((path, protocol)) if protocol.starts_with("HTTP/") => (path, Some(protocol)),
+                _ => (rest, None), // HTTP/0.9
+            };
+            found.text("method", method);
+            found.fields.push("path", Value::String(unescape(path)));
+            if let Some(protocol) = protocol {
+                found.text("protocol", protocol);
+            }
+        }
+        _ if quoted == "-" => {}
+        _ => found.fields.push("request", Value::String(unescape(quoted))),
+    }
+}
+
+/// Digits, or `-` for none.
+fn number(
+    at: &mut Cursor<'_>,
+    name: &'static str,
+    expected: &'static str,
+    found: &mut Found<'_>,
+) -> Result<(), Stopped> {
+    let stop = at.stop(expected);
+    if at.skip("-") {
+        return Ok(());
+    }
+    let number = at.run(|byte| byte.is_ascii_digit()).parse().map_err(|_| stop)?;
+    found.fields.push(name, Value::Long(number));
+    Ok(())
+}
+
+/// The first cookie named exactly `userid`; an empty one is no user.
+fn user_cookie(quoted: &str) -> Option<Cow<'_, str>> {
+    let pairs = quoted.split(';').map(|pair| pair.trim_matches(' '));
+    let user = pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == "userid")?
+        .1;
+    (!user.is_empty()).then(|| unescape(user))
+}
+
+/// Undoes Apache's escapes: `\"`, `\\`, `\n`, `\t`, … and `\xHH`.
+fn unescape(text: &str) -> Cow<'_, str> {
+    let Some(first) = memchr::memchr(b'\\', text.as_bytes()) else {
+        return Cow::Borrowed(text);
+    };
+    let bytes = text.as_bytes();
+    let mut plain = bytes[..first].to_vec();
+    let mut at = first;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = if byte == b'\\' { bytes.get(at + 1) } else { None };
+        let hex = |at: usize| bytes.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let (put, len) = match escaped {
+            Some(b'x') => match (hex(at + 2), hex(at + 3)) {
+                (Some(high), Some(low)) => ((high * 16 + low) as u8, 4),
+                _ => (byte, 1),
+            },
+            Some(b'n') => (b'\n', 2),
+            Some(b't') => (b'\t', 2),
+            Some(b'r') => (b'\r', 2),
+            Some(b'b') => (8, 2),
+            Some(b'v') => (11, 2),
+            Some(&guarded @ (b'"' | b'\\')) => (guarded, 2),
+            _ => (byte, 1),
+        };
+        plain.push(put);
+        at += len;
+    }
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+}

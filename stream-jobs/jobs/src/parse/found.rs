@@ -1,0 +1,105 @@
+//! What a format finds in a line, or where it stopped.
+
+use std::borrow::Cow;
+
+use millrace_schemas::{Fields, Value};
+
+/// What a format found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Found<'t> {
+    /// Event time, µs; `None` where the line has none that can be read.
+    pub(crate) time: Option<i64>,
+    pub(crate) severity: Option<Cow<'t, str>>,
+    pub(crate) user: Option<Cow<'t, str>>,
+    /// `None`: the whole line is the message.
+    pub(crate) message: Option<Cow<'t, str>>,
+    pub(crate) fields: Fields<'t>,
+    pub(crate) flags: Vec<&'static str>,
+}
+
+impl<'t> Found<'t> {
+    /// Adds a text unless the format says that there is none (`-`).
+    pub(crate) fn text(&mut self, name: &'static str, text: &'t str) {
+        if text != "-" {
+            self.fields.push(name, Value::String(Cow::Borrowed(text)));
+        }
+    }
+}
+
+/// Where a line stops being of the format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// Byte in the line.
+    pub(crate) at: usize,
+    /// What should stand there.
+    pub(crate) expected: Cow<'static, str>,
+}
+
+impl Stopped {
+    pub(crate) fn new(at: usize, expected: &'static str) -> Stopped {
+        Stopped {
+            at,
+            expected: Cow::Borrowed(expected),
+        }
+    }
+}
+
+/// A place in a line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    pub(crate) fn new(text: &'t str) -> Cursor<'t> {
+        Cursor { text, at: 0 }
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(crate) fn rest(&self) -> &'t str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Steps over `token`, which is ASCII.
+    pub(crate) fn skip(&mut self, token: &str) -> bool {
+        let found = self.text.as_bytes()[self.at.min(self.text.len())..].starts_with(token.as_bytes());
+        self.at += if found { token.len() } else { 0 };
+        found
+    }
+
+    /// Steps over `token`, or says that it is `expected`.
+    pub(crate) fn expect(&mut self, token: &str, expected: &'static str) -> Result<(), Stopped> {
+        if self.skip(token) {
+            Ok(())
+        } else {
+            Err(self.stop(expected))
+        }
+    }
+
+    /// Text up to the ASCII byte `end`, or all that is left; stands before it afterwards.
+    pub(crate) fn until(&mut self, end: u8) -> &'t str {
+        let rest = self.rest();
+        let len = memchr::memchr(end, rest.as_bytes()).unwrap_or(rest.len());
+        self.at += len;
+        &rest[..len]
+    }
+
+    /// Longest run of ASCII bytes for which `is` holds.
+    pub(crate) fn run(&mut self, is: impl Fn(u8) -> bool) -> &'t str {
+        let rest = self.rest();
+        let len = rest
+            .bytes()
+            .position(|byte| !(byte.is_ascii() && is(byte)))
+            .unwrap_or(rest.len());
+        self.at += len;
+        &rest[..len]
+    }
+
+    pub(crate) fn stop(&self, expected: &'static str) -> Stopped {
+        Stopped::new(self.at, expected)
+    }
+}

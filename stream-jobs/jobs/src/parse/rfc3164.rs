@@ -1,0 +1,114 @@
+//! Syslog as RFC 3164 found it in the wild.
+//!
+//! `<PRI>Mmm dd hh:mm:ss hostname tag[pid]: message`. `<PRI>` may be missing, and so may host name and tag; the time may
+//! have a year, a fraction, or be RFC 3339 as rsyslog forwards it. Without a year it is that of the receipt, or of the
+//! year before where that lies ahead; without a zone it is UTC. With `<PRI>` and no time, all that follows is the message.
+
+use std::borrow::Cow;
+
+use super::found::{Cursor, Found, Stopped};
+use super::syslog::pri;
+use super::time::{Civil, Form, clock, digits, fraction, guess_year, month, rfc3339};
+
+/// Reads one line that was received at `received`, µs.
+pub(crate) fn parse(text: &str, received: i64) -> Result<Found<'_>, Stopped> {
+    let mut at = Cursor::new(text);
+    let mut found = Found::default();
+    let has_pri = pri(&mut at, &mut found).is_some();
+    let blanks = at.run(|byte| byte == b' ').len();
+    let time =
+        rfc3339(at.rest().as_bytes(), Form::Lenient).or_else(|| bsd_time(at.rest().as_bytes(), received));
+    let Some((micros, len)) = time else {
+        if !has_pri {
+            return Err(at.stop("<PRI>, or a time as Oct 11 22:14:15"));
+        }
+        at.at -= blanks;
+        found.message = Some(Cow::Borrowed(at.rest()));
+        return Ok(found);
+    };
+    found.time = Some(micros);
+    at.at += len;
+    if at.peek().is_some() {
+        at.skip(":"); // Cisco's
+        at.expect(" ", "a blank after the time")?;
+    }
+    at.run(|byte| byte == b' ');
+    if !tag(&mut at, &mut found) {
+        let host = at.until(b' ');
+        if !host.is_empty() {
+            found.text("hostname", host);
+        }
+        at.skip(" ");
+        tag(&mut at, &mut found);
+    }
+    found.message = Some(Cow::Borrowed(at.rest()));
+    Ok(found)
+}
+
+/// `Mmm dd hh:mm:ss` or `Mmm dd yyyy hh:mm:ss`, with or without a fraction: µs and where it ends.
+fn bsd_time(bytes: &[u8], received: i64) -> Option<(i64, usize)> {
+    let month = month(bytes.get(..3)?)?;
+    let mut at = 3 + blanks(bytes, 3)?;
+    let n_digits = if digits(bytes, at, 2).is_some() { 2 } else { 1 };
+    let day = digits(bytes, at, n_digits)?;
+    at += n_digits;
+    at += blanks(bytes, at)?;
+    let year = digits(bytes, at, 4);
+    if year.is_some() {
+        at += 4;
+        at += blanks(bytes, at)?;
+    }
+    let (hour, minute, second) = clock(bytes, at)?;
+    at += 8;
+    let mut civil = Civil {
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ..Civil::default()
+    };
+    if bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
+        (civil.micro, at) = fraction(bytes, at);
+    }
+    let micros = match year {
+        Some(year) => Civil { year, ..civil }.micros()?,
+        None => guess_year(civil, received)?,
+    };
+    Some((micros, at))
+}
+
+/// One or more blanks at `at`.
+fn blanks(bytes: &[u8], at: usize) -> Option<usize> {
+    let n = bytes.get(at..)?.iter().take_while(|byte| **byte == b' ').count();
+    (n > 0).then_some(n)
+}
+
+/// `tag:`, `tag[pid]:` or `tag[pid]`, and the blank after it. A word without colon or bracket is no tag.
+fn tag<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> bool {
+    let mut ahead = *at;
+    let name = ahead.run(|byte| byte.is_ascii_graphic() && !matches!(byte, b':' | b'['));
+    let mut pid = None;
+    let mut ended = false;
+    if !name.is_empty() && ahead.skip("[") {
+        let id = ahead.run(|byte| byte.is_ascii_graphic() && byte != b']');
+        pid = Some(id);
+        ended = ahead.skip("]");
+        if !ended {
+            return false;
+        }
+    }
+    let colon = ahead.skip(":");
+    // A colon within a word is a part of it: of an IPv6 address, of `module::name`.
+    let closed = colon && matches!(ahead.peek(), None | Some(b' '));
+    if name.is_empty() || !(closed || ended) {
+        return false;
+    }
+    ahead.skip(" ");
+    found.text("appname", name);
+    if let Some(pid) = pid.filter(|pid| !pid.is_empty()) {
+        found.text("procid", pid);
+    }
+    *at = ahead;
+    true
+}

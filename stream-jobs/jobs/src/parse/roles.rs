@@ -1,0 +1,119 @@
+//! Which keys of an object are its time, message, severity and user.
+
+use std::borrow::Cow;
+
+use millrace_schemas::{Fields, Value};
+
+use super::found::Found;
+use super::{syslog, time};
+
+/// What a key may stand for, and how early it is tried among its like.
+fn role(name: &str) -> Option<(Role, usize)> {
+    Some(match name {
+        "time" => (Role::Time, 0),
+        "timestamp" => (Role::Time, 1),
+        "@timestamp" => (Role::Time, 2),
+        "ts" => (Role::Time, 3),
+        "message" => (Role::Message, 0),
+        "msg" => (Role::Message, 1),
+        "level" => (Role::Severity, 0),
+        "severity" => (Role::Severity, 1),
+        "lvl" => (Role::Severity, 2),
+        "log.level" => (Role::Severity, 3),
+        "user" => (Role::User, 0),
+        "user_id" => (Role::User, 1),
+        "userid" => (Role::User, 2),
+        _ => return None,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Time,
+    Message,
+    Severity,
+    User,
+}
+
+/// Moves time, message, severity and user out of the fields.
+pub(super) fn lift<'t>(fields: &mut Fields<'t>, found: &mut Found<'t>) {
+    let mut best: [Option<(usize, usize)>; 4] = [None; 4];
+    for (at, (name, value)) in fields.0.iter().enumerate() {
+        let Some((role, rank)) = role(name) else { continue };
+        let better = best[role as usize].is_none_or(|(_, own)| rank < own);
+        let usable = match role {
+            Role::Time => micros(value).is_some(),
+            Role::Message => matches!(value, Value::String(_)),
+            Role::Severity => severity(value).is_some(),
+            Role::User => user(value).is_some(),
+        };
+        if better && usable {
+            best[role as usize] = Some((at, rank));
+        }
+    }
+    let [time, message, level, name] = best.map(|place| place.map(|(at, _)| &fields.0[at].1));
+    found.time = time.and_then(micros);
+    found.severity = level.and_then(severity);
+    found.user = name.and_then(user);
+    found.message = message.and_then(|value| {
+        if let Value::String(text) = value {
+            Some(text.clone())
+        } else {
+            None
+        }
+    });
+    let mut taken = best.map(|place| place.map_or(usize::MAX, |(at, _)| at));
+    taken.sort_unstable();
+    for at in taken.into_iter().rev().filter(|at| *at != usize::MAX) {
+        fields.0.remove(at);
+    }
+}
+
+/// Smaller numbers (before 1973) are durations rather than times.
+const EARLIEST: i64 = 100_000_000;
+
+fn micros(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::String(text) => time::any(text),
+        Value::Long(number) => (*number >= EARLIEST).then(|| time::epoch(*number)),
+        Value::Double(number) => (*number >= EARLIEST as f64)
+            .then(|| time::epoch_fraction(*number))
+            .flatten(),
+        Value::Boolean(_) => None,
+    }
+}
+
+fn severity<'t>(value: &Value<'t>) -> Option<Cow<'t, str>> {
+    match value {
+        Value::String(name) if name.is_empty() => None,
+        Value::String(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Some(Cow::Owned(name.to_ascii_lowercase()))
+        }
+        Value::String(name) => Some(name.clone()),
+        // Syslog's numbers, and those of Bunyan and Pino.
+        Value::Long(number @ 0..=7) => syslog::severity(*number as usize).map(Cow::Borrowed),
+        Value::Long(number) => {
+            let names = [
+                (10, "trace"),
+                (20, "debug"),
+                (30, "info"),
+                (40, "warn"),
+                (50, "error"),
+                (60, "fatal"),
+            ];
+            names
+                .iter()
+                .find(|(own, _)| own == number)
+                .map(|(_, name)| Cow::Borrowed(*name))
+        }
+        Value::Double(_) | Value::Boolean(_) => None,
+    }
+}
+
+fn user<'t>(value: &Value<'t>) -> Option<Cow<'t, str>> {
+    match value {
+        Value::String(name) => (!name.is_empty()).then(|| name.clone()),
+        Value::Long(number) => Some(Cow::Owned(number.to_string())),
+        Value::Double(_) | Value::Boolean(_) => None,
+    }
+}

@@ -1,0 +1,69 @@
+use proptest::prelude::*;
+
+use super::super::time::{Civil, any, days, epoch, epoch_fraction, guess_year, year_of};
+
+#[test]
+fn days_are_counted_from_the_epoch() {
+    assert_eq!(
+        (
+            days(1970, 1, 1),
+            days(1969, 12, 31),
+            days(2000, 3, 1),
+            days(0, 1, 1)
+        ),
+        (0, -1, 11_017, -719_528)
+    );
+}
+
+#[test]
+fn texts_that_are_no_time() {
+    for text in [
+        "",
+        "now",
+        "2015-05-17",
+        "2015-05-17T10:05",
+        "2015-05-17T10:05:03+0x:00",
+        "2015-05-17T10:05:03Zx",
+        "1.2.3",
+        "-",
+        "--5",
+        "2015-13-17T10:05:03Z",
+        "2015-05-17T24:05:03Z",
+        "2015-05-17T10:05:03.Z",
+        "2015-05-17T10:05:03+24:00",
+        "1e400",
+    ] {
+        assert_eq!(any(text), None, "{text}");
+    }
+}
+
+#[test]
+fn leap_second_is_the_next_minute() {
+    assert_eq!(any("2016-12-31T23:59:60Z"), any("2017-01-01T00:00:00Z"));
+}
+
+proptest! {
+    #[test]
+    fn year_of_inverts_days(year in -2000_i64..9999, day in 0_i64..365, micro in 0_i64..86_400_000_000) {
+        prop_assert_eq!(year_of((days(year, 1, 1) + day) * 86_400_000_000 + micro), year);
+    }
+
+    #[test]
+    fn guessed_year_is_the_newest_not_ahead(received in 0_i64..4_000_000_000_000_000, month in 1_i64..13, day in 1_i64..29) {
+        let civil = Civil { month, day, ..Civil::default() };
+        let ahead = guess_year(civil, received).unwrap() - received;
+        prop_assert!(ahead <= 86_400_000_000 && ahead > -366 * 86_400_000_000);
+    }
+
+    #[test]
+    fn no_number_and_no_text_is_too_much(number in any_i64(), double in proptest::num::f64::ANY, text in "[0-9T:Z+. -]{0,40}") {
+        epoch(number);
+        epoch_fraction(double);
+        any(&text);
+        guess_year(Civil { month: 2, day: 29, ..Civil::default() }, number);
+    }
+}
+
+fn any_i64() -> impl Strategy<Value = i64> {
+    proptest::num::i64::ANY
+}

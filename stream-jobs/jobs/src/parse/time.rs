@@ -1,0 +1,248 @@
+//! Times as lines write them, to µs since the epoch, UTC.
+
+/// A civil date and time. Fields are checked by [`Civil::micros`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Civil {
+    pub(crate) year: i64,
+    pub(crate) month: i64,
+    pub(crate) day: i64,
+    pub(crate) hour: i64,
+    pub(crate) minute: i64,
+    /// 60 is a leap second: the first of the next minute.
+    pub(crate) second: i64,
+    pub(crate) micro: i64,
+    /// Seconds east of UTC.
+    pub(crate) offset: i64,
+}
+
+const DAY: i64 = 86_400;
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
+
+impl Civil {
+    /// µs since the epoch; `None` where there is no such time.
+    pub(crate) fn micros(&self) -> Option<i64> {
+        let Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micro,
+            offset,
+        } = *self;
+        let valid = (0..=9999).contains(&year)
+            && (1..=12).contains(&month)
+            && (1..=days_in_month(year, month)).contains(&day)
+            && (0..24).contains(&hour)
+            && (0..60).contains(&minute)
+            && (0..=60).contains(&second)
+            && (0..1_000_000).contains(&micro)
+            && offset.abs() < DAY;
+        if !valid {
+            return None;
+        }
+        let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
+        Some(seconds * 1_000_000 + micro)
+    }
+}
+
+fn leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar. Counted in years that begin in March, so that the leap day
+/// is the last of its year, and in eras of 400 years, which all have 146,097 days.
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Year of µs since the epoch.
+pub(crate) fn year_of(micros: i64) -> i64 {
+    let day = micros.div_euclid(DAY * 1_000_000);
+    // Off by one at most, near New Year.
+    let guess = 1970 + (day * 400).div_euclid(146_097);
+    (guess - 1..=guess + 1)
+        .rev()
+        .find(|&year| days(year, 1, 1) <= day)
+        .unwrap_or(guess)
+}
+
+/// Number of an English month by its three letters in any case, from 1.
+pub(crate) fn month(name: &[u8]) -> Option<i64> {
+    MONTHS
+        .iter()
+        .position(|own| own.eq_ignore_ascii_case(name))
+        .map(|at| at as i64 + 1)
+}
+
+/// `len` decimal digits at `at`.
+pub(crate) fn digits(bytes: &[u8], at: usize, len: usize) -> Option<i64> {
+    let digits = bytes.get(at..at + len)?;
+    digits.iter().try_fold(0, |sum, digit| {
+        digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
+    })
+}
+
+/// `hh:mm:ss` at `at`.
+pub(crate) fn clock(bytes: &[u8], at: usize) -> Option<(i64, i64, i64)> {
+    let colons = bytes.get(at + 2) == Some(&b':') && bytes.get(at + 5) == Some(&b':');
+    let parts = (
+        digits(bytes, at, 2)?,
+        digits(bytes, at + 3, 2)?,
+        digits(bytes, at + 6, 2)?,
+    );
+    colons.then_some(parts)
+}
+
+/// A fraction of a second at `at`, which is its point: µs (cut, not rounded) and where it ends.
+pub(crate) fn fraction(bytes: &[u8], at: usize) -> (i64, usize) {
+    let n_digits = bytes[(at + 1).min(bytes.len())..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let kept = n_digits.min(6);
+    let micro = digits(bytes, at + 1, kept).unwrap_or(0) * 10_i64.pow(6 - kept as u32);
+    (micro, at + 1 + n_digits)
+}
+
+/// RFC 3339 at the start of `bytes`: µs and where it ends. `Lenient` also takes small letters, a blank between date and
+/// time, a comma before the fraction, a zone without colon, and no zone (UTC); `Strict` is RFC 5424's form of it.
+pub(crate) fn rfc3339(bytes: &[u8], form: Form) -> Option<(i64, usize)> {
+    let lenient = form == Form::Lenient;
+    let separator = *bytes.get(10)?;
+    let dashes = bytes[4] == b'-' && bytes[7] == b'-';
+    if !dashes || !(separator == b'T' || lenient && (separator == b't' || separator == b' ')) {
+        return None;
+    }
+    let (hour, minute, second) = clock(bytes, 11)?;
+    let (mut micro, mut at) = (0, 19);
+    if bytes.get(at) == Some(&b'.') || lenient && bytes.get(at) == Some(&b',') {
+        let end;
+        (micro, end) = fraction(bytes, at);
+        if end == at + 1 || !lenient && end > at + 7 {
+            return None;
+        }
+        at = end;
+    }
+    let offset = match bytes.get(at) {
+        Some(b'Z') => {
+            at += 1;
+            0
+        }
+        Some(b'z') if lenient => {
+            at += 1;
+            0
+        }
+        Some(sign @ (b'+' | b'-')) => {
+            let colon = bytes.get(at + 3) == Some(&b':');
+            let (hours, minutes) = (
+                digits(bytes, at + 1, 2)?,
+                digits(bytes, at + 3 + usize::from(colon), 2)?,
+            );
+            if hours > 23 || minutes > 59 || !(colon || lenient) {
+                return None;
+            }
+            at += 5 + usize::from(colon);
+            (hours * 3600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 }
+        }
+        _ if lenient => 0,
+        _ => return None,
+    };
+    if form == Form::Strict && second > 59 {
+        return None; // RFC 5424 6.2.3.1 excludes leap seconds
+    }
+    let (year, month, day) = (digits(bytes, 0, 4)?, digits(bytes, 5, 2)?, digits(bytes, 8, 2)?);
+    Some((
+        Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micro,
+            offset,
+        }
+        .micros()?,
+        at,
+    ))
+}
+
+/// How closely [`rfc3339`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As RFC 5424 has it.
+    Strict,
+    /// As people write it.
+    Lenient,
+}
+
+/// Seconds, ms, µs or ns since the epoch, told apart by size: seconds reach to the year 5138, the others from 1973 on.
+pub(crate) fn epoch(number: i64) -> i64 {
+    match number.unsigned_abs() {
+        0..100_000_000_000 => number * 1_000_000,
+        100_000_000_000..100_000_000_000_000 => number * 1000,
+        100_000_000_000_000..100_000_000_000_000_000 => number,
+        _ => number.div_euclid(1000),
+    }
+}
+
+/// Same, with a fraction.
+pub(crate) fn epoch_fraction(number: f64) -> Option<i64> {
+    let micros = match number.abs() {
+        size if size < 1e11 => number * 1e6,
+        size if size < 1e14 => number * 1e3,
+        size if size < 1e17 => number,
+        size if size < 9e18 => number / 1e3,
+        _ => return None,
+    };
+    Some(micros.round() as i64)
+}
+
+/// RFC 3339, or an epoch number, as the whole of a text.
+pub(crate) fn any(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Some((micros, end)) = rfc3339(text.as_bytes(), Form::Lenient) {
+        return (end == text.len()).then_some(micros);
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(epoch(number));
+    }
+    let numeric = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
+    if numeric {
+        epoch_fraction(text.parse().ok()?)
+    } else {
+        None
+    }
+}
+
+/// Year of a date that has none: the newest that does not lie more than a day after `received`, since lines are written
+/// before they are read and clocks and zones differ by less.
+pub(crate) fn guess_year(mut civil: Civil, received: i64) -> Option<i64> {
+    let newest = year_of(received) + 1;
+    // Eight years back there is a 29th of February, whatever the century.
+    (newest - 9..=newest).rev().find_map(|year| {
+        civil.year = year;
+        civil
+            .micros()
+            .filter(|micros| micros.saturating_sub(received) <= DAY * 1_000_000)
+    })
+}
