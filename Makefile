@@ -53,7 +53,8 @@ tidy: ## Check edges between crates, licences, sources, texts, docs, configurati
 	cargo test --workspace --test tidy
 
 bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
-	cargo bench -p millrace-integration-tests --bench speed -- $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	cargo build --profile demo -p millrace-cli
+	$(TARGET)/demo/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## The kill tests for longer; MINUTES=10 SEED=n
 	cargo build --workspace --bins --tests

@@ -58,30 +58,18 @@ pub fn archive(events: &[Event<'_>]) -> Result<Measured, BuildError> {
                 let own = bytes.slice(part.from as usize..part.to as usize);
                 let len = own.len() as u64;
                 let reader = TableReader::open(own, len).map_err(fail)?;
-                inputs
-                    .entry((tenant.clone(), part.stream, part.bucket))
-                    .or_default()
-                    .push(reader);
+                inputs.entry((tenant.clone(), part.stream, part.bucket)).or_default().push(reader);
             }
         }
     }
     let (mut rows, mut parquet_bytes) = (0, 0);
     for readers in inputs.into_values() {
         let mut out = Vec::new();
-        rows += merge(TableName::Events, &readers, Effort::Small, &mut out)
-            .map_err(fail)?
-            .rows_out;
+        rows += merge(TableName::Events, &readers, Effort::Small, &mut out).map_err(fail)?.rows_out;
         parquet_bytes += out.len() as u64;
     }
     let merge_seconds = start.elapsed().as_secs_f64();
     let text = |event: &Event<'_>| (event.body.len() + event.line_end.bytes().len()) as u64;
     let text_bytes = events.iter().map(text).sum();
-    Ok(Measured {
-        rows,
-        text_bytes,
-        bundle_bytes,
-        parquet_bytes,
-        seconds,
-        merge_seconds,
-    })
+    Ok(Measured { rows, text_bytes, bundle_bytes, parquet_bytes, seconds, merge_seconds })
 }

@@ -76,9 +76,7 @@ impl BundleBuilder for ArchiveBuilder {
     fn add_event(&mut self, event: &Event<'_>, _value: &[u8]) -> Result<(), BuildError> {
         let names = (event.tenant, event.stream, event.host);
         let size = (event.origin, event.body.len());
-        self.add(names, (TableName::Events, event.time), size, |rows| {
-            rows.push_event(event)
-        })
+        self.add(names, (TableName::Events, event.time), size, |rows| rows.push_event(event))
     }
 
     fn add_dead(
@@ -87,16 +85,10 @@ impl BundleBuilder for ArchiveBuilder {
         raw: &RawEvent<'_>,
         generation: i32,
     ) -> Result<(), BuildError> {
-        let origin = Origin {
-            generation,
-            partition: letter.partition,
-            offset: letter.offset,
-        };
+        let origin = Origin { generation, partition: letter.partition, offset: letter.offset };
         let names = (raw.tenant, raw.stream, raw.host);
         let size = (origin, raw.body.len());
-        self.add(names, (TableName::Dead, raw.received), size, |rows| {
-            rows.push_dead(letter, raw, origin)
-        })
+        self.add(names, (TableName::Dead, raw.received), size, |rows| rows.push_dead(letter, raw, origin))
     }
 
     fn buffered(&self) -> usize {
@@ -173,16 +165,9 @@ impl RowFile {
 
 /// As a part lists them: none when there are too many.
 pub(crate) fn listed(hosts: BTreeSet<String>) -> Vec<String> {
-    if hosts.len() > Part::MAX_HOSTS {
-        Vec::new()
-    } else {
-        hosts.into_iter().collect()
-    }
+    if hosts.len() > Part::MAX_HOSTS { Vec::new() } else { hosts.into_iter().collect() }
 }
 
 fn error(tenant: &str, reason: impl std::fmt::Display) -> BuildError {
-    BuildError {
-        action: format!("archive rows of tenant {tenant}"),
-        reason: reason.to_string(),
-    }
+    BuildError { action: format!("archive rows of tenant {tenant}"), reason: reason.to_string() }
 }

@@ -16,7 +16,6 @@ pub use builder::ArchiveBuilder;
 pub use merger::ArchiveMerger;
 pub use path::merged_path;
 pub use run::run;
-pub use source::PartSource;
 
 #[cfg(test)]
 mod tests;

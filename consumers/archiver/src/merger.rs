@@ -25,11 +25,7 @@ pub struct ArchiveMerger {
 
 impl ArchiveMerger {
     /// Files up to 64 MiB, some three million lines: a merge holds its output in memory, and its process has 200 MB.
-    pub const POLICY: MergePolicy = MergePolicy {
-        fan_in: 8,
-        max_bytes: 64 << 20,
-        idle: 30_000_000,
-    };
+    pub const POLICY: MergePolicy = MergePolicy { fan_in: 8, max_bytes: 64 << 20, idle: 30_000_000 };
 
     /// With [`ArchiveMerger::POLICY`].
     pub fn new() -> ArchiveMerger {
@@ -70,12 +66,7 @@ impl Merger for ArchiveMerger {
         };
         let alike = |live: &LivePart| {
             let of = |live: &LivePart| {
-                (
-                    live.record.tenant.clone(),
-                    live.part.table,
-                    live.part.stream.clone(),
-                    live.part.bucket,
-                )
+                (live.record.tenant.clone(), live.part.table, live.part.stream.clone(), live.part.bucket)
             };
             of(live) == of(first)
         };
@@ -84,9 +75,7 @@ impl Merger for ArchiveMerger {
         }
         let mut inputs = Vec::with_capacity(parts.len());
         for live in parts {
-            let source = PartSource::open(store, live)?;
-            let len = source.size();
-            inputs.push(TableReader::open(source, len).map_err(|reason| classed(record_id, reason))?);
+            inputs.push(open(store, live).map_err(|reason| classed(record_id, reason))?);
         }
         let mut out = Vec::with_capacity(parts.iter().map(|live| live.part.len() as usize).sum());
         let merged = merge(first.part.table, &inputs, Effort::Small, &mut out);
@@ -98,20 +87,18 @@ impl Merger for ArchiveMerger {
         let read = reread(out.clone()).map_err(|reason| error(record_id, reason))?;
         let counted = (merged, read);
         let rows = part.rows as u64;
-        if counted
-            != (
-                Merged {
-                    rows_in: rows,
-                    rows_out: rows,
-                },
-                (rows, part.bytes as u64),
-            )
-        {
+        if counted != (Merged { rows_in: rows, rows_out: rows }, (rows, part.bytes as u64)) {
             let expected = format!("the manifest says {rows} rows and {} bytes of bodies", part.bytes);
             return Err(error(record_id, format!("{expected}, but there were {counted:?}")).into());
         }
         Ok((Vec::from(out), part))
     }
+}
+
+fn open(store: &Store, live: &LivePart) -> Result<TableReader<PartSource>, TableError> {
+    let source = PartSource::open(store, live)?;
+    let len = source.size();
+    TableReader::open(source, len)
 }
 
 /// What the manifest says of the parts together.
@@ -123,15 +110,10 @@ fn joined(parts: &[LivePart], record_id: &str, len: i64) -> Part {
     }
     // A part without hosts has too many to list, and so has the sum.
     let countable = parts().all(|part| !part.hosts.is_empty());
-    let hosts: BTreeSet<String> = parts()
-        .filter(|_| countable)
-        .flat_map(|part| part.hosts.clone())
-        .collect();
+    let hosts: BTreeSet<String> = parts().filter(|_| countable).flat_map(|part| part.hosts.clone()).collect();
     Part {
         id: format!("{record_id}.0"),
-        table: parts()
-            .next()
-            .map_or(millrace_schemas::manifest::TableName::Events, |part| part.table),
+        table: parts().next().map_or(millrace_schemas::manifest::TableName::Events, |part| part.table),
         stream: parts().next().and_then(|part| part.stream.clone()),
         bucket: parts().next().map_or(0, |part| part.bucket),
         time_from: parts().map(|part| part.time_from).min().unwrap_or(0),
@@ -166,10 +148,7 @@ fn reread(file: Bytes) -> Result<(u64, u64), TableError> {
 }
 
 fn error(record_id: &str, reason: impl std::fmt::Display) -> BuildError {
-    BuildError {
-        action: format!("merge row files into {record_id}"),
-        reason: reason.to_string(),
-    }
+    BuildError { action: format!("merge row files into {record_id}"), reason: reason.to_string() }
 }
 
 /// Tells the store's fault from the data's.

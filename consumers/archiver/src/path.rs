@@ -23,11 +23,7 @@ fn escape(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for byte in name.bytes() {
         let plain = byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        let text = if plain {
-            char::from(byte).to_string()
-        } else {
-            format!("!{byte:02X}")
-        };
+        let text = if plain { char::from(byte).to_string() } else { format!("!{byte:02X}") };
         if escaped.len() + text.len() > MAX_NAME {
             break;
         }

@@ -30,10 +30,7 @@ pub fn run(service: &Service) -> Result<(), ServiceError> {
     let owner = OwnerOptions {
         stage: stage::ARCHIVE,
         manifest: topics::FILES,
-        folders: [TableName::Events, TableName::Dead]
-            .iter()
-            .map(|table| table.as_str().to_owned())
-            .collect(),
+        folders: [TableName::Events, TableName::Dead].iter().map(|table| table.as_str().to_owned()).collect(),
         delete_after: config.delete_after,
         orphan_interval: Duration::from_secs(30),
         guard: Guard::default(),
@@ -46,18 +43,10 @@ pub fn run(service: &Service) -> Result<(), ServiceError> {
             .spawn_scoped(scope, || keeper::run(service, &holds_first))
             .map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?;
         let merger = ArchiveMerger::new();
-        let served = serve(
-            service,
-            &sink,
-            &owner,
-            || Ok(ArchiveBuilder::new()),
-            &merger,
-            &holds_first,
-        );
+        let served = serve(service, &sink, &owner, || Ok(ArchiveBuilder::new()), &merger, &holds_first);
         service.stop.request();
-        let kept = keeping
-            .join()
-            .unwrap_or_else(|_| Err(ServiceError::Other("the keeper panicked".to_owned())));
+        let kept =
+            keeping.join().unwrap_or_else(|_| Err(ServiceError::Other("the keeper panicked".to_owned())));
         served.and(kept)
     })
 }

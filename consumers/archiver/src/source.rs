@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use millrace_formats::table::{Ranges, TableError};
-use millrace_runtime::store::{Store, StoreError};
+use millrace_runtime::store::Store;
 use millrace_schemas::manifest::LivePart;
 
 /// A part of this size is read in one call, as a whole.
@@ -12,7 +12,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 
 /// A part in the store.
 #[derive(Debug, Clone)]
-pub struct PartSource {
+pub(crate) struct PartSource {
     store: Store,
     object: String,
     from: u64,
@@ -24,25 +24,20 @@ impl PartSource {
     /// Finds `live` in `store`; reads it if it is small.
     ///
     /// # Errors
-    /// The store does not give it.
-    pub fn open(store: &Store, live: &LivePart) -> Result<PartSource, StoreError> {
+    /// [`TableError::Source`]: the store does not give it.
+    pub(crate) fn open(store: &Store, live: &LivePart) -> Result<PartSource, TableError> {
         let from = u64::try_from(live.part.from).unwrap_or(0);
         let len = u64::try_from(live.part.len()).unwrap_or(0);
         let object = live.record.object.clone();
-        let whole = (len <= SMALL_BYTES)
-            .then(|| store.read_range(&object, from..from + len))
-            .transpose()?;
-        Ok(PartSource {
-            store: store.clone(),
-            object,
-            from,
-            len,
-            whole,
-        })
+        let mut part = PartSource { store: store.clone(), object, from, len, whole: None };
+        if len <= SMALL_BYTES {
+            part.whole = Some(part.read(0..len)?);
+        }
+        Ok(part)
     }
 
     /// Its size, bytes.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.len
     }
 }
@@ -53,9 +48,7 @@ impl Ranges for PartSource {
             Some(whole) => whole.read(range),
             None => {
                 let at = self.from + range.start..self.from + range.end;
-                self.store
-                    .read_range(&self.object, at)
-                    .map_err(|error| TableError::Source(Box::new(error)))
+                self.store.read_range(&self.object, at).map_err(|error| TableError::Source(Box::new(error)))
             }
         }
     }

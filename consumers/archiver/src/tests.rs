@@ -35,22 +35,8 @@ fn raw<'a>(tenant: &'a str, stream: &'a str, host: &'a str, byte: i64, body: &'a
 }
 
 fn event<'a>(raw: RawEvent<'a>, time: i64, partition: i32, offset: i64) -> Event<'a> {
-    let origin = Origin {
-        generation: 0,
-        partition,
-        offset,
-    };
-    Event {
-        time,
-        ..Event::unparsed(
-            raw,
-            Parser {
-                id: "plain",
-                version: 1,
-            },
-            origin,
-        )
-    }
+    let origin = Origin { generation: 0, partition, offset };
+    Event { time, ..Event::unparsed(raw, Parser { id: "plain", version: 1 }, origin) }
 }
 
 fn letter(offset: i64) -> DeadLetter {
@@ -70,12 +56,7 @@ fn letter(offset: i64) -> DeadLetter {
 
 fn store(folder: &tempfile::TempDir) -> Store {
     let url = folder.path().display().to_string();
-    Store::open(&StoreOptions {
-        url,
-        options: vec![],
-        deadline: Duration::from_secs(1),
-    })
-    .unwrap()
+    Store::open(&StoreOptions { url, options: vec![], deadline: Duration::from_secs(1) }).unwrap()
 }
 
 /// Puts a bundle, as the sink loop does; gives the live parts of `tenant`.
@@ -95,14 +76,7 @@ fn put(store: &Store, name: &str, sealed: Sealed, tenant: &str) -> Vec<LivePart>
         parts: sealed.parts[tenant].clone(),
         replaces: vec![],
     });
-    record
-        .parts
-        .iter()
-        .map(|part| LivePart {
-            part: part.clone(),
-            record: record.clone(),
-        })
-        .collect()
+    record.parts.iter().map(|part| LivePart { part: part.clone(), record: record.clone() }).collect()
 }
 
 /// `offset:body` of each row of a row file.
@@ -129,33 +103,16 @@ fn a_bundle_has_one_part_per_tenant_stream_table_and_hour() {
     let mut builder = ArchiveBuilder::new();
     assert_eq!(builder.buffered(), 0);
     let one = [
-        (
-            event(raw("default", "web", "h1", 0, b"a"), HOUR - 1, 0, 10),
-            "hour 0",
-        ),
-        (
-            event(raw("default", "web", "h2", 2, b"bb"), HOUR, 1, 20),
-            "hour 1",
-        ),
-        (
-            event(raw("default", "web", "h1", 4, b"ccc"), 2 * HOUR - 1, 1, 25),
-            "hour 1",
-        ),
-        (
-            event(raw("default", "app", "h1", 4, b""), -1, 0, 11),
-            "the hour before 1970",
-        ),
-        (
-            event(raw("other", "web", "h1", 4, b"x"), 0, 0, 12),
-            "another tenant",
-        ),
+        (event(raw("default", "web", "h1", 0, b"a"), HOUR - 1, 0, 10), "hour 0"),
+        (event(raw("default", "web", "h2", 2, b"bb"), HOUR, 1, 20), "hour 1"),
+        (event(raw("default", "web", "h1", 4, b"ccc"), 2 * HOUR - 1, 1, 25), "hour 1"),
+        (event(raw("default", "app", "h1", 4, b""), -1, 0, 11), "the hour before 1970"),
+        (event(raw("other", "web", "h1", 4, b"x"), 0, 0, 12), "another tenant"),
     ];
     for (event, _) in &one {
         builder.add_event(event, &[]).unwrap();
     }
-    builder
-        .add_dead(&letter(13), &raw("default", "web", "h3", 5, b"\xff"), 0)
-        .unwrap();
+    builder.add_dead(&letter(13), &raw("default", "web", "h3", 5, b"\xff"), 0).unwrap();
     assert!(builder.buffered() > 0);
     let sealed = builder.seal("r").unwrap();
     assert_eq!(builder.buffered(), 0);
@@ -164,17 +121,7 @@ fn a_bundle_has_one_part_per_tenant_stream_table_and_hour() {
     let shown: Vec<String> = parts
         .iter()
         .map(|part| {
-            let Part {
-                id,
-                table,
-                bucket,
-                time_from,
-                time_to,
-                rows,
-                bytes,
-                hosts,
-                ..
-            } = part;
+            let Part { id, table, bucket, time_from, time_to, rows, bytes, hosts, .. } = part;
             let stream = part.stream.as_deref().unwrap_or("-");
             let hour = bucket / HOUR;
             format!(
@@ -192,14 +139,7 @@ fn a_bundle_has_one_part_per_tenant_stream_table_and_hour() {
             "r.3 web dead 7 25200000005..=25200000005 1 1 [\"h3\"]",
         ]
     );
-    assert_eq!(
-        parts[2].raw,
-        [OffsetRange {
-            partition: 1,
-            from: 20,
-            to: 26
-        }]
-    );
+    assert_eq!(parts[2].raw, [OffsetRange { partition: 1, from: 20, to: 26 }]);
     assert_eq!(sealed.parts["other"].len(), 1);
     assert_eq!(sealed.parts["other"][0].to, sealed.bytes.len() as i64);
     let bytes = Bytes::from(sealed.bytes);
@@ -213,14 +153,9 @@ fn many_hosts_are_not_listed() {
     let hosts: Vec<String> = (0..=Part::MAX_HOSTS).map(|n| format!("h{n}")).collect();
     let mut builder = ArchiveBuilder::new();
     for host in &hosts {
-        builder
-            .add_event(&event(raw("default", "web", host, 0, b""), 0, 0, 0), &[])
-            .unwrap();
+        builder.add_event(&event(raw("default", "web", host, 0, b""), 0, 0, 0), &[]).unwrap();
     }
-    assert_eq!(
-        builder.seal("r").unwrap().parts["default"][0].hosts,
-        Vec::<String>::new()
-    );
+    assert_eq!(builder.seal("r").unwrap().parts["default"][0].hosts, Vec::<String>::new());
 }
 
 #[test]
@@ -228,9 +163,7 @@ fn a_merge_that_does_not_add_up_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let mut builder = ArchiveBuilder::new();
-    builder
-        .add_event(&event(raw("default", "web", "h", 0, b"abc"), 0, 0, 0), &[])
-        .unwrap();
+    builder.add_event(&event(raw("default", "web", "h", 0, b"abc"), 0, 0, 0), &[]).unwrap();
     let good = put(&store, "a", builder.seal("a").unwrap(), "default").remove(0);
     let merger = ArchiveMerger::new();
     let refused = |live: LivePart| match merger.merge(&store, &[good.clone(), live], "m") {
@@ -261,20 +194,12 @@ fn only_parts_of_bundles_are_rewritten_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let mut builder = ArchiveBuilder::new();
-    builder
-        .add_event(
-            &event(raw("default", "we/b", "h", 0, b"abc"), 30 * HOUR, 0, 0),
-            &[],
-        )
-        .unwrap();
+    builder.add_event(&event(raw("default", "we/b", "h", 0, b"abc"), 30 * HOUR, 0, 0), &[]).unwrap();
     let live = put(&store, "a", builder.seal("a").unwrap(), "default").remove(0);
     let merger = ArchiveMerger::new();
     assert!(merger.rewrite_alone(&live));
     let path = merger.path(std::slice::from_ref(&live), "m-1");
-    assert_eq!(
-        path,
-        "events/tenant=default/stream=we!2Fb/date=1970-01-02/hour=06/m-1.parquet"
-    );
+    assert_eq!(path, "events/tenant=default/stream=we!2Fb/date=1970-01-02/hour=06/m-1.parquet");
     let mut plain = live;
     Arc::make_mut(&mut plain.record).object = path;
     assert!(!merger.rewrite_alone(&plain));
@@ -282,9 +207,7 @@ fn only_parts_of_bundles_are_rewritten_alone() {
 
 #[test]
 fn the_bench_counts_what_it_archives() {
-    let lines: Vec<String> = (0..500)
-        .map(|n| format!("line {n} of many that look alike"))
-        .collect();
+    let lines: Vec<String> = (0..500).map(|n| format!("line {n} of many that look alike")).collect();
     let events: Vec<Event<'_>> = lines
         .iter()
         .enumerate()

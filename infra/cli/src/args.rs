@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Write a log, run everything on it, and show what came out
     Demo(Demo),
+    /// Measure this machine against the targets of docs/bench.md
+    Bench(Bench),
     /// Print a completion script for your shell
     Completion {
         /// Shell to complete for
@@ -241,4 +243,14 @@ pub(crate) struct Demo {
     /// `fixed`: the documented ports; `auto`: any that are free
     #[arg(long, value_enum, default_value = "fixed")]
     pub(crate) ports: Ports,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Only these, separated by commas
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) only: Option<String>,
+    /// One JSON object a line
+    #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
+    pub(crate) output: PathBuf,
 }

@@ -1,6 +1,7 @@
 //! The `millrace` binary: every service and every tool as a subcommand.
 
 mod args;
+mod bench;
 mod cat;
 mod demo;
 mod doctor;
@@ -60,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut std::io::stdout());
             Ok(Answer::Yes)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::SliceRandom;
 
 use crate::harness::seed::soak_minutes;
 use crate::harness::{Lines, Seed, Source, World, Writer};
@@ -31,8 +31,8 @@ fn kills_of_every_service_and_of_the_broker_lose_and_repeat_nothing() {
     ];
 
     let victims = ["forward-web1", "forward-web2", "parse-0", "index-0", "archive-0"];
-    // The first kill of each comes early, so that none is left out.
-    let mut due: Vec<&str> = victims.to_vec();
+    // By rounds, each in another order: nobody is left out.
+    let mut due: Vec<&str> = Vec::new();
     let broker_dies_at = n_lines * rng.random_range(35..65) / 100;
     let (mut kills, mut broker_died) = (0, false);
     while !writers[0].1.is_done() || kills < KILLS_AT_LEAST {
@@ -49,7 +49,11 @@ fn kills_of_every_service_and_of_the_broker_lose_and_repeat_nothing() {
             world.cluster.broker().restart().unwrap();
             broker_died = true;
         }
-        let name = due.pop().unwrap_or_else(|| victims.choose(&mut rng).unwrap());
+        if due.is_empty() {
+            due = victims.to_vec();
+            due.shuffle(&mut rng);
+        }
+        let name = due.pop().unwrap();
         println!("{name} killed at line {}", writers[0].1.written());
         world.service(name).kill();
         // Some are back at once, some stay away for a while.

@@ -82,30 +82,18 @@ impl Container {
     pub(super) fn open(bytes: FileSlice) -> Result<Container, SplitError> {
         const ACTION: &str = "open a split";
         let fail = |error: &dyn std::fmt::Display| SplitError::damaged(ACTION, error);
-        let before = bytes
-            .len()
-            .checked_sub(TRAILER)
-            .ok_or_else(|| fail(&"it is shorter than its trailer"))?;
-        let trailer = bytes
-            .slice_from(before)
-            .read_bytes()
-            .map_err(|error| fail(&error))?;
-        let (checksum, rest) = trailer
-            .split_first_chunk::<8>()
-            .ok_or_else(|| fail(&"no trailer"))?;
+        let before =
+            bytes.len().checked_sub(TRAILER).ok_or_else(|| fail(&"it is shorter than its trailer"))?;
+        let trailer = bytes.slice_from(before).read_bytes().map_err(|error| fail(&error))?;
+        let (checksum, rest) = trailer.split_first_chunk::<8>().ok_or_else(|| fail(&"no trailer"))?;
         let (table_checksum, rest) = rest.split_first_chunk::<8>().ok_or_else(|| fail(&"no trailer"))?;
         let (table_len, magic) = rest.split_first_chunk::<4>().ok_or_else(|| fail(&"no trailer"))?;
         if magic != MAGIC {
             return Err(fail(&"it does not end with MRSPLIT1"));
         }
         let table_len = u32::from_le_bytes(*table_len) as usize;
-        let end_of_files = before
-            .checked_sub(table_len)
-            .ok_or_else(|| fail(&"its table is cut off"))?;
-        let table = bytes
-            .slice(end_of_files..before)
-            .read_bytes()
-            .map_err(|error| fail(&error))?;
+        let end_of_files = before.checked_sub(table_len).ok_or_else(|| fail(&"its table is cut off"))?;
+        let table = bytes.slice(end_of_files..before).read_bytes().map_err(|error| fail(&error))?;
         if xxh3_64(&table) != u64::from_le_bytes(*table_checksum) {
             return Err(fail(&"the checksum of its table is wrong"));
         }
@@ -119,12 +107,7 @@ impl Container {
             }
             files.insert(path, range);
         }
-        Ok(Container {
-            bytes,
-            files: Arc::new(files),
-            checksum: u64::from_le_bytes(*checksum),
-            end_of_files,
-        })
+        Ok(Container { bytes, files: Arc::new(files), checksum: u64::from_le_bytes(*checksum), end_of_files })
     }
 
     /// Reads every byte and compares the checksum.

@@ -42,12 +42,7 @@ impl tantivy::Document for Document {
     type FieldsValuesIter<'a> = Columnwise<'a>;
 
     fn iter_fields_and_values(&self) -> Columnwise<'_> {
-        Columnwise {
-            rows: &self.rows,
-            columns: &self.columns,
-            row: &self.rows.rows[self.at],
-            at: 0,
-        }
+        Columnwise { rows: &self.rows, columns: &self.columns, row: &self.rows.rows[self.at], at: 0 }
     }
 }
 
@@ -68,21 +63,12 @@ impl<'a> Columnwise<'a> {
             7 => (columns.line, text(row.line)),
             8 => {
                 let fields = rows.fields_of(row);
-                (
-                    columns.fields,
-                    (!fields.is_empty()).then_some(Column::Fields(rows, fields)),
-                )
+                (columns.fields, (!fields.is_empty()).then_some(Column::Fields(rows, fields)))
             }
             9 => (columns.time, Some(Column::Long(row.time))),
             10 => (columns.received, Some(Column::Long(row.received))),
-            11 => (
-                columns.generation,
-                Some(Column::Long(i64::from(row.origin.generation))),
-            ),
-            12 => (
-                columns.partition,
-                Some(Column::Long(i64::from(row.origin.partition))),
-            ),
+            11 => (columns.generation, Some(Column::Long(i64::from(row.origin.generation)))),
+            12 => (columns.partition, Some(Column::Long(i64::from(row.origin.partition)))),
             13 => (columns.offset, Some(Column::Long(row.origin.offset))),
             _ => (columns.stored, Some(Column::Bytes(rows.stored_of(row)))),
         }
@@ -140,10 +126,7 @@ impl<'a> Value<'a> for Column<'a> {
             Column::Boolean(truth) => ReferenceValueLeaf::Bool(truth),
             Column::Bytes(bytes) => ReferenceValueLeaf::Bytes(bytes),
             Column::Fields(rows, fields) => {
-                return ReferenceValue::Object(FieldsIter {
-                    rows,
-                    fields: fields.iter(),
-                });
+                return ReferenceValue::Object(FieldsIter { rows, fields: fields.iter() });
             }
         };
         ReferenceValue::Leaf(leaf)

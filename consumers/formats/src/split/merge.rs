@@ -24,17 +24,10 @@ pub fn merge(splits: &[Split]) -> Result<Vec<u8>, SplitError> {
     let indices: Vec<Index> = splits.iter().map(|split| split.index().clone()).collect();
     let directory = RamDirectory::create();
     let index = merge_indices(&indices, directory.clone()).map_err(fail)?;
-    let merged: u64 = index
-        .searchable_segment_metas()
-        .map_err(fail)?
-        .iter()
-        .map(|meta| u64::from(meta.num_docs()))
-        .sum();
+    let merged: u64 =
+        index.searchable_segment_metas().map_err(fail)?.iter().map(|meta| u64::from(meta.num_docs())).sum();
     if merged != rows {
-        return Err(SplitError::new(
-            ACTION,
-            format!("{rows} rows went in and {merged} came out"),
-        ));
+        return Err(SplitError::new(ACTION, format!("{rows} rows went in and {merged} came out")));
     }
     pack(&index, &directory)
 }

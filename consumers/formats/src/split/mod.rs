@@ -37,18 +37,10 @@ pub struct SplitError {
 
 impl SplitError {
     pub(crate) fn new(action: &'static str, reason: impl std::fmt::Display) -> SplitError {
-        SplitError {
-            action,
-            reason: reason.to_string(),
-            damaged: false,
-        }
+        SplitError { action, reason: reason.to_string(), damaged: false }
     }
 
     pub(crate) fn damaged(action: &'static str, reason: impl std::fmt::Display) -> SplitError {
-        SplitError {
-            action,
-            reason: reason.to_string(),
-            damaged: true,
-        }
+        SplitError { action, reason: reason.to_string(), damaged: true }
     }
 }

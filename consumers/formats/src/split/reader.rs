@@ -26,9 +26,7 @@ pub struct Split {
 
 impl std::fmt::Debug for Split {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Split")
-            .field("rows", &self.rows())
-            .finish_non_exhaustive()
+        f.debug_struct("Split").field("rows", &self.rows()).finish_non_exhaustive()
     }
 }
 
@@ -48,29 +46,17 @@ impl Split {
         index.set_tokenizers(tokenizers());
         let columns = Columns::new();
         if index.schema() != *columns.schema() {
-            return Err(SplitError::new(
-                ACTION,
-                "it has other columns than this program writes",
-            ));
+            return Err(SplitError::new(ACTION, "it has other columns than this program writes"));
         }
         let segments = index.searchable_segments().map_err(fail)?;
         let [segment] = segments.as_slice() else {
-            return Err(SplitError::damaged(
-                ACTION,
-                format!("it has {} segments, not one", segments.len()),
-            ));
+            return Err(SplitError::damaged(ACTION, format!("it has {} segments, not one", segments.len())));
         };
         let segment = SegmentReader::open(segment).map_err(fail)?;
         let store = segment
             .get_store_reader(Split::STORE_CACHE)
             .map_err(|error| SplitError::damaged(ACTION, error))?;
-        Ok(Split {
-            container,
-            index,
-            segment,
-            store,
-            columns,
-        })
+        Ok(Split { container, index, segment, store, columns })
     }
 
     /// Opens the split in bytes `range` of a file, as tantivy's own directories hand it out.
@@ -84,10 +70,7 @@ impl Split {
             (Ok(from), Ok(to)) if from <= to && to <= tantivy::HasLen::len(&file) => {
                 Split::open(file.slice(from..to))
             }
-            _ => Err(SplitError::damaged(
-                "open a split",
-                "its byte range lies outside of its object",
-            )),
+            _ => Err(SplitError::damaged("open a split", "its byte range lies outside of its object")),
         }
     }
 
@@ -114,9 +97,7 @@ impl Split {
     pub fn to_bytes(&self) -> Result<Vec<u8>, SplitError> {
         self.verify()?;
         let bytes = self.container.bytes.read_bytes();
-        bytes
-            .map(|bytes| bytes.to_vec())
-            .map_err(|error| SplitError::damaged("read a split", error))
+        bytes.map(|bytes| bytes.to_vec()).map_err(|error| SplitError::damaged("read a split", error))
     }
 
     /// Rows.
@@ -140,13 +121,10 @@ impl Split {
     /// The bytes are damaged.
     pub fn stored(&self, row: DocId) -> Result<Vec<u8>, SplitError> {
         const ACTION: &str = "read a stored row";
-        let document: TantivyDocument = self
-            .store
-            .get(row)
-            .map_err(|error| SplitError::damaged(ACTION, error))?;
-        let stored = document
-            .get_first(self.columns.stored)
-            .and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
+        let document: TantivyDocument =
+            self.store.get(row).map_err(|error| SplitError::damaged(ACTION, error))?;
+        let stored =
+            document.get_first(self.columns.stored).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
         stored.ok_or_else(|| SplitError::damaged(ACTION, "the row has nothing stored"))
     }
 
@@ -169,16 +147,11 @@ impl Directory for SplitDirectory {
     }
 
     fn open_read(&self, path: &Path) -> Result<FileSlice, OpenReadError> {
-        self.0
-            .file(path)
-            .ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
+        self.0.file(path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
-        Err(DeleteError::IoError {
-            io_error: Arc::new(read_only()),
-            filepath: path.to_owned(),
-        })
+        Err(DeleteError::IoError { io_error: Arc::new(read_only()), filepath: path.to_owned() })
     }
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {

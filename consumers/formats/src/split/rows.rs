@@ -102,9 +102,7 @@ impl Rows {
     /// The rows are too many for one split, or the event does not fit the schema, which is a bug.
     pub fn push_event_anew(&mut self, event: &Event<'_>, codec: &Codec) -> Result<(), SplitError> {
         let from = self.stored.len();
-        codec
-            .encode(event, &mut self.stored)
-            .map_err(|error| SplitError::new(ACTION, error))?;
+        codec.encode(event, &mut self.stored).map_err(|error| SplitError::new(ACTION, error))?;
         renumber(&mut self.stored[from..], Subject::Parsed.versions().len() as u32);
         self.finish_event(event, from)
     }
@@ -135,11 +133,7 @@ impl Rows {
     /// # Errors
     /// The rows are too many for one split, or the line does not fit the schema, which is a bug.
     pub fn push_dead(&mut self, dead: &DeadRow<'_>, codec: &Codec) -> Result<(), SplitError> {
-        let DeadRow {
-            letter,
-            raw,
-            generation,
-        } = *dead;
+        let DeadRow { letter, raw, generation } = *dead;
         let from = self.stored.len();
         encode_dead(codec, letter, raw, &mut self.stored).map_err(|error| SplitError::new(ACTION, error))?;
         let attributes = self.fields.len();
@@ -147,11 +141,7 @@ impl Rows {
         let row = Row {
             time: raw.received,
             received: raw.received,
-            origin: Origin {
-                generation,
-                partition: letter.partition,
-                offset: letter.offset,
-            },
+            origin: Origin { generation, partition: letter.partition, offset: letter.offset },
             stream: self.span(raw.stream)?,
             host: self.span(raw.host)?,
             file: self.term(raw.file)?,
@@ -235,17 +225,12 @@ impl Rows {
     fn span(&mut self, text: &str) -> Result<Span, SplitError> {
         let from = short(self.text.len())?;
         self.text.push_str(text);
-        Ok(Span {
-            from,
-            to: short(self.text.len())?,
-        })
+        Ok(Span { from, to: short(self.text.len())? })
     }
 
     /// `None` too where the text is too long to be a term.
     fn term(&mut self, text: Option<&str>) -> Result<Option<Span>, SplitError> {
-        text.filter(|text| text.len() <= MAX_TERM)
-            .map(|text| self.span(text))
-            .transpose()
+        text.filter(|text| text.len() <= MAX_TERM).map(|text| self.span(text)).transpose()
     }
 
     fn line(&mut self, body: &[u8]) -> Result<Span, SplitError> {
@@ -256,10 +241,7 @@ impl Rows {
                 self.text.push(char::REPLACEMENT_CHARACTER);
             }
         }
-        Ok(Span {
-            from,
-            to: short(self.text.len())?,
-        })
+        Ok(Span { from, to: short(self.text.len())? })
     }
 
     fn flags<'f>(&mut self, flags: impl Iterator<Item = &'f str>) -> Result<(u32, u32), SplitError> {

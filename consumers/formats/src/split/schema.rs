@@ -83,9 +83,7 @@ impl Columns {
             .set_fieldnorms(false)
             .set_index_option(IndexRecordOption::WithFreqsAndPositions);
         let text = TextOptions::default().set_indexing_options(whole.clone());
-        let fields = JsonObjectOptions::default()
-            .set_indexing_options(whole)
-            .set_expand_dots_enabled();
+        let fields = JsonObjectOptions::default().set_indexing_options(whole).set_expand_dots_enabled();
         let fast = NumericOptions::default().set_fast();
         let mut builder = Schema::builder();
         Columns {

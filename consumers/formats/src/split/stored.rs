@@ -53,10 +53,7 @@ impl StoredReader {
         }
         let (letter, raw) =
             split_dead(stored).ok_or_else(|| SplitError::damaged(ACTION, "the headers are cut off"))?;
-        Ok(Stored::Dead(
-            Box::new(letter),
-            Box::new(self.raw.decode(raw).map_err(fail)?),
-        ))
+        Ok(Stored::Dead(Box::new(letter), Box::new(self.raw.decode(raw).map_err(fail)?)))
     }
 }
 

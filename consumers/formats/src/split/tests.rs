@@ -25,19 +25,8 @@ fn raw(body: &[u8]) -> RawEvent<'_> {
 }
 
 fn event(body: &[u8], offset: i64) -> Event<'_> {
-    let origin = Origin {
-        generation: 0,
-        partition: 1,
-        offset,
-    };
-    let mut event = Event::unparsed(
-        raw(body),
-        Parser {
-            id: "plain",
-            version: 1,
-        },
-        origin,
-    );
+    let origin = Origin { generation: 0, partition: 1, offset };
+    let mut event = Event::unparsed(raw(body), Parser { id: "plain", version: 1 }, origin);
     event.time = 5_000 - offset;
     event
 }
@@ -52,9 +41,7 @@ fn split(events: &[Event<'_>]) -> Split {
 }
 
 fn count(split: &Split, query: &dyn Query) -> u32 {
-    let weight = query
-        .weight(EnableScoring::disabled_from_schema(split.columns().schema()))
-        .unwrap();
+    let weight = query.weight(EnableScoring::disabled_from_schema(split.columns().schema())).unwrap();
     weight.count(split.segment()).unwrap()
 }
 
@@ -75,10 +62,8 @@ fn stored(split: &Split) -> Vec<Vec<u8>> {
 
 #[test]
 fn words_are_runs_of_letters_and_digits_in_lower_case() {
-    let texts: Vec<String> = words("GET /a-b?Straße=1\tÉTÉ 東京_x")
-        .into_iter()
-        .map(|(_, word)| word)
-        .collect();
+    let texts: Vec<String> =
+        words("GET /a-b?Straße=1\tÉTÉ 東京_x").into_iter().map(|(_, word)| word).collect();
     assert_eq!(texts, ["get", "a", "b", "straße", "1", "été", "東京", "x"]);
     assert!(words("").is_empty() && words(" ,;").is_empty());
 }
@@ -91,46 +76,22 @@ fn an_over_long_word_is_skipped_but_keeps_its_place() {
 
 #[test]
 fn rows_come_back_as_they_were_and_in_the_order_of_time() {
-    let events = [
-        event(b"first line", 0),
-        event(b"second \xff line", 1),
-        event(b"", 2),
-    ];
+    let events = [event(b"first line", 0), event(b"second \xff line", 1), event(b"", 2)];
     let split = split(&events);
     let reader = StoredReader::new().unwrap();
     let bytes = stored(&split);
     let read: Vec<_> = bytes.iter().map(|bytes| reader.read(bytes).unwrap()).collect();
-    let expected: Vec<_> = events
-        .iter()
-        .rev()
-        .map(|event| Stored::Event(Box::new(event.clone())))
-        .collect();
+    let expected: Vec<_> = events.iter().rev().map(|event| Stored::Event(Box::new(event.clone()))).collect();
     assert_eq!(read, expected);
-    assert_eq!(
-        (
-            word(&split, "line"),
-            word(&split, "second"),
-            word(&split, "third")
-        ),
-        (2, 1, 0)
-    );
+    assert_eq!((word(&split, "line"), word(&split, "second"), word(&split, "third")), (2, 1, 0));
 }
 
 #[test]
 fn phrases_have_positions() {
-    let split = split(&[
-        event(b"connection reset by peer", 0),
-        event(b"peer reset connection", 1),
-    ]);
-    let terms = |words: [&str; 2]| {
-        words
-            .map(|word| Term::from_field_text(split.columns().line, word))
-            .to_vec()
-    };
-    assert_eq!(
-        count(&split, &PhraseQuery::new(terms(["connection", "reset"]))),
-        1
-    );
+    let split = split(&[event(b"connection reset by peer", 0), event(b"peer reset connection", 1)]);
+    let terms =
+        |words: [&str; 2]| words.map(|word| Term::from_field_text(split.columns().line, word)).to_vec();
+    assert_eq!(count(&split, &PhraseQuery::new(terms(["connection", "reset"]))), 1);
     assert_eq!(count(&split, &PhraseQuery::new(terms(["by", "connection"]))), 0);
 }
 
@@ -145,23 +106,11 @@ fn fields_keep_their_types() {
     ]);
     event.attributes = Attributes(vec![("env".into(), "prod".into())]);
     let split = split(&[event]);
-    assert_eq!(
-        field(&split, "status", |term| term.append_type_and_fast_value(500i64)),
-        1
-    );
+    assert_eq!(field(&split, "status", |term| term.append_type_and_fast_value(500i64)), 1);
     assert_eq!(field(&split, "status", |term| term.append_type_and_str("500")), 0);
-    assert_eq!(
-        field(&split, "http.path", |term| term.append_type_and_str("/a b")),
-        1
-    );
-    assert_eq!(
-        field(&split, "ok", |term| term.append_type_and_fast_value(true)),
-        1
-    );
-    assert_eq!(
-        field(&split, "took", |term| term.append_type_and_fast_value(0.5f64)),
-        1
-    );
+    assert_eq!(field(&split, "http.path", |term| term.append_type_and_str("/a b")), 1);
+    assert_eq!(field(&split, "ok", |term| term.append_type_and_fast_value(true)), 1);
+    assert_eq!(field(&split, "took", |term| term.append_type_and_fast_value(0.5f64)), 1);
     assert_eq!(field(&split, "env", |term| term.append_type_and_str("prod")), 1);
 }
 
@@ -182,10 +131,7 @@ fn a_row_with_odd_fields_is_found_by_its_other_fields() {
     odd.file = Some(&huge);
     let split = split(&[odd]);
     assert_eq!(word(&split, "needle"), 1);
-    assert_eq!(
-        field(&split, "good", |term| term.append_type_and_fast_value(7i64)),
-        1
-    );
+    assert_eq!(field(&split, "good", |term| term.append_type_and_fast_value(7i64)), 1);
 }
 
 #[test]
@@ -194,12 +140,7 @@ fn field_names_past_the_bound_are_not_indexed() {
     let mut events: Vec<Event<'_>> = Vec::new();
     for (at, chunk) in names.chunks(500).enumerate() {
         let mut event = event(b"needle", at as i64);
-        event.fields = Fields(
-            chunk
-                .iter()
-                .map(|name| (name.as_str().into(), Value::Long(1)))
-                .collect(),
-        );
+        event.fields = Fields(chunk.iter().map(|name| (name.as_str().into(), Value::Long(1))).collect());
         events.push(event);
     }
     let split = split(&events);
@@ -211,13 +152,7 @@ fn field_names_past_the_bound_are_not_indexed() {
 #[test]
 fn a_merge_keeps_every_row() {
     let splits: Vec<Split> = (0..5i64)
-        .map(|n| {
-            split(
-                &(0..40)
-                    .map(|m| event(b"one line", n * 40 + m))
-                    .collect::<Vec<_>>(),
-            )
-        })
+        .map(|n| split(&(0..40).map(|m| event(b"one line", n * 40 + m)).collect::<Vec<_>>()))
         .collect();
     let mut before: Vec<Vec<u8>> = splits.iter().flat_map(stored).collect();
     let merged = Split::from_bytes(merge(&splits).unwrap()).unwrap();
@@ -269,22 +204,12 @@ fn dead_letters_come_back_with_their_headers() {
     assert_eq!(letter.headers().map(|(name, _)| name), NAMES);
     let raw = raw(b"no \x00 match");
     let mut rows = Rows::new();
-    rows.push_dead(
-        &DeadRow {
-            letter: &letter,
-            raw: &raw,
-            generation: 0,
-        },
-        &Rows::dead_codec().unwrap(),
-    )
-    .unwrap();
+    rows.push_dead(&DeadRow { letter: &letter, raw: &raw, generation: 0 }, &Rows::dead_codec().unwrap())
+        .unwrap();
     let split = Split::from_bytes(write(rows).unwrap()).unwrap();
     let bytes = split.stored(0).unwrap();
     let read = StoredReader::new().unwrap();
-    assert_eq!(
-        read.read(&bytes).unwrap(),
-        Stored::Dead(Box::new(letter), Box::new(raw))
-    );
+    assert_eq!(read.read(&bytes).unwrap(), Stored::Dead(Box::new(letter), Box::new(raw)));
     for cut in 0..bytes.len() {
         assert!(read.read(&bytes[..cut]).is_err(), "{cut}");
     }

@@ -30,11 +30,7 @@ impl Tokenizer for WordTokenizer {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Words<'a> {
         self.token.reset();
-        Words {
-            text,
-            at: 0,
-            token: &mut self.token,
-        }
+        Words { text, at: 0, token: &mut self.token }
     }
 }
 

@@ -39,11 +39,7 @@ pub fn write(mut rows: Rows) -> Result<Vec<u8>, SplitError> {
         .map_err(fail)?;
     let rows = Arc::new(rows);
     for at in 0..rows.len() {
-        let document = Document {
-            rows: rows.clone(),
-            columns: columns.clone(),
-            at,
-        };
+        let document = Document { rows: rows.clone(), columns: columns.clone(), at };
         writer.add_document(document).map_err(fail)?;
     }
     drop(rows);

@@ -48,10 +48,8 @@ impl TableBuilder {
         };
         let (text, is_templated) = parsed.push(event)?;
         let raw = bare(event);
-        self.bytes += text
-            + self
-                .rows
-                .push(&raw, &event.attributes, event.parser, event.origin, is_templated)?;
+        self.bytes +=
+            text + self.rows.push(&raw, &event.attributes, event.parser, event.origin, is_templated)?;
         self.after_push(event.position.map(|position| position.byte), &raw, event.origin)
     }
 
@@ -69,10 +67,7 @@ impl TableBuilder {
             return Err(TableError::Column("reason"));
         };
         let text = dead.push(letter);
-        let parser = Parser {
-            id: &letter.parser,
-            version: letter.parser_version,
-        };
+        let parser = Parser { id: &letter.parser, version: letter.parser_version };
         self.bytes += text + self.rows.push(raw, &raw.attributes, parser, origin, false)?;
         self.after_push(raw.position.map(|position| position.byte), raw, origin)
     }
@@ -84,8 +79,7 @@ impl TableBuilder {
         origin: Origin,
     ) -> Result<(), TableError> {
         self.bytes += ROW_BYTES;
-        self.sorter
-            .push(Place::new(byte, raw.piece.map(|piece| piece.index), origin));
+        self.sorter.push(Place::new(byte, raw.piece.map(|piece| piece.index), origin));
         if self.bytes > MAX_BYTES {
             return Err(TableError::TooLarge { limit: MAX_BYTES });
         }

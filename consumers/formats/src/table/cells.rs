@@ -28,11 +28,7 @@ pub(super) fn text() -> StringBuilder {
 }
 
 pub(super) fn text_map() -> TextMap {
-    let names = MapFieldNames {
-        entry: "key_value".into(),
-        key: "key".into(),
-        value: "value".into(),
-    };
+    let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
     MapBuilder::with_capacity(Some(names), text(), text(), ROWS)
         .with_keys_field(schema::map_key())
         .with_values_field(schema::map_value())

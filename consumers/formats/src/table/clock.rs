@@ -5,11 +5,7 @@ use std::ops::Range;
 /// Further into a text no time is looked for.
 const REACH: usize = 128;
 /// `9` is a digit, `_` a digit or a blank, `a` a letter; all others stand for themselves.
-const SHAPES: [&[u8]; 3] = [
-    b"99/aaa/9999:99:99:99 +9999",
-    b"9999-99-99T99:99:99",
-    b"aaa _9 99:99:99",
-];
+const SHAPES: [&[u8]; 3] = [b"99/aaa/9999:99:99:99 +9999", b"9999-99-99T99:99:99", b"aaa _9 99:99:99"];
 
 /// The first time as Apache, ISO 8601 or BSD syslog write it, with fraction and zone.
 pub(super) fn find(text: &str) -> Option<Range<usize>> {
@@ -42,12 +38,7 @@ fn fits(byte: u8, kind: u8) -> bool {
 
 /// Length of a fraction and a zone.
 fn tail(rest: &[u8]) -> usize {
-    let digits = |from: usize| {
-        rest[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
-    };
+    let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut at = match rest {
         [b'.' | b',', digit, ..] if digit.is_ascii_digit() => 1 + digits(1),
         _ => 0,

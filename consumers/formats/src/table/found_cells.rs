@@ -69,11 +69,8 @@ impl FoundCells {
                 (TableName::Events, rows.finish(found, typed))
             }
             FoundCells::Dead(mut own) => {
-                let why = vec![
-                    array(own.stage.finish()),
-                    array(own.reason.finish()),
-                    array(own.detail.finish()),
-                ];
+                let why =
+                    vec![array(own.stage.finish()), array(own.reason.finish()), array(own.detail.finish())];
                 (TableName::Dead, rows.finish(why, Vec::new()))
             }
         }
@@ -120,11 +117,7 @@ impl Parsed {
             self.flags.values().append_value(flag);
         }
         self.flags.append(true);
-        let columns = [
-            (MESSAGE, &event.message),
-            (USER, &event.user),
-            (SEVERITY, &event.severity),
-        ];
+        let columns = [(MESSAGE, &event.message), (USER, &event.user), (SEVERITY, &event.severity)];
         for (name, text) in columns {
             if let Some(text) = text {
                 n_bytes += text.len();
@@ -133,8 +126,7 @@ impl Parsed {
         }
         let body = std::str::from_utf8(event.body).ok();
         let made = body.and_then(|body| Some((body, self.templates.of(body, &texts)?)));
-        self.body_template
-            .append_option(made.map(|(_, made)| &made.template));
+        self.body_template.append_option(made.map(|(_, made)| &made.template));
         let time = made.and_then(|(body, made)| body.get(made.time.clone()?));
         self.time_text.append_option(time);
         Ok((n_bytes + time.map_or(0, str::len), made.is_some()))
@@ -153,11 +145,7 @@ fn shown<'v>(value: &'v Value<'_>) -> (char, Cow<'v, str>) {
 
 impl Dead {
     fn new() -> Dead {
-        Dead {
-            stage: dictionary(),
-            reason: dictionary(),
-            detail: text(),
-        }
+        Dead { stage: dictionary(), reason: dictionary(), detail: text() }
     }
 
     /// Adds a row; gives the bytes of its text.

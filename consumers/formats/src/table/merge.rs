@@ -38,12 +38,7 @@ pub fn merge<R: Ranges>(
     for input in inputs {
         cursors.extend(Cursor::open(input)?);
     }
-    let mut writer = Chunks {
-        table,
-        writer: writer(table, effort, out)?,
-        runs: Vec::new(),
-        n_rows: 0,
-    };
+    let mut writer = Chunks { table, writer: writer(table, effort, out)?, runs: Vec::new(), n_rows: 0 };
     let mut rows_in = 0;
     while let Some((first, limit)) = two_lowest(&cursors) {
         let run = cursors[first].run(limit.map(|other| &cursors[other]));
@@ -86,11 +81,7 @@ struct Cursor<'i, R> {
 impl<'i, R: Ranges> Cursor<'i, R> {
     /// The first row of `input`, if it has one.
     fn open(input: &'i TableReader<R>) -> Result<Option<Cursor<'i, R>>, TableError> {
-        let mut groups = input
-            .groups()
-            .filter(|group| group.rows > 0)
-            .collect::<Vec<_>>()
-            .into_iter();
+        let mut groups = input.groups().filter(|group| group.rows > 0).collect::<Vec<_>>().into_iter();
         let Some(first) = groups.next() else {
             return Ok(None);
         };
@@ -99,14 +90,7 @@ impl<'i, R: Ranges> Cursor<'i, R> {
             return Ok(None);
         };
         let rows = RowColumns::new(&batch, false)?;
-        Ok(Some(Cursor {
-            input,
-            groups,
-            batches,
-            batch,
-            rows,
-            at: 0,
-        }))
+        Ok(Some(Cursor { input, groups, batches, batch, rows, at: 0 }))
     }
 
     /// The rows of this batch from here on that do not come after the row of `limit`.
@@ -177,26 +161,16 @@ impl<W: Write + Send> Chunks<W> {
     fn add(&mut self, run: RecordBatch) -> Result<(), TableError> {
         self.n_rows += run.num_rows();
         self.runs.push(run);
-        if self.n_rows >= CHUNK_ROWS {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.n_rows >= CHUNK_ROWS { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
         let Some(first) = self.runs.first() else {
             return Ok(());
         };
-        let joined = if self.runs.len() == 1 {
-            first.clone()
-        } else {
-            concat_batches(&first.schema(), &self.runs)?
-        };
-        self.writer.write(&RecordBatch::try_new(
-            schema::of(self.table),
-            joined.columns().to_vec(),
-        )?)?;
+        let joined =
+            if self.runs.len() == 1 { first.clone() } else { concat_batches(&first.schema(), &self.runs)? };
+        self.writer.write(&RecordBatch::try_new(schema::of(self.table), joined.columns().to_vec())?)?;
         self.runs.clear();
         self.n_rows = 0;
         Ok(())

@@ -47,10 +47,7 @@ impl Sorter {
 /// The rank of each row's value among the distinct values; null comes first.
 fn ranks(column: &ArrayRef) -> Result<Vec<u32>, TableError> {
     let dictionary = column.as_dictionary_opt::<Int32Type>().ok_or(TableError::Order)?;
-    let values = dictionary
-        .values()
-        .as_string_opt::<i32>()
-        .ok_or(TableError::Order)?;
+    let values = dictionary.values().as_string_opt::<i32>().ok_or(TableError::Order)?;
     let mut by_value: Vec<usize> = (0..values.len()).collect();
     by_value.sort_unstable_by_key(|value| values.value(*value));
     let mut rank_of = vec![0; values.len()];
@@ -58,8 +55,5 @@ fn ranks(column: &ArrayRef) -> Result<Vec<u32>, TableError> {
         rank_of[value] = rank as u32 + 1;
     }
     let keys = dictionary.keys();
-    Ok(keys
-        .iter()
-        .map(|key| key.map_or(0, |key| rank_of[key as usize]))
-        .collect())
+    Ok(keys.iter().map(|key| key.map_or(0, |key| rank_of[key as usize])).collect())
 }

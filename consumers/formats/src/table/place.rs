@@ -51,7 +51,5 @@ pub(super) fn line_end_text(line_end: LineEnd) -> &'static str {
 
 /// Inverse of [`line_end_text`].
 pub(super) fn line_end_of(text: &str) -> Option<LineEnd> {
-    [LineEnd::None, LineEnd::Lf, LineEnd::CrLf]
-        .into_iter()
-        .find(|end| line_end_text(*end) == text)
+    [LineEnd::None, LineEnd::Lf, LineEnd::CrLf].into_iter().find(|end| line_end_text(*end) == text)
 }

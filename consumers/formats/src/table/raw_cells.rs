@@ -79,10 +79,8 @@ impl RawCells {
         self.host.append_value(raw.host);
         self.file.append_option(raw.file);
         self.file_id.append_option(raw.file_id);
-        self.byte
-            .append_option(raw.position.map(|position| position.byte));
-        self.line
-            .append_option(raw.position.map(|position| position.line));
+        self.byte.append_option(raw.position.map(|position| position.byte));
+        self.line.append_option(raw.position.map(|position| position.line));
         self.line_end.append_value(line_end_text(raw.line_end));
         self.piece.append_option(raw.piece.map(|piece| piece.index));
         self.piece_last.append_option(raw.piece.map(|piece| piece.last));
@@ -108,8 +106,7 @@ impl RawCells {
         self.parser_version.append_value(parser.version);
         self.dedup_scope.append_option(raw.dedup.map(|dedup| dedup.scope));
         self.dedup_index.append_option(raw.dedup.map(|dedup| dedup.index));
-        self.dedup_attempt
-            .append_option(raw.dedup.and_then(|dedup| dedup.attempt));
+        self.dedup_attempt.append_option(raw.dedup.and_then(|dedup| dedup.attempt));
         self.generation.append_value(origin.generation);
         self.partition.append_value(origin.partition);
         self.offset.append_value(origin.offset);

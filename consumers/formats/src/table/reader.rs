@@ -55,11 +55,7 @@ impl<R: Ranges> TableReader<R> {
         };
         let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(&metadata)?);
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        Ok(TableReader {
-            source,
-            len,
-            metadata: ArrowReaderMetadata::try_new(metadata, options)?,
-        })
+        Ok(TableReader { source, len, metadata: ArrowReaderMetadata::try_new(metadata, options)? })
     }
 
     /// Rows of the file.
@@ -74,10 +70,7 @@ impl<R: Ranges> TableReader<R> {
             .row_groups()
             .iter()
             .enumerate()
-            .map(move |(index, group)| Group {
-                index,
-                rows: rows(group),
-            })
+            .map(move |(index, group)| Group { index, rows: rows(group) })
     }
 
     /// Whether `group` may hold rows with `value` in the text column `column`, by its statistics.
@@ -85,11 +78,7 @@ impl<R: Ranges> TableReader<R> {
         let Some(group) = self.parquet().row_groups().get(group.index) else {
             return false;
         };
-        let Some(chunk) = group
-            .columns()
-            .iter()
-            .find(|chunk| chunk.column_path().string() == column)
-        else {
+        let Some(chunk) = group.columns().iter().find(|chunk| chunk.column_path().string() == column) else {
             return true;
         };
         let Some(Statistics::ByteArray(bounds)) = chunk.statistics() else {
@@ -106,11 +95,7 @@ impl<R: Ranges> TableReader<R> {
     /// # Errors
     /// Damaged, or its bytes cannot be had.
     pub fn lines(&self, group: Group, rows: Range<usize>, text: bool) -> Result<Lines, TableError> {
-        let wanted: Vec<&str> = NEEDED
-            .iter()
-            .chain(if text { TEXT } else { &[] })
-            .copied()
-            .collect();
+        let wanted: Vec<&str> = NEEDED.iter().chain(if text { TEXT } else { &[] }).copied().collect();
         let mask = ProjectionMask::columns(self.parquet().file_metadata().schema_descr(), wanted);
         Ok(Lines::new(self.batches(group, Some(rows), mask)?, text))
     }
@@ -129,16 +114,8 @@ impl<R: Ranges> TableReader<R> {
         rows: Option<Range<usize>>,
         mask: ProjectionMask,
     ) -> Result<ParquetRecordBatchReader, TableError> {
-        let metadata = self
-            .parquet()
-            .row_groups()
-            .get(group.index)
-            .ok_or(TableError::Order)?;
-        let chunks = metadata
-            .columns()
-            .iter()
-            .enumerate()
-            .filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let metadata = self.parquet().row_groups().get(group.index).ok_or(TableError::Order)?;
+        let chunks = metadata.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
         let ranges = chunks.map(|(_, chunk)| {
             let (start, length) = chunk.byte_range();
             start..start + length
@@ -162,31 +139,6 @@ impl<R: Ranges> TableReader<R> {
     /// Version of the columns.
     pub fn version(&self) -> Option<&str> {
         let pairs = self.parquet().file_metadata().key_value_metadata()?;
-        pairs
-            .iter()
-            .find(|pair| pair.key == schema::VERSION_KEY)?
-            .value
-            .as_deref()
-    }
-}
-
-#[cfg(test)]
-impl<R: Ranges> TableReader<R> {
-    /// Name, encodings and compressed size of each column.
-    pub(super) fn columns(&self) -> Vec<String> {
-        let chunks = self
-            .parquet()
-            .row_groups()
-            .iter()
-            .flat_map(|group| group.columns());
-        let show = |chunk: &parquet::file::metadata::ColumnChunkMetaData| {
-            format!(
-                "{:>9} {:>9} {}",
-                chunk.compressed_size(),
-                chunk.uncompressed_size(),
-                chunk.column_path()
-            )
-        };
-        chunks.map(show).collect()
+        pairs.iter().find(|pair| pair.key == schema::VERSION_KEY)?.value.as_deref()
     }
 }

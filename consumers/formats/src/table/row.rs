@@ -24,16 +24,8 @@ pub(super) const NEEDED: &[&str] = &[
     "offset",
 ];
 /// Columns that have the bytes.
-pub(super) const TEXT: &[&str] = &[
-    "body",
-    "body_bytes",
-    "body_template",
-    "time_text",
-    "user",
-    "severity",
-    "message",
-    "fields",
-];
+pub(super) const TEXT: &[&str] =
+    &["body", "body_bytes", "body_template", "time_text", "user", "severity", "message", "fields"];
 
 /// A row, borrowed from its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,11 +160,7 @@ impl RowColumns {
                 let mut rebuilt = String::from_utf8(std::mem::take(body)).unwrap_or_default();
                 let fits = templated.rebuild(at, &mut rebuilt);
                 *body = rebuilt.into_bytes();
-                if fits {
-                    Ok(())
-                } else {
-                    Err(TableError::Column("body_template"))
-                }
+                if fits { Ok(()) } else { Err(TableError::Column("body_template")) }
             }
         }
     }
@@ -183,16 +171,8 @@ impl Text {
         let exact = column(batch, "body_bytes")?.as_binary_opt::<i32>();
         let exact = exact.ok_or(TableError::Column("body_bytes"))?.clone();
         let has_templates = batch.column_by_name("body_template").is_some();
-        let templated = if has_templates {
-            Some(Templated::new(batch)?)
-        } else {
-            None
-        };
-        Ok(Text {
-            whole: strings(batch, "body")?,
-            exact,
-            templated,
-        })
+        let templated = if has_templates { Some(Templated::new(batch)?) } else { None };
+        Ok(Text { whole: strings(batch, "body")?, exact, templated })
     }
 }
 
@@ -249,11 +229,7 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next()?;
-        Some(
-            batch
-                .map_err(TableError::Arrow)
-                .and_then(|batch| RowColumns::new(&batch, self.text)),
-        )
+        Some(batch.map_err(TableError::Arrow).and_then(|batch| RowColumns::new(&batch, self.text)))
     }
 }
 
@@ -270,18 +246,12 @@ fn column<'b>(batch: &'b RecordBatch, name: &'static str) -> Result<&'b arrow_ar
 }
 
 fn strings(batch: &RecordBatch, name: &'static str) -> Result<StringArray, TableError> {
-    column(batch, name)?
-        .as_string_opt::<i32>()
-        .cloned()
-        .ok_or(TableError::Column(name))
+    column(batch, name)?.as_string_opt::<i32>().cloned().ok_or(TableError::Column(name))
 }
 
 fn numbers<T: ArrowPrimitiveType>(
     batch: &RecordBatch,
     name: &'static str,
 ) -> Result<PrimitiveArray<T>, TableError> {
-    column(batch, name)?
-        .as_primitive_opt::<T>()
-        .cloned()
-        .ok_or(TableError::Column(name))
+    column(batch, name)?.as_primitive_opt::<T>().cloned().ok_or(TableError::Column(name))
 }

@@ -80,10 +80,7 @@ fn place() -> Vec<Field> {
 }
 
 fn body() -> Vec<Field> {
-    vec![
-        Field::new("body", DataType::Utf8, true),
-        Field::new("body_bytes", DataType::Binary, true),
-    ]
+    vec![Field::new("body", DataType::Utf8, true), Field::new("body_bytes", DataType::Binary, true)]
 }
 
 fn provenance() -> Vec<Field> {

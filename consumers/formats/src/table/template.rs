@@ -56,10 +56,7 @@ impl Templates {
         let time = self.made.time.clone().map(|range| &body[range]);
         let text = |name: &str| match name {
             TIME => time,
-            _ => texts
-                .iter()
-                .find(|(own, _)| *own == name)
-                .map(|(_, text)| text.as_ref()),
+            _ => texts.iter().find(|(own, _)| *own == name).map(|(_, text)| text.as_ref()),
         };
         self.made.rebuilt.clear();
         if !rebuild(&self.made.template, text, &mut self.made.rebuilt) || self.made.rebuilt != body {
@@ -121,10 +118,7 @@ fn find_slots(body: &str, texts: &[(&str, Cow<'_, str>)], slots: &mut Vec<(Range
         if is_column || text.is_empty() || name.starts_with('@') || name.contains([OPEN, CLOSE]) {
             continue;
         }
-        let next = body
-            .as_bytes()
-            .get(from..)
-            .and_then(|rest| memmem::find(rest, text.as_bytes()));
+        let next = body.as_bytes().get(from..).and_then(|rest| memmem::find(rest, text.as_bytes()));
         if let Some(start) = next {
             slots.push((from + start..from + start + text.len(), which));
             from += start + text.len();
@@ -137,10 +131,7 @@ fn find_slots(body: &str, texts: &[(&str, Cow<'_, str>)], slots: &mut Vec<(Range
         let found = memmem::find_iter(body.as_bytes(), text.as_bytes()).find_map(|start| {
             let range = start..start + text.len();
             let place = slots.partition_point(|(own, _)| own.end <= range.start);
-            slots
-                .get(place)
-                .is_none_or(|(own, _)| range.end <= own.start)
-                .then_some((place, range))
+            slots.get(place).is_none_or(|(own, _)| range.end <= own.start).then_some((place, range))
         });
         if let Some((place, range)) = found {
             slots.insert(place, (range, which));

@@ -22,8 +22,7 @@ impl Ranges for Bytes {
     fn read(&self, range: Range<u64>) -> Result<Bytes, TableError> {
         let fits = range.start <= range.end && range.end <= self.len() as u64;
         let outside = || TableError::Parquet(ParquetError::EOF(format!("no bytes {range:?}")));
-        fits.then(|| self.slice(range.start as usize..range.end as usize))
-            .ok_or_else(outside)
+        fits.then(|| self.slice(range.start as usize..range.end as usize)).ok_or_else(outside)
     }
 }
 
@@ -84,8 +83,6 @@ impl ChunkReader for Window {
         }
         let rest = self.rest(start)?;
         let outside = || ParquetError::EOF(format!("bytes {start} + {length} were not fetched"));
-        (length <= rest.len())
-            .then(|| rest.slice(..length))
-            .ok_or_else(outside)
+        (length <= rest.len()).then(|| rest.slice(..length)).ok_or_else(outside)
     }
 }

@@ -1,5 +1,6 @@
 //! The live objects of the archive, for outside readers.
 
+use millrace_formats::table::schema::DUCKDB_BODY;
 use millrace_runtime::store::Store;
 use millrace_schemas::manifest::{Fold, LivePart, TableName};
 use serde::Serialize;
@@ -69,4 +70,29 @@ fn file(store: &Store, live: &LivePart) -> FileObject {
         checksum: record.checksum.clone(),
         plain: part.from == 0 && part.to == record.size,
     }
+}
+
+/// SQL for DuckDB that makes views `events` and `dead` over the plain files among `files`, with whole bodies.
+pub fn duckdb_sql(files: &[FileObject]) -> String {
+    let body = r#"millrace_body(body, body_template, time_text, "user", severity, message, fields) AS body"#;
+    let mut sql = DUCKDB_BODY.to_owned();
+    for (table, columns) in
+        [(TableName::Events, format!("* REPLACE ({body})")), (TableName::Dead, "*".to_owned())]
+    {
+        let of = |plain| files.iter().filter(move |file| file.table == table && file.plain == plain);
+        let name = table.as_str();
+        let awaiting: i64 = of(false).map(|file| file.rows).sum();
+        if awaiting > 0 {
+            sql += &format!("-- {name}: {awaiting} rows more are in bundles that await their merge\n");
+        }
+        let list: Vec<String> =
+            of(true).map(|file| format!("'{}'", file.location.replace('\'', "''"))).collect();
+        if !list.is_empty() {
+            let list = list.join(",\n  ");
+            sql += &format!(
+                "CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet([\n  {list}\n], hive_partitioning = false);\n"
+            );
+        }
+    }
+    sql
 }

@@ -18,7 +18,7 @@ use millrace_runtime::store::{Store, StoreError};
 use millrace_schemas::manifest::Fold;
 use serde::Serialize;
 
-pub use files::{FileObject, list_files};
+pub use files::{FileObject, duckdb_sql, list_files};
 pub use rebuild::Warning;
 
 use rebuild::Rebuild;
@@ -67,7 +67,9 @@ impl Incarnation {
 #[derive(Debug, thiserror::Error)]
 pub enum CatError {
     /// The archive has no line of it.
-    #[error("the archive has no lines of {path} on host {host} for tenant {tenant}; `millrace files` lists what it has")]
+    #[error(
+        "the archive has no lines of {path} on host {host} for tenant {tenant}; `millrace files` lists what it has"
+    )]
     NotFound {
         /// Tenant.
         tenant: String,
@@ -90,7 +92,7 @@ pub enum CatError {
     },
     /// The store did not give an object.
     #[error(transparent)]
-    Store(StoreError),
+    Store(Box<StoreError>),
     /// An object is damaged.
     #[error("could not read part {part} of {object}: {source}")]
     Damaged {
@@ -99,7 +101,7 @@ pub enum CatError {
         /// Object.
         object: String,
         /// What is wrong.
-        source: TableError,
+        source: Box<TableError>,
     },
     /// The bytes could not be written.
     #[error("could not write the file: {0}")]

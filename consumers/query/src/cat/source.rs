@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use millrace_formats::table::{Ranges, TableError};
-use millrace_runtime::store::{Store, StoreError};
+use millrace_runtime::store::Store;
 use millrace_schemas::manifest::LivePart;
 
 /// A part of this size is read in one call, as a whole.
@@ -24,13 +24,16 @@ impl PartSource {
     /// Finds `live` in `store`; reads it if it is small.
     ///
     /// # Errors
-    /// The store does not give it.
-    pub(super) fn open(store: &Store, live: &LivePart) -> Result<PartSource, StoreError> {
+    /// [`TableError::Source`]: the store does not give it.
+    pub(super) fn open(store: &Store, live: &LivePart) -> Result<PartSource, TableError> {
         let from = u64::try_from(live.part.from).unwrap_or(0);
         let len = u64::try_from(live.part.len()).unwrap_or(0);
         let object = live.record.object.clone();
-        let whole = (len <= SMALL_BYTES).then(|| store.read_range(&object, from..from + len)).transpose()?;
-        Ok(PartSource { store: store.clone(), object, from, len, whole })
+        let mut part = PartSource { store: store.clone(), object, from, len, whole: None };
+        if len <= SMALL_BYTES {
+            part.whole = Some(part.read(0..len)?);
+        }
+        Ok(part)
     }
 
     /// Its size, bytes.

@@ -45,7 +45,8 @@ pub(super) fn survey(
     path: &str,
 ) -> Result<Vec<Sight>, CatError> {
     let mut found: BTreeMap<Option<String>, Vec<Extent>> = BTreeMap::new();
-    let lists = |live: &&LivePart| live.part.hosts.is_empty() || live.part.hosts.iter().any(|own| own == host);
+    let lists =
+        |live: &&LivePart| live.part.hosts.is_empty() || live.part.hosts.iter().any(|own| own == host);
     for live in fold.tenant(tenant).filter(lists) {
         let live = Arc::new(live.clone());
         let mut extents = BTreeMap::new();
@@ -70,21 +71,20 @@ pub(super) fn survey(
 
 /// Opens the row file of a part.
 pub(super) fn open(store: &Store, live: &LivePart) -> Result<TableReader<PartSource>, TableError> {
-    let source = PartSource::open(store, live).map_err(|error| TableError::Source(Box::new(error)))?;
+    let source = PartSource::open(store, live)?;
     let len = source.size();
     TableReader::open(source, len)
 }
 
 /// Tells the store's fault from the data's.
 pub(super) fn damaged(live: &LivePart, source: TableError) -> CatError {
-    let damaged = |source| CatError::Damaged {
-        part: live.part.id.clone(),
-        object: live.record.object.clone(),
-        source,
+    let damaged = |source| {
+        let (part, object) = (live.part.id.clone(), live.record.object.clone());
+        CatError::Damaged { part, object, source: Box::new(source) }
     };
     match source {
         TableError::Source(source) => match source.downcast::<StoreError>() {
-            Ok(store) => CatError::Store(*store),
+            Ok(store) => CatError::Store(store),
             Err(other) => damaged(TableError::Source(other)),
         },
         data => damaged(data),
@@ -97,9 +97,9 @@ fn survey_part(
     (host, path): (&str, &str),
     extents: &mut BTreeMap<Option<String>, Vec<Extent>>,
 ) -> Result<(), TableError> {
-    let candidates = reader.groups().filter(|group| {
-        reader.may_hold(*group, "host", host) && reader.may_hold(*group, "file", path)
-    });
+    let candidates = reader
+        .groups()
+        .filter(|group| reader.may_hold(*group, "host", host) && reader.may_hold(*group, "file", path));
     for group in candidates {
         let mut before = 0;
         let mut open: Option<(Option<String>, Extent)> = None;
@@ -122,7 +122,8 @@ fn survey_part(
                         open = ours.then(|| {
                             let rows = row..row + 1;
                             let live = live.clone();
-                            let extent = Extent { live, group, rows, first: key.place, received: line.received };
+                            let extent =
+                                Extent { live, group, rows, first: key.place, received: line.received };
                             (key.file_id.map(str::to_owned), extent)
                         });
                     }

@@ -7,7 +7,7 @@ use millrace_formats::table::{Effort, TableBuilder};
 use millrace_runtime::store::StoreOptions;
 use millrace_schemas::dead::DeadLetter;
 use millrace_schemas::manifest::{ManifestRecord, Part, TableName};
-use millrace_schemas::{Attributes, Dedup, Event, LineEnd, Origin, Parser, Piece, Position, RawEvent};
+use millrace_schemas::{Attributes, Dedup, Event, LineEnd, Origin, Parser, Piece, Position, RawEvent, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -160,7 +160,12 @@ fn push(builder: &mut TableBuilder, row: &Row) {
         };
         builder.push_dead(&letter, &raw, origin).unwrap();
     } else {
-        builder.push_event(&Event::unparsed(raw, Parser { id: "plain", version: 1 }, origin)).unwrap();
+        let mut event = Event::unparsed(raw, Parser { id: "plain", version: 1 }, origin);
+        if let Ok(text) = std::str::from_utf8(&row.body) {
+            // The body is then stored as a template of this field.
+            event.fields.push("all", Value::String(text.into()));
+        }
+        builder.push_event(&event).unwrap();
     }
 }
 
@@ -185,7 +190,7 @@ fn the_later_attempt_counts() {
 fn missing_and_doubled_bytes_are_reported() {
     let archive = Archive::of(&[vec![row(4, "bb", 0), row(9, "cccc", 1), row(12, "Cdd", 2)]]);
     let (text, warnings) = archive.newest();
-    assert_eq!(text, "bb\ncccc\ndd\n");
+    assert_eq!(text, "bb\ncccc\nd\n");
     assert_eq!(
         warnings,
         [
@@ -195,7 +200,7 @@ fn missing_and_doubled_bytes_are_reported() {
         ]
     );
     let incarnation = incarnations(&archive.fold, &archive.store, PATH).unwrap().remove(0);
-    assert_eq!((incarnation.lines, incarnation.bytes, incarnation.complete), (3, 11, false));
+    assert_eq!((incarnation.lines, incarnation.bytes, incarnation.complete), (3, 10, false));
 }
 
 #[test]
@@ -246,6 +251,13 @@ fn live_files_are_listed_with_their_ranges() {
     assert!(files.iter().all(|file| std::path::Path::new(&file.location).is_file()));
     assert!(serde_json::to_string(&files).unwrap().contains("\"table\":\"dead\""));
     assert_eq!(list_files(&archive.fold, &archive.store, "other"), []);
+    let plain: Vec<FileObject> = files
+        .into_iter()
+        .map(|file| FileObject { plain: file.table == TableName::Events, location: "/it's".into(), ..file })
+        .collect();
+    let sql = duckdb_sql(&plain);
+    assert!(sql.contains("CREATE OR REPLACE VIEW events") && sql.contains("'/it''s'"), "{sql}");
+    assert!(sql.contains("-- dead: 1 rows more") && !sql.contains("VIEW dead"), "{sql}");
 }
 
 /// Bytes as lines with their ends, over-long ones in pieces of at most 7 bytes.

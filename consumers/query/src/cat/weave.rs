@@ -62,7 +62,10 @@ impl<'a> Weave<'a> {
                 line.place = Some(place);
                 line.line_end = Some(row.line_end);
                 line.rank = rank;
-                cursor.rows.body(cursor.at, &mut line.body).map_err(|source| damaged(&cursor.live, source))?;
+                cursor
+                    .rows
+                    .body(cursor.at, &mut line.body)
+                    .map_err(|source| damaged(&cursor.live, source))?;
             }
             cursor.at += 1;
             if cursor.at == cursor.rows.len() && !cursor.advance()? {

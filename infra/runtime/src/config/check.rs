@@ -253,6 +253,12 @@ mod tests {
     }
 
     #[test]
+    fn client_keys_come_by_environment_as_text_with_dots() {
+        let config = load("", &[("MILLRACE__KAFKA__CLIENT__SASL_PASSWORD", "12345")]).unwrap();
+        assert_eq!(config.kafka.client, [("sasl.password".to_owned(), "12345".to_owned())]);
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let config = load("[kafka.client]\n\"sasl.password\" = \"geheim\"\n", &[]).unwrap();
         assert!(!config.describe().contains("geheim"));

@@ -118,7 +118,11 @@ pub(super) fn apply_env(tree: &mut toml::Table, env: impl Iterator<Item = (Strin
         }
         let typed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut parsed| parsed.remove("v"));
         let typed = typed.filter(|value| !matches!(value, toml::Value::Datetime(_)));
-        table.insert(last.clone(), typed.unwrap_or(toml::Value::String(value)));
+        // librdkafka's and the store's keys are texts; librdkafka's have dots, which no variable's name can have.
+        let texts = ["client", "options"].iter().any(|section| sections.last().is_some_and(|own| own == section));
+        let typed = typed.filter(|_| !texts).unwrap_or(toml::Value::String(value));
+        let dotted = sections.last().is_some_and(|own| own == "client");
+        table.insert(if dotted { last.replace('_', ".") } else { last.clone() }, typed);
     }
     Ok(())
 }

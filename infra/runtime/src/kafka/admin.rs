@@ -6,20 +6,19 @@ use std::time::Duration;
 use futures::executor::block_on;
 use millrace_schemas::topics::TopicSpec;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::restore::{unreachable, watermarks};
-use super::{CALL, Error, Kafka};
+use super::{CALL, Error, Kafka, Quiet, Reader};
 
 /// A client for questions and changes that belong to no loop.
 pub struct Admin {
     kafka: Kafka,
-    client: AdminClient<DefaultClientContext>,
-    committed: BaseConsumer,
-    uncommitted: BaseConsumer,
+    client: AdminClient<Quiet>,
+    committed: Reader,
+    uncommitted: Reader,
 }
 
 /// How a topic differs from what is wanted.
@@ -76,9 +75,9 @@ impl Admin {
         let refused = |source| Error::Refused { action: "make an admin client".to_owned(), source };
         Ok(Admin {
             kafka: kafka.clone(),
-            client: kafka.base().create().map_err(refused)?,
-            committed: kafka.reader("read_committed").create().map_err(refused)?,
-            uncommitted: kafka.reader("read_uncommitted").create().map_err(refused)?,
+            client: kafka.base().create_with_context(Quiet).map_err(refused)?,
+            committed: kafka.reader("read_committed").map_err(refused)?,
+            uncommitted: kafka.reader("read_uncommitted").map_err(refused)?,
         })
     }
 
@@ -159,7 +158,23 @@ impl Admin {
                 None => {}
             }
         }
+        self.wait_for(specs)?;
         Ok(differences)
+    }
+
+    /// Waits until the brokers tell of the topics that were made: metadata comes a moment later.
+    fn wait_for(&self, specs: &[TopicSpec]) -> Result<(), Error> {
+        let start = std::time::Instant::now();
+        for spec in specs {
+            while self.partitions(&spec.name)? == 0 {
+                if start.elapsed() > CALL {
+                    let reason = format!("topic {} was made, but the brokers do not tell of it", spec.name);
+                    return Err(unreachable(&self.kafka, "make the topics", &reason));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
     }
 
     fn create(&self, spec: &TopicSpec, config: &BTreeMap<&'static str, String>) -> Result<(), Error> {
@@ -215,9 +230,7 @@ impl Admin {
     /// `Unreachable`, or a refusal.
     pub fn committed(&self, service: &str, topic: &str) -> Result<BTreeMap<i32, i64>, Error> {
         let refused = |source| Error::Refused { action: format!("read offsets of group {service}"), source };
-        let mut config = self.kafka.reader("read_committed");
-        config.set("group.id", self.kafka.group(service));
-        let consumer: BaseConsumer = config.create().map_err(refused)?;
+        let consumer = self.kafka.reader_of(&self.kafka.group(service)).map_err(refused)?;
         let mut partitions = TopicPartitionList::new();
         partitions.add_partition_range(topic, 0, self.partitions(topic)?.max(1) - 1);
         let committed = consumer.committed_offsets(partitions, CALL).map_err(refused)?;

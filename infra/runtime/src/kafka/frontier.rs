@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use millrace_schemas::dead::DeadLetter;
 use millrace_schemas::ledger::{CHAIN, Frontiers, edge, stage};
 use millrace_schemas::{Event, topics};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
@@ -81,7 +81,7 @@ fn first_records(
     mut each: impl FnMut(i32, &rdkafka::message::BorrowedMessage<'_>),
 ) -> Result<(), Error> {
     let refused = |source| Error::Refused { action: format!("read {topic}"), source };
-    let consumer: BaseConsumer = kafka.reader("read_committed").create().map_err(refused)?;
+    let consumer = kafka.reader("read_committed").map_err(refused)?;
     let mut assignment = TopicPartitionList::new();
     for (&partition, &next) in at {
         assignment.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(refused)?;

@@ -12,7 +12,10 @@ pub mod slot;
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, ClientContext};
 
 pub use error::{Class, Error};
 pub use member::{Batch, Member, MemberOptions, Polled, Record, Resolve};
@@ -30,6 +33,47 @@ pub struct Kafka {
     pub client: Vec<(String, String)>,
     /// Replication factor of the topics that `millrace topics apply` makes.
     pub replication: i32,
+}
+
+/// What librdkafka says on its own account, at the level it deserves: it mends most of it itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tell(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        passing(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A consumer that belongs to no loop.
+pub(crate) type Reader = BaseConsumer<Quiet>;
+
+pub(crate) fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(facility, message, "librdkafka reports");
+        }
+        RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning
+        | RDKafkaLogLevel::Notice
+        | RDKafkaLogLevel::Info
+        | RDKafkaLogLevel::Debug => tracing::debug!(facility, message, "librdkafka reports"),
+    }
+}
+
+pub(crate) fn passing(error: &KafkaError, reason: &str) {
+    match error.rdkafka_error_code() {
+        // The end of a partition is no error, and comes with every poll of a reader.
+        Some(RDKafkaErrorCode::PartitionEOF) => {}
+        Some(RDKafkaErrorCode::AllBrokersDown) => tracing::warn!(reason, "no broker can be reached, librdkafka keeps trying"),
+        _ => tracing::debug!(%error, reason, "librdkafka reports an error that it mends itself"),
+    }
 }
 
 /// Longest wait for one call to the broker.
@@ -52,8 +96,19 @@ impl Kafka {
         config
     }
 
-    /// A consumer that belongs to no group: reads `read_committed` where it is told to, never commits.
-    pub(crate) fn reader(&self, isolation: &str) -> ClientConfig {
+    /// A consumer that belongs to no group: reads with `isolation`, never commits.
+    pub(crate) fn reader(&self, isolation: &str) -> KafkaResult<Reader> {
+        self.reader_config(isolation).create_with_context(Quiet)
+    }
+
+    /// Same, to ask for the offsets of `group`.
+    pub(crate) fn reader_of(&self, group: &str) -> KafkaResult<Reader> {
+        let mut config = self.reader_config("read_committed");
+        config.set("group.id", group);
+        config.create_with_context(Quiet)
+    }
+
+    fn reader_config(&self, isolation: &str) -> ClientConfig {
         let mut config = self.base();
         config.set("group.id", format!("{}.reader", self.prefix));
         config.set("enable.auto.commit", "false");

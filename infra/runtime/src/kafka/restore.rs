@@ -7,7 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{CALL, Error, Kafka};
+use super::{CALL, Error, Kafka, Reader};
 
 /// Longest wait for a transaction that stands open before the mark: the transaction time-out and its clean-up, twice.
 const OPEN_TRANSACTION: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ pub fn read_to_mark(
 
 /// Reads partitions from their start and goes on with what comes; knows when it has seen all that was there at `open`.
 pub struct Tailer {
-    consumer: BaseConsumer,
+    consumer: Reader,
     topic: String,
     waiting: Vec<i32>,
     positions: std::collections::BTreeMap<i32, i64>,
@@ -50,8 +50,8 @@ impl Tailer {
     /// *Exit* where the broker does not answer, or an open transaction does not end.
     pub fn open(kafka: &Kafka, topic: &str, partitions: &[i32]) -> Result<Tailer, Error> {
         let refused = |source| Error::Refused { action: format!("read {topic}"), source };
-        let uncommitted: BaseConsumer = kafka.reader("read_uncommitted").create().map_err(refused)?;
-        let consumer: BaseConsumer = kafka.reader("read_committed").create().map_err(refused)?;
+        let uncommitted = kafka.reader("read_uncommitted").map_err(refused)?;
+        let consumer = kafka.reader("read_committed").map_err(refused)?;
         let mut assignment = TopicPartitionList::new();
         let mut waiting = Vec::new();
         let mut positions = std::collections::BTreeMap::new();

@@ -26,15 +26,12 @@ pub(crate) struct Line {
     pub(crate) key: Vec<u8>,
     pub(crate) host: String,
     pub(crate) file: String,
-    pub(crate) file_id: String,
     /// First byte in its incarnation, then the piece.
     pub(crate) place: (i64, i32),
     pub(crate) body: Vec<u8>,
     pub(crate) line_end: LineEnd,
-    pub(crate) received: i64,
     /// Partition and offset in `logs.raw`.
     pub(crate) origin: (i32, i64),
-    pub(crate) flags: Vec<String>,
 }
 
 /// A reader of one cluster.
@@ -60,7 +57,7 @@ impl Log {
         self.read(topics::RAW, "read_committed", |message| {
             let raw: RawEvent<'_> = self.codecs.raw().decode(message.payload().unwrap()).unwrap();
             let origin = (message.partition(), message.offset());
-            lines.push(line(topics::RAW, message, &raw, origin, Vec::new()));
+            lines.push(line(topics::RAW, message, &raw, origin));
         });
         lines
     }
@@ -71,13 +68,12 @@ impl Log {
         self.read(topics::PARSED, "read_committed", |message| {
             let event: Event<'_> = self.codecs.parsed().decode(message.payload().unwrap()).unwrap();
             let origin = (event.origin.partition, event.origin.offset);
-            let flags = event.flags.iter().map(ToString::to_string).collect();
-            lines.push(line(topics::PARSED, message, &event.raw(), origin, flags));
+            lines.push(line(topics::PARSED, message, &event.raw(), origin));
         });
         lines
     }
 
-    /// Every committed line of `logs.dead`, with its reason as flag.
+    /// Every committed line of `logs.dead`.
     pub(crate) fn dead(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         self.read(topics::DEAD, "read_committed", |message| {
@@ -85,7 +81,7 @@ impl Log {
             let find = |name: &str| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
             let letter = DeadLetter::from_headers(find).unwrap();
             let raw: RawEvent<'_> = self.codecs.raw().decode(message.payload().unwrap()).unwrap();
-            lines.push(line(topics::DEAD, message, &raw, (letter.partition, letter.offset), vec![letter.reason]));
+            lines.push(line(topics::DEAD, message, &raw, (letter.partition, letter.offset)));
         });
         lines
     }
@@ -177,7 +173,6 @@ fn line(
     message: &BorrowedMessage<'_>,
     raw: &RawEvent<'_>,
     origin: (i32, i64),
-    flags: Vec<String>,
 ) -> Line {
     Line {
         topic,
@@ -186,13 +181,10 @@ fn line(
         key: message.key().unwrap_or_default().to_vec(),
         host: raw.host.to_owned(),
         file: raw.file.unwrap_or_default().to_owned(),
-        file_id: raw.file_id.unwrap_or_default().to_owned(),
         place: (raw.position.map_or(-1, |position| position.byte), raw.piece.map_or(0, |piece| piece.index)),
         body: raw.body.to_vec(),
         line_end: raw.line_end,
-        received: raw.received,
         origin,
-        flags,
     }
 }
 

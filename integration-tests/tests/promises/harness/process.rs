@@ -39,7 +39,6 @@ pub(crate) struct Service {
     /// For people and for finding it: `parse-0`.
     pub(crate) name: String,
     args: Vec<String>,
-    env: Vec<(String, String)>,
     log: PathBuf,
     ops_port: u16,
     child: Option<Child>,
@@ -53,18 +52,11 @@ impl Service {
         Service {
             name: name.to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            env: Vec::new(),
             log: log_dir.join(format!("{name}.log")),
             ops_port: free_port().unwrap(),
             child: None,
             starts: 0,
         }
-    }
-
-    /// Adds a variable of the environment, from the next start on.
-    pub(crate) fn env(&mut self, key: &str, value: &str) {
-        self.env.retain(|(own, _)| own != key);
-        self.env.push((key.to_owned(), value.to_owned()));
     }
 
     /// Starts it, if it does not run.
@@ -76,7 +68,7 @@ impl Service {
         let mut log = File::options().create(true).append(true).open(&self.log).unwrap();
         writeln!(log, "--- start {} of {}", self.starts, self.name).unwrap();
         let mut command: Command = mortal(&binary());
-        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        command.args(&self.args);
         command.env("MILLRACE__OPS__LISTEN", format!("127.0.0.1:{}", self.ops_port));
         command.stdin(std::process::Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(spawn(command));
@@ -88,11 +80,6 @@ impl Service {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-    }
-
-    /// Process id, while it runs.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
     }
 
     /// SIGTERM; it must end by itself with exit code 0.
@@ -121,20 +108,6 @@ impl Service {
             self.child = None;
             panic!("{} ended by itself with {status}:\n{}", self.name, self.tail(60));
         }
-    }
-
-    /// Waits until it ends by itself; gives its exit code.
-    pub(crate) fn wait_exit(&mut self, deadline: Duration) -> Option<i32> {
-        let mut child = self.child.take().expect("it runs");
-        let start = Instant::now();
-        while start.elapsed() < deadline {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.child = Some(child);
-        None
     }
 
     /// Waits until `/ready` says yes.

@@ -12,8 +12,6 @@ use millrace_kafka_local::free_port;
 
 /// Ends or aborts a transaction.
 pub(crate) const END_TXN: i16 = 26;
-/// First request of a transaction to a partition.
-pub(crate) const ADD_PARTITIONS: i16 = 24;
 /// Records.
 pub(crate) const PRODUCE: i16 = 0;
 
@@ -22,8 +20,6 @@ pub(crate) const PRODUCE: i16 = 0;
 pub(crate) struct Request {
     /// What is asked.
     pub(crate) api: i16,
-    /// Number of the client's connection.
-    pub(crate) connection: u64,
     correlation: i32,
     /// All of it but its length.
     pub(crate) frame: Vec<u8>,
@@ -75,7 +71,7 @@ impl Proxy {
             Arc::new(Shared { upstream: Mutex::new(None), script: Mutex::new(pass), stop: AtomicBool::new(false) });
         let own = shared.clone();
         std::thread::spawn(move || {
-            for (number, client) in listener.incoming().enumerate() {
+            for client in listener.incoming() {
                 if own.stop.load(Ordering::SeqCst) {
                     return;
                 }
@@ -84,7 +80,7 @@ impl Proxy {
                 // The broker may be down: the client sees the same as without us.
                 let Some(broker) = upstream.and_then(|address| TcpStream::connect(address).ok()) else { continue };
                 let shared = own.clone();
-                std::thread::spawn(move || shared.carry(client, broker, number as u64));
+                std::thread::spawn(move || shared.carry(client, broker));
             }
         });
         Proxy { port, shared }
@@ -131,7 +127,7 @@ impl Drop for Proxy {
 }
 
 impl Shared {
-    fn carry(self: Arc<Shared>, client: TcpStream, broker: TcpStream, connection: u64) {
+    fn carry(self: Arc<Shared>, client: TcpStream, broker: TcpStream) {
         drop((client.set_nodelay(true), broker.set_nodelay(true)));
         let late: Arc<Mutex<HashMap<i32, Duration>>> = Arc::default();
         let (mut from_broker, mut to_client, own_late) = (broker.try_clone().unwrap(), client.try_clone().unwrap(), late.clone());
@@ -140,7 +136,7 @@ impl Shared {
             drop((from_broker.shutdown(Shutdown::Both), to_client.shutdown(Shutdown::Both)));
         });
         let (mut from_client, mut to_broker) = (client, broker);
-        drop(self.requests(&mut from_client, &mut to_broker, &late, connection));
+        drop(self.requests(&mut from_client, &mut to_broker, &late));
         drop((from_client.shutdown(Shutdown::Both), to_broker.shutdown(Shutdown::Both)));
     }
 
@@ -149,7 +145,6 @@ impl Shared {
         client: &mut TcpStream,
         broker: &mut TcpStream,
         late: &Mutex<HashMap<i32, Duration>>,
-        connection: u64,
     ) -> io::Result<()> {
         loop {
             let frame = receive(client)?;
@@ -158,7 +153,7 @@ impl Shared {
             };
             let api = i16::from_be_bytes([api[0], api[1]]);
             let correlation = i32::from_be_bytes([id[0], id[1], id[2], id[3]]);
-            let request = Request { api, connection, correlation, frame };
+            let request = Request { api, correlation, frame };
             let verdict = (self.script.lock().unwrap())(&request);
             match verdict {
                 Verdict::Pass => {}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
 use millrace_kafka_local::{BrokerOptions, free_port};
 use toml::{Table, Value};
@@ -11,7 +12,7 @@ use super::cluster::Cluster;
 use super::log::Log;
 use super::process::run;
 use super::proxy::Proxy;
-use super::{Service, scratch};
+use super::{Service, scratch, until};
 
 /// Everything that is stopped, and on failure shown, when the test ends.
 pub(crate) struct World {
@@ -125,6 +126,10 @@ impl World {
     /// Makes the topics.
     pub(crate) fn apply_topics(&self) {
         self.cli_ok(&["topics", "apply"]);
+        until("the topics are there", Duration::from_secs(20), || {
+            let output = self.cli(&["topics", "check"]);
+            if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stdout).into_owned()) }
+        });
     }
 
     /// Starts instance `number` of `parse`, `index`, `archive` or `query`.

@@ -43,34 +43,18 @@ fn a_body_that_its_fields_repeat_is_a_template() {
     check_template(
         &found(
             "10.0.0.1 - - [22/Nov/2026:09:00:00 +0000] \"GET /a HTTP/1.1\" 200 5 \"userid=u-77\"",
-            &[
-                ("client", "10.0.0.1"),
-                ("method", "GET"),
-                ("path", "/a"),
-                ("status", "200"),
-                ("bytes", "5"),
-            ],
+            &[("client", "10.0.0.1"), ("method", "GET"), ("path", "/a"), ("status", "200"), ("bytes", "5")],
             Some("u-77"),
             None,
         ),
         "«client» - - [«@time»] \"«method» «path» HTTP/1.1\" «status» «bytes» \"userid=«@user»\"|22/Nov/2026:09:00:00 +0000",
     );
     check_template(
-        &found(
-            "<34>Oct  1 22:14:15 web su: it failed",
-            &[("app", "su")],
-            None,
-            Some("it failed"),
-        ),
+        &found("<34>Oct  1 22:14:15 web su: it failed", &[("app", "su")], None, Some("it failed")),
         "<34>«@time» web «app»: «@message»|Oct  1 22:14:15",
     );
     check_template(
-        &found(
-            "{\"t\":\"2026-11-22T09:00:00.123Z\",\"a\":\"x\"}",
-            &[("a", "x")],
-            None,
-            None,
-        ),
+        &found("{\"t\":\"2026-11-22T09:00:00.123Z\",\"a\":\"x\"}", &[("a", "x")], None, None),
         "{\"t\":\"«@time»\",\"a\":\"«a»\"}|2026-11-22T09:00:00.123Z",
     );
 }
@@ -81,12 +65,7 @@ fn a_body_that_its_fields_cannot_tell_is_kept_whole() {
         found("plain text", &[], None, None),
         found("a line with « in it", &[("a", "line")], None, None),
         found("escaped", &[("a", "unescaped")], None, None),
-        found(
-            "same name: a then b",
-            &[("x", "none of it"), ("x", "b")],
-            None,
-            None,
-        ),
+        found("same name: a then b", &[("x", "none of it"), ("x", "b")], None, None),
         found("x=1", &[("@time", "1")], None, None),
         found("x=1", &[("na»me", "1")], None, None),
     ] {
@@ -97,17 +76,9 @@ fn a_body_that_its_fields_cannot_tell_is_kept_whole() {
 #[test]
 fn templates_are_few() {
     let bodies: Vec<String> = (0..500).map(|n| format!("v at {n}")).collect();
-    let events: Vec<Event<'_>> = bodies
-        .iter()
-        .map(|body| found(body, &[("a", "v")], None, None))
-        .collect();
+    let events: Vec<Event<'_>> = bodies.iter().map(|body| found(body, &[("a", "v")], None, None)).collect();
     let reader = open(file(&events));
-    let batch = reader
-        .whole(reader.groups().next().unwrap())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
+    let batch = reader.whole(reader.groups().next().unwrap()).unwrap().next().unwrap().unwrap();
     use arrow_array::Array;
     let n_whole = 500 - batch.column_by_name("body").unwrap().null_count();
     assert!((400..440).contains(&n_whole), "{n_whole}");
