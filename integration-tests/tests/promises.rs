@@ -6,10 +6,10 @@
 //! `children`, `containers`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "promises/harness/mod.rs"]
-mod harness;
 #[path = "promises/bad_input.rs"]
 mod bad_input;
+#[path = "promises/harness/mod.rs"]
+mod harness;
 #[path = "promises/kill.rs"]
 mod kill;
 #[path = "promises/late_end_txn.rs"]

@@ -99,8 +99,11 @@ impl Codec {
     pub fn decode<'a, T: Deserialize<'a>>(&self, value: &'a [u8]) -> Result<T, CodecError> {
         let (id, datum) = unframe(value)?;
         let schema = self.read.get(&id).ok_or(CodecError::UnknownSchema { id })?;
-        serde_avro_fast::from_datum_slice(datum, schema)
-            .map_err(|error| CodecError::Decode { subject: self.subject, id, reason: error.to_string() })
+        serde_avro_fast::from_datum_slice(datum, schema).map_err(|error| CodecError::Decode {
+            subject: self.subject,
+            id,
+            reason: error.to_string(),
+        })
     }
 
     /// Appends the framed value to `out`.

@@ -129,7 +129,8 @@ mod tests {
             parser_version: 2,
         };
         let headers = letter.headers();
-        let find = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_bytes());
+        let find =
+            |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_bytes());
         assert_eq!(DeadLetter::from_headers(find), Ok(letter.clone()));
         let without = |name: &str| if name == "millrace-offset" { None } else { find(name) };
         assert_eq!(DeadLetter::from_headers(without), Err(BadHeader { header: "millrace-offset" }));

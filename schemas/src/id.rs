@@ -63,9 +63,14 @@ mod tests {
     // Values of `Utils.murmur2` as published in Kafka's own `UtilsTest.testMurmur2`.
     #[test]
     fn murmur2_equals_kafkas() {
-        let cases = [("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536),
-            ("a-little-bit-longer-string", -1486304829), ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
-            ("abc", 479470107)];
+        let cases = [
+            ("21", -973932308),
+            ("foobar", -790332482),
+            ("a-little-bit-long-string", -985981536),
+            ("a-little-bit-longer-string", -1486304829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+            ("abc", 479470107),
+        ];
         for (text, hash) in cases {
             assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
         }

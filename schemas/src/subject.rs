@@ -21,8 +21,15 @@ pub enum Subject {
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Subject; 7] =
-        [Subject::Raw, Subject::Parsed, Subject::Ledger, Subject::Position, Subject::Manifest, Subject::Progress, Subject::Control];
+    pub const ALL: [Subject; 7] = [
+        Subject::Raw,
+        Subject::Parsed,
+        Subject::Ledger,
+        Subject::Position,
+        Subject::Manifest,
+        Subject::Progress,
+        Subject::Control,
+    ];
 
     /// Folder under `schemas/avro`.
     pub fn folder(self) -> &'static str {

@@ -6,10 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let n_lines = std::env::args().nth(1).map_or(Ok(200_000), |text| text.parse())?;
     let codec = codec()?;
     let lines = apache_lines(n_lines);
-    let values: Vec<Vec<u8>> = (0..)
-        .zip(&lines)
-        .map(|(at, line)| apache_event(&codec, line, at))
-        .collect();
+    let values: Vec<Vec<u8>> = (0..).zip(&lines).map(|(at, line)| apache_event(&codec, line, at)).collect();
     for per_bundle in [2_000, 20_000, 200_000] {
         let (bodies, splits, seconds) = index(&codec, &values, per_bundle)?;
         let rate = bodies as f64 / seconds / 1e6;

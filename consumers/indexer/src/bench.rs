@@ -12,16 +12,8 @@ const ID: u32 = 1;
 
 /// Lines in the Apache combined format, about 190 bytes each, the same for the same `n`.
 pub fn apache_lines(n: usize) -> Vec<String> {
-    const PATHS: [&str; 8] = [
-        "/",
-        "/cart",
-        "/cart/items",
-        "/login",
-        "/static/app.css",
-        "/api/v1/orders",
-        "/search",
-        "/product",
-    ];
+    const PATHS: [&str; 8] =
+        ["/", "/cart", "/cart/items", "/login", "/static/app.css", "/api/v1/orders", "/search", "/product"];
     const AGENTS: [&str; 3] = [
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) Gecko/20100101 Firefox/127.0",
@@ -74,32 +66,15 @@ pub fn apache_event(codec: &Codec, line: &str, offset: i64) -> Vec<u8> {
         dedup: None,
         body: line.as_bytes(),
     };
-    let origin = Origin {
-        generation: 0,
-        partition: 0,
-        offset,
-    };
-    let mut event = Event::unparsed(
-        raw,
-        Parser {
-            id: "apache",
-            version: 1,
-        },
-        origin,
-    );
+    let origin = Origin { generation: 0, partition: 0, offset };
+    let mut event = Event::unparsed(raw, Parser { id: "apache", version: 1 }, origin);
     event.time = time;
     event.user = head.split(' ').nth(2).map(Into::into);
     let mut fields = Fields::default();
-    fields.push(
-        "client",
-        Value::String(head.split(' ').next().unwrap_or_default().into()),
-    );
+    fields.push("client", Value::String(head.split(' ').next().unwrap_or_default().into()));
     fields.push("method", Value::String(request.next().unwrap_or_default().into()));
     fields.push("path", Value::String(request.next().unwrap_or_default().into()));
-    fields.push(
-        "protocol",
-        Value::String(request.next().unwrap_or_default().into()),
-    );
+    fields.push("protocol", Value::String(request.next().unwrap_or_default().into()));
     fields.push("status", Value::Long(numbers.next().unwrap_or(0)));
     fields.push("bytes", Value::Long(numbers.next().unwrap_or(0)));
     fields.push("referer", Value::String(referer.into()));
@@ -141,8 +116,5 @@ pub fn index(codec: &Codec, values: &[Vec<u8>], per_bundle: usize) -> Result<(u6
 }
 
 fn fault(error: millrace_schemas::CodecError) -> BuildError {
-    BuildError {
-        action: "measure".to_owned(),
-        reason: error.to_string(),
-    }
+    BuildError { action: "measure".to_owned(), reason: error.to_string() }
 }

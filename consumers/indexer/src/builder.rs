@@ -1,6 +1,7 @@
 //! Gathers rows and turns them into one bundle of splits: one for each tenant, table and event-time day.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millrace_formats::split::{self, DeadRow, Rows, SplitError};
 use millrace_runtime::sink::{BuildError, BundleBuilder, Sealed};
@@ -18,10 +19,12 @@ use crate::summary::Summary;
 pub struct IndexBuilder {
     groups: Groups,
     memory: usize,
+    /// Emptied buffers of the largest split of the last bundle.
+    spare: Rows,
     /// Registry ids of the versions of the event's schema, oldest first.
     version_ids: Vec<u32>,
-    event_codec: Codec,
-    dead_codec: Codec,
+    event_codec: Arc<Codec>,
+    dead_codec: Arc<Codec>,
 }
 
 /// Tenant → (table, day) → rows.
@@ -43,39 +46,41 @@ impl IndexBuilder {
         Ok(IndexBuilder {
             groups: BTreeMap::new(),
             memory: 0,
+            spare: Rows::new(),
             version_ids: version_ids.to_vec(),
-            event_codec: Rows::event_codec().map_err(build_error)?,
-            dead_codec: Rows::dead_codec().map_err(build_error)?,
+            event_codec: Arc::new(Rows::event_codec().map_err(build_error)?),
+            dead_codec: Arc::new(Rows::dead_codec().map_err(build_error)?),
         })
     }
 }
 
-/// The group of a row.
-fn group<'g>(groups: &'g mut Groups, tenant: &str, table: TableName, time: i64) -> &'g mut Group {
-    // The tenant is copied a row: two lookups would cost more, and the borrow checker takes no early return here.
-    groups
-        .entry(tenant.to_owned())
-        .or_default()
-        .entry((table, day_start(time)))
-        .or_default()
+impl IndexBuilder {
+    /// The group of a row.
+    fn group(&mut self, tenant: &str, table: TableName, time: i64) -> &mut Group {
+        // The tenant is copied a row: two lookups would cost more, and the borrow checker takes no early return here.
+        let of_tenant = self.groups.entry(tenant.to_owned()).or_default();
+        let spare = &mut self.spare;
+        of_tenant
+            .entry((table, day_start(time)))
+            .or_insert_with(|| Group { rows: std::mem::take(spare), summary: Summary::default() })
+    }
 }
 
 impl BundleBuilder for IndexBuilder {
     fn add_event(&mut self, event: &Event<'_>, value: &[u8]) -> Result<(), BuildError> {
-        let group = group(&mut self.groups, event.tenant, TableName::Events, event.time);
+        let version =
+            unframe(value).ok().and_then(|(id, _)| self.version_ids.iter().position(|own| *own == id));
+        let codec = self.event_codec.clone();
+        let group = self.group(event.tenant, TableName::Events, event.time);
         let before = group.rows.memory();
-        let version = unframe(value)
-            .ok()
-            .and_then(|(id, _)| self.version_ids.iter().position(|own| *own == id));
         let pushed = match version {
             Some(index) => group.rows.push_event(event, value, index as u32 + 1),
-            None => group.rows.push_event_anew(event, &self.event_codec),
+            None => group.rows.push_event_anew(event, &codec),
         };
         pushed.map_err(build_error)?;
-        group
-            .summary
-            .add_row(event.time, event.host, event.body.len(), event.origin);
-        self.memory += group.rows.memory() - before;
+        group.summary.add_row(event.time, event.host, event.body.len(), event.origin);
+        let grown = group.rows.memory() - before;
+        self.memory += grown;
         Ok(())
     }
 
@@ -85,28 +90,14 @@ impl BundleBuilder for IndexBuilder {
         raw: &RawEvent<'_>,
         generation: i32,
     ) -> Result<(), BuildError> {
-        let group = group(&mut self.groups, raw.tenant, TableName::Dead, raw.received);
+        let codec = self.dead_codec.clone();
+        let group = self.group(raw.tenant, TableName::Dead, raw.received);
         let before = group.rows.memory();
-        group
-            .rows
-            .push_dead(
-                &DeadRow {
-                    letter,
-                    raw,
-                    generation,
-                },
-                &self.dead_codec,
-            )
-            .map_err(build_error)?;
-        let origin = Origin {
-            generation,
-            partition: letter.partition,
-            offset: letter.offset,
-        };
-        group
-            .summary
-            .add_row(raw.received, raw.host, raw.body.len(), origin);
-        self.memory += group.rows.memory() - before;
+        group.rows.push_dead(&DeadRow { letter, raw, generation }, &codec).map_err(build_error)?;
+        let origin = Origin { generation, partition: letter.partition, offset: letter.offset };
+        group.summary.add_row(raw.received, raw.host, raw.body.len(), origin);
+        let grown = group.rows.memory() - before;
+        self.memory += grown;
         Ok(())
     }
 
@@ -119,22 +110,23 @@ impl BundleBuilder for IndexBuilder {
         let mut bytes = Vec::new();
         let mut parts = BTreeMap::new();
         self.memory = 0;
+        let mut most_rows = 0;
         for (tenant, groups) in std::mem::take(&mut self.groups) {
             let mut own = Vec::with_capacity(groups.len());
             for (n, ((table, bucket), group)) in groups.into_iter().enumerate() {
                 debug_assert_eq!(group.rows.len() as i64, group.summary.rows(), "I1");
                 let from = bytes.len();
-                let written = split::write(group.rows).map_err(build_error)?;
+                let n_rows = group.rows.len();
+                let (written, emptied) = split::write_and_reuse(group.rows).map_err(build_error)?;
+                if n_rows >= most_rows {
+                    (self.spare, most_rows) = (emptied, n_rows);
+                }
                 if bytes.is_empty() {
                     bytes = written; // the usual bundle holds one split
                 } else {
                     bytes.extend_from_slice(&written);
                 }
-                own.push(
-                    group
-                        .summary
-                        .part(format!("{record_id}.{n}"), table, bucket, from, bytes.len()),
-                );
+                own.push(group.summary.part(format!("{record_id}.{n}"), table, bucket, from, bytes.len()));
             }
             parts.insert(tenant, own);
         }
@@ -143,8 +135,5 @@ impl BundleBuilder for IndexBuilder {
 }
 
 pub(crate) fn build_error(error: SplitError) -> BuildError {
-    BuildError {
-        action: error.action.to_owned(),
-        reason: error.reason,
-    }
+    BuildError { action: error.action.to_owned(), reason: error.reason }
 }

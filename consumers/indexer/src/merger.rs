@@ -22,11 +22,7 @@ pub struct SplitMerger {
 impl SplitMerger {
     /// Ten parts of a tier make a merge, none over 256 MiB: larger ones gain a search little and cost memory. What lies
     /// in bundles becomes a file of its own after a minute without news.
-    pub const POLICY: MergePolicy = MergePolicy {
-        fan_in: 10,
-        max_bytes: 256 << 20,
-        idle: 60_000_000,
-    };
+    pub const POLICY: MergePolicy = MergePolicy { fan_in: 10, max_bytes: 256 << 20, idle: 60_000_000 };
 
     /// A merger by `policy`.
     pub fn new(policy: MergePolicy) -> SplitMerger {
@@ -79,12 +75,8 @@ impl Merger for SplitMerger {
             }
             let split = open(store, live, folder.path(), n)?;
             if i64::from(split.rows()) != part.rows {
-                let reason = format!(
-                    "{} has {} rows, its manifest says {}",
-                    part.id,
-                    split.rows(),
-                    part.rows
-                );
+                let reason =
+                    format!("{} has {} rows, its manifest says {}", part.id, split.rows(), part.rows);
                 return Err(fault(&reason).into());
             }
             summary.add_part(part);
@@ -124,8 +116,5 @@ fn open(store: &Store, live: &LivePart, folder: &Path, n: usize) -> Result<Split
 }
 
 fn fault(reason: &str) -> BuildError {
-    BuildError {
-        action: "merge splits".to_owned(),
-        reason: reason.to_owned(),
-    }
+    BuildError { action: "merge splits".to_owned(), reason: reason.to_owned() }
 }

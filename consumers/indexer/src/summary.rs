@@ -64,10 +64,7 @@ impl Summary {
 
     /// The part of bytes `from..to` of its object.
     pub(crate) fn part(self, id: String, table: TableName, bucket: i64, from: usize, to: usize) -> Part {
-        let raw = self
-            .raw
-            .into_iter()
-            .map(|(partition, (from, to))| OffsetRange { partition, from, to });
+        let raw = self.raw.into_iter().map(|(partition, (from, to))| OffsetRange { partition, from, to });
         Part {
             id,
             table,

@@ -14,10 +14,7 @@ use crate::bench::{apache_event, apache_lines, codec};
 use crate::{DAY, IndexBuilder, SplitMerger, day_name, day_start};
 
 fn values(codec: &Codec, n: usize) -> Vec<Vec<u8>> {
-    (0..)
-        .zip(apache_lines(n))
-        .map(|(at, line)| apache_event(codec, &line, at))
-        .collect()
+    (0..).zip(apache_lines(n)).map(|(at, line)| apache_event(codec, &line, at)).collect()
 }
 
 fn letter(raw: &RawEvent<'_>, partition: i32, offset: i64) -> DeadLetter {
@@ -43,11 +40,9 @@ fn origins(split: &Split) -> Vec<Origin> {
     let reader = StoredReader::new().unwrap();
     let origin = |row| match reader.read(&split.stored(row).unwrap()).unwrap() {
         Stored::Event(event) => event.origin,
-        Stored::Dead(letter, _) => Origin {
-            generation: 0,
-            partition: letter.partition,
-            offset: letter.offset,
-        },
+        Stored::Dead(letter, _) => {
+            Origin { generation: 0, partition: letter.partition, offset: letter.offset }
+        }
     };
     (0..split.rows()).map(origin).collect()
 }
@@ -68,10 +63,7 @@ fn put(store: &Store, sealed: Sealed, id: &str) -> Vec<LivePart> {
             parts: parts.clone(),
             replaces: vec![],
         });
-        parts.into_iter().map(move |part| LivePart {
-            part,
-            record: record.clone(),
-        })
+        parts.into_iter().map(move |part| LivePart { part, record: record.clone() })
     };
     sealed.parts.into_iter().flat_map(live).collect()
 }
@@ -79,12 +71,8 @@ fn put(store: &Store, sealed: Sealed, id: &str) -> Vec<LivePart> {
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let url = folder.path().display().to_string();
-    let store = Store::open(&StoreOptions {
-        url,
-        options: vec![],
-        deadline: Duration::from_secs(1),
-    })
-    .unwrap();
+    let store =
+        Store::open(&StoreOptions { url, options: vec![], deadline: Duration::from_secs(1) }).unwrap();
     (folder, store)
 }
 
@@ -114,9 +102,7 @@ fn a_bundle_has_one_split_for_each_tenant_table_and_day() {
         let mut again = Vec::new();
         codec.encode(&event, &mut again).unwrap();
         builder.add_event(&event, &again).unwrap();
-        builder
-            .add_dead(&letter(&event.raw(), 4, at as i64), &event.raw(), 0)
-            .unwrap();
+        builder.add_dead(&letter(&event.raw(), 4, at as i64), &event.raw(), 0).unwrap();
     }
     assert!(builder.buffered() > 0);
     let sealed = builder.seal("r").unwrap();
@@ -125,31 +111,17 @@ fn a_bundle_has_one_split_for_each_tenant_table_and_day() {
     let mut end = 0;
     for (tenant, parts) in &sealed.parts {
         let ids: Vec<&str> = parts.iter().map(|part| part.id.as_str()).collect();
-        assert_eq!(
-            ids,
-            ["r.0", "r.1", "r.2", "r.3"],
-            "three days of events, one of dead letters"
-        );
+        assert_eq!(ids, ["r.0", "r.1", "r.2", "r.3"], "three days of events, one of dead letters");
         for part in parts {
             assert_eq!(part.from, end);
             end = part.to;
             let split = open(&sealed, part);
             assert_eq!(i64::from(split.rows()), part.rows);
-            assert!(
-                part.time_from >= part.bucket && part.time_to < part.bucket + DAY,
-                "{tenant}"
-            );
+            assert!(part.time_from >= part.bucket && part.time_to < part.bucket + DAY, "{tenant}");
             let offsets: BTreeSet<i64> = origins(&split).iter().map(|origin| origin.offset).collect();
             let (first, last) = (offsets.first().unwrap(), offsets.last().unwrap());
             let partition = if part.table == TableName::Dead { 4 } else { 0 };
-            assert_eq!(
-                part.raw,
-                [OffsetRange {
-                    partition,
-                    from: *first,
-                    to: last + 1
-                }]
-            );
+            assert_eq!(part.raw, [OffsetRange { partition, from: *first, to: last + 1 }]);
             assert_eq!(part.hosts, ["web-01"]);
             assert_eq!(part.level, 0);
         }
@@ -193,34 +165,18 @@ fn merging_keeps_rows_and_adds_a_level() {
         for value in chunk {
             builder.add_event(&codec.decode(value).unwrap(), value).unwrap();
         }
-        live.extend(put(
-            &store,
-            builder.seal(&format!("r{n}")).unwrap(),
-            &format!("r{n}"),
-        ));
+        live.extend(put(&store, builder.seal(&format!("r{n}")).unwrap(), &format!("r{n}")));
     }
     let merger = SplitMerger::default();
     assert!(merger.rewrite_alone(&live[0]));
-    assert_eq!(
-        merger.path(&live, "m"),
-        "index/tenant=default/day=2026-03-12/m.split"
-    );
+    assert_eq!(merger.path(&live, "m"), "index/tenant=default/day=2026-03-12/m.split");
     let (bytes, part) = merger.merge(&store, &live, "m").unwrap();
     assert_eq!((part.id.as_str(), part.level, part.rows), ("m.0", 1, 300));
     assert_eq!((part.from, part.to), (0, bytes.len() as i64));
     assert_eq!(part.bytes, live.iter().map(|live| live.part.bytes).sum::<i64>());
-    assert_eq!(
-        part.raw,
-        [OffsetRange {
-            partition: 0,
-            from: 0,
-            to: 300
-        }]
-    );
-    let mut seen: Vec<i64> = origins(&Split::from_bytes(bytes).unwrap())
-        .iter()
-        .map(|own| own.offset)
-        .collect();
+    assert_eq!(part.raw, [OffsetRange { partition: 0, from: 0, to: 300 }]);
+    let mut seen: Vec<i64> =
+        origins(&Split::from_bytes(bytes).unwrap()).iter().map(|own| own.offset).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..300).collect::<Vec<_>>());
 
@@ -230,11 +186,8 @@ fn merging_keeps_rows_and_adds_a_level() {
 
 #[test]
 fn parts_of_a_remote_store_are_merged_from_copies() {
-    let options = StoreOptions {
-        url: "memory:///".into(),
-        options: vec![],
-        deadline: Duration::from_secs(1),
-    };
+    let options =
+        StoreOptions { url: "memory:///".into(), options: vec![], deadline: Duration::from_secs(1) };
     let store = Store::open(&options).unwrap();
     let codec = codec().unwrap();
     let mut live = Vec::new();
@@ -243,11 +196,7 @@ fn parts_of_a_remote_store_are_merged_from_copies() {
         for value in chunk {
             builder.add_event(&codec.decode(value).unwrap(), value).unwrap();
         }
-        live.extend(put(
-            &store,
-            builder.seal(&format!("r{n}")).unwrap(),
-            &format!("r{n}"),
-        ));
+        live.extend(put(&store, builder.seal(&format!("r{n}")).unwrap(), &format!("r{n}")));
     }
     let (bytes, part) = SplitMerger::default().merge(&store, &live, "m").unwrap();
     assert_eq!((part.rows, Split::from_bytes(bytes).unwrap().rows()), (20, 20));
@@ -265,19 +214,10 @@ fn a_merge_refuses_what_does_not_add_up() {
     let merger = SplitMerger::default();
     let mut wrong_rows = live.clone();
     wrong_rows[0].part.rows += 1;
-    assert!(matches!(
-        merger.merge(&store, &wrong_rows, "m"),
-        Err(MergeError::Build(_))
-    ));
+    assert!(matches!(merger.merge(&store, &wrong_rows, "m"), Err(MergeError::Build(_))));
     let mut wrong_range = live.clone();
     wrong_range[0].part.to += 1;
-    assert!(matches!(
-        merger.merge(&store, &wrong_range, "m"),
-        Err(MergeError::Build(_))
-    ));
+    assert!(matches!(merger.merge(&store, &wrong_range, "m"), Err(MergeError::Build(_))));
     std::fs::remove_file(folder.path().join("bundles/r")).unwrap();
-    assert!(matches!(
-        merger.merge(&store, &live, "m"),
-        Err(MergeError::Store(_))
-    ));
+    assert!(matches!(merger.merge(&store, &live, "m"), Err(MergeError::Store(_))));
 }

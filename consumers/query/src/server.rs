@@ -18,7 +18,9 @@ use millrace_schemas::manifest::Fold;
 use millrace_schemas::topics;
 use serde::Deserialize;
 
-use crate::search::{CacheOptions, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan};
+use crate::search::{
+    CacheOptions, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
+};
 
 /// How often a search is tried again when a merge has taken a split away under it.
 const TRIES: usize = 5;
@@ -38,7 +40,10 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
     let config = &service.config.query;
     let other = |text: String| ServiceError::Other(text);
     let listener = std::net::TcpListener::bind(&config.listen).map_err(|error| {
-        other(format!("could not listen on {} for queries: {error}; choose another query.listen", config.listen))
+        other(format!(
+            "could not listen on {} for queries: {error}; choose another query.listen",
+            config.listen
+        ))
     })?;
     listener.set_nonblocking(true).map_err(|error| other(error.to_string()))?;
     let address = listener.local_addr().map_err(|error| other(error.to_string()))?;
@@ -134,7 +139,8 @@ async fn answer(
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<SearchResponse>, Refusal> {
-    let Query(parameters) = parameters.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let Query(parameters) =
+        parameters.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
     let tenant = tenant(&shared, &headers, parameters.tenant)?;
     let request = SearchRequest {
         tenant,
@@ -148,7 +154,9 @@ async fn answer(
     metrics::search(start.elapsed());
     match found {
         Ok(found) => found.map(Json),
-        Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("the search ended early: {error}"))),
+        Err(error) => {
+            Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("the search ended early: {error}")))
+        }
     }
 }
 
@@ -168,9 +176,13 @@ fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Re
             }
             Err(error) => {
                 let status = match &error {
-                    SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. } => StatusCode::BAD_REQUEST,
+                    SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. } => {
+                        StatusCode::BAD_REQUEST
+                    }
                     SearchError::Gone { .. } | SearchError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-                    SearchError::Damaged { .. } | SearchError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                    SearchError::Damaged { .. } | SearchError::Internal { .. } => {
+                        StatusCode::INTERNAL_SERVER_ERROR
+                    }
                 };
                 return Err(Refusal(status, error.to_string()));
             }
@@ -187,7 +199,12 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
         }
         named => named,
     };
-    let unauthorized = || Refusal(StatusCode::UNAUTHORIZED, "the key is missing or wrong: send Authorization: Bearer KEY".to_owned());
+    let unauthorized = || {
+        Refusal(
+            StatusCode::UNAUTHORIZED,
+            "the key is missing or wrong: send Authorization: Bearer KEY".to_owned(),
+        )
+    };
     match given {
         Some(given) => {
             let key = given.strip_prefix("Bearer ").unwrap_or_default();
@@ -199,7 +216,9 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
         None => match (&shared.service.config.query.anonymous, named) {
             (Some(own), None) => Ok(own.clone()),
             (Some(own), Some(named)) if *own == named => Ok(named),
-            (Some(_), Some(_)) => Err(Refusal(StatusCode::FORBIDDEN, "this listener serves another tenant".to_owned())),
+            (Some(_), Some(_)) => {
+                Err(Refusal(StatusCode::FORBIDDEN, "this listener serves another tenant".to_owned()))
+            }
             (None, _) => Err(unauthorized()),
         },
     }
@@ -217,7 +236,9 @@ fn time(name: &str, text: &str) -> Result<i64, Refusal> {
         return Ok(micros);
     }
     chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_micros()).map_err(|error| {
-        let text = format!("{name} is {text:?}: {error}; give RFC 3339 (2026-01-31T12:00:00Z) or µs since the epoch");
+        let text = format!(
+            "{name} is {text:?}: {error}; give RFC 3339 (2026-01-31T12:00:00Z) or µs since the epoch"
+        );
         Refusal(StatusCode::BAD_REQUEST, text)
     })
 }

@@ -6,9 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Logs on Kafka, with proof: every line from file to search and archive, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version, about, after_help = "\
+#[command(
+    name = "millrace",
+    version,
+    about,
+    after_help = "\
 Exit codes: 0 fine, 1 the answer is no, 2 could not say, 64 and up for wrong use.
-Start with `millrace up`, then `millrace search 'status:500' --since 1h`.")]
+Start with `millrace up`, then `millrace search 'status:500' --since 1h`."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

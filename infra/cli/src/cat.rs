@@ -35,7 +35,11 @@ pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
     for own in &written {
         for warning in &own.warnings {
             whole = false;
-            eprintln!("millrace: {}: {}", own.file_id.as_deref().unwrap_or("-"), serde_json::to_string(warning)?);
+            eprintln!(
+                "millrace: {}: {}",
+                own.file_id.as_deref().unwrap_or("-"),
+                serde_json::to_string(warning)?
+            );
         }
     }
     Ok(if whole { Answer::Yes } else { Answer::No })

@@ -46,10 +46,17 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Answer> {
 fn show(platform: &Platform, args: &Demo, stop: &Stop, start: Instant) -> anyhow::Result<Option<bool>> {
     let service = &platform.service;
     let folder = service.config.data_dir.join("logs");
-    println!("millrace is up after {:.1} s; writing {} lines to {}", start.elapsed().as_secs_f64(), grouped(args.lines as i64), folder.display());
+    println!(
+        "millrace is up after {:.1} s; writing {} lines to {}",
+        start.elapsed().as_secs_f64(),
+        grouped(args.lines as i64),
+        folder.display()
+    );
     let writer = {
         let (folder, stop, lines, rate) = (folder.clone(), stop.clone(), args.lines, args.rate.max(1));
-        std::thread::Builder::new().name("writer".to_owned()).spawn(move || write(&folder, lines, rate, &stop))?
+        std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || write(&folder, lines, rate, &stop))?
     };
     let mut books = Books::open(service, i64::MIN)?;
     let mut bar = Progress::new(start);

@@ -20,9 +20,17 @@ struct Finding {
 
 pub(crate) fn run(args: &Doctor) -> anyhow::Result<Answer> {
     let mut findings = vec![
-        program("java", &["-version"], "Java 17 or newer, for the local Kafka (apt install openjdk-17-jre-headless)"),
+        program(
+            "java",
+            &["-version"],
+            "Java 17 or newer, for the local Kafka (apt install openjdk-17-jre-headless)",
+        ),
         program("mvn", &["-v"], "Maven, fetches the local Kafka once (apt install maven)"),
-        program("setpriv", &["--version"], "util-linux, so that no child outlives millrace (apt install util-linux)"),
+        program(
+            "setpriv",
+            &["--version"],
+            "util-linux, so that no child outlives millrace (apt install util-linux)",
+        ),
     ];
     match place::config(&args.place) {
         Ok(config) => {
@@ -49,7 +57,12 @@ pub(crate) fn run(args: &Doctor) -> anyhow::Result<Answer> {
         }
         Format::Text => {
             for finding in &findings {
-                println!("{} {:<14} {}", if finding.well { "ok  " } else { "BAD " }, finding.what, finding.text);
+                println!(
+                    "{} {:<14} {}",
+                    if finding.well { "ok  " } else { "BAD " },
+                    finding.what,
+                    finding.text
+                );
             }
         }
     }

@@ -74,7 +74,9 @@ impl Books {
                 Some(Ok(delta)) if delta.minute >= since => book.add(&delta),
                 Some(Ok(_)) | None => {}
                 Some(Err(error)) => {
-                    return Err(Error::Broken(format!("could not read ledger record {partition}/{offset}: {error}")));
+                    return Err(Error::Broken(format!(
+                        "could not read ledger record {partition}/{offset}: {error}"
+                    )));
                 }
             }
             Ok(())

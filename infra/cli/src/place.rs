@@ -40,7 +40,11 @@ pub(crate) fn config(place: &Place) -> anyhow::Result<Config> {
     let addresses = if wanted { Addresses::read(&data) } else { None };
     if place.data.is_some() && addresses.is_none() {
         let path = Addresses::path(&data);
-        anyhow::bail!("could not read {}: is `millrace up --data {}` running?", path.display(), data.display());
+        anyhow::bail!(
+            "could not read {}: is `millrace up --data {}` running?",
+            path.display(),
+            data.display()
+        );
     }
     let config = Config::load_with(place.config.as_deref(), std::env::vars(), |tree| {
         if wanted {
@@ -72,5 +76,6 @@ pub(crate) fn service(place: &Place) -> anyhow::Result<Service> {
 
 /// `30m`, `1h`, `7d`.
 pub(crate) fn duration(text: &str) -> anyhow::Result<std::time::Duration> {
-    humantime::parse_duration(text).with_context(|| format!("{text:?} is not a time span such as 30m, 1h or 7d"))
+    humantime::parse_duration(text)
+        .with_context(|| format!("{text:?} is not a time span such as 30m, 1h or 7d"))
 }

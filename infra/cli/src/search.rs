@@ -41,12 +41,12 @@ pub(crate) fn ask(base: &str, parameters: &[(&str, String)], key: Option<&str>) 
         if let Some(key) = key {
             request = request.bearer_auth(key.trim());
         }
-        let response = request
-            .send()
-            .await
-            .with_context(|| format!("could not ask {url}; is the query service running (`millrace status`)?"))?;
+        let response = request.send().await.with_context(|| {
+            format!("could not ask {url}; is the query service running (`millrace status`)?")
+        })?;
         let status = response.status();
-        let body: Value = response.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
+        let body: Value =
+            response.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
         if !status.is_success() {
             anyhow::bail!("{url} answered {status}: {}", body["error"].as_str().unwrap_or("no reason given"));
         }
@@ -59,11 +59,19 @@ pub(crate) fn show(found: &Value) {
     let hits = found["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
     for hit in hits {
         let text = |name: &str| hit[name].as_str().unwrap_or_default();
-        let dead = if text("table") == "dead" { format!(" [not parsed: {}]", text("reason")) } else { String::new() };
+        let dead = if text("table") == "dead" {
+            format!(" [not parsed: {}]", text("reason"))
+        } else {
+            String::new()
+        };
         println!("{} {} {}{dead}  {}", text("time"), text("host"), text("stream"), text("body"));
     }
     let total = found["total"].as_i64().unwrap_or_default();
     let (searched, pruned) = (&found["splits_searched"], &found["splits_pruned"]);
     let millis = &found["elapsed_ms"];
-    eprintln!("{} of {} hits, {millis} ms, {searched} splits searched, {pruned} left aside", hits.len(), grouped(total));
+    eprintln!(
+        "{} of {} hits, {millis} ms, {searched} splits searched, {pruned} left aside",
+        hits.len(),
+        grouped(total)
+    );
 }

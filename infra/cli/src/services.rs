@@ -85,7 +85,8 @@ pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
 fn forward(service: &Service) -> Result<(), ServiceError> {
     let other = |text: String| ServiceError::Other(text);
     let config = &service.config.forward;
-    let id = millrace_forwarder::id::load_or_make(&service.config.data_dir).map_err(|error| other(error.to_string()))?;
+    let id = millrace_forwarder::id::load_or_make(&service.config.data_dir)
+        .map_err(|error| other(error.to_string()))?;
     let inputs = config.inputs.iter().map(|input| {
         let globs = input.globs.iter().map(|glob| absolute(glob)).collect();
         millrace_forwarder::Input {
@@ -93,7 +94,11 @@ fn forward(service: &Service) -> Result<(), ServiceError> {
             stream: input.stream.clone(),
             globs,
             attributes: Vec::new(),
-            start: if input.from_beginning { millrace_forwarder::Start::Beginning } else { millrace_forwarder::Start::End },
+            start: if input.from_beginning {
+                millrace_forwarder::Start::Beginning
+            } else {
+                millrace_forwarder::Start::End
+            },
         }
     });
     let options = millrace_forwarder::Options {
@@ -110,12 +115,22 @@ fn forward(service: &Service) -> Result<(), ServiceError> {
     };
     let outlet = KafkaOutlet::open(service, id.as_str(), Guard::default())?;
     let mut lost = 0;
-    let progress = millrace_forwarder::run(options, outlet, || service.stop.requested(), |progress| {
-        millrace_runtime::metrics::lost_bytes(progress.lost_bytes - lost);
-        lost = progress.lost_bytes;
-    });
+    let progress = millrace_forwarder::run(
+        options,
+        outlet,
+        || service.stop.requested(),
+        |progress| {
+            millrace_runtime::metrics::lost_bytes(progress.lost_bytes - lost);
+            lost = progress.lost_bytes;
+        },
+    );
     let progress = progress.map_err(|error| other(crate::output::chain(&error.into())))?;
-    tracing::info!(n_lines = progress.lines, bytes = progress.bytes, n_batches = progress.batches, "forwarder ended");
+    tracing::info!(
+        n_lines = progress.lines,
+        bytes = progress.bytes,
+        n_batches = progress.batches,
+        "forwarder ended"
+    );
     Ok(())
 }
 
@@ -143,7 +158,9 @@ fn parse(service: &Service) -> Result<(), ServiceError> {
                 }
                 result
             });
-            loops.push(spawned.map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?);
+            loops.push(
+                spawned.map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?,
+            );
         }
         let ends = loops.into_iter().map(|own| own.join());
         let panicked = |_| Err(ServiceError::Other("a parse loop panicked".to_owned()));
@@ -155,9 +172,10 @@ fn parse_loop(service: &Service, slot: u32, number: u32) -> Result<(), ServiceEr
     let other = |error: millrace_runner::Error| ServiceError::Other(crate::output::chain(&error.into()));
     let config = &service.config.parse;
     let format = |name: &str| {
-        Format::ALL.into_iter().find(|format| format.id() == name).ok_or_else(|| {
-            ServiceError::Other(format!("parse format {name:?} is not known"))
-        })
+        Format::ALL
+            .into_iter()
+            .find(|format| format.id() == name)
+            .ok_or_else(|| ServiceError::Other(format!("parse format {name:?} is not known")))
     };
     let by_stream = config.streams.iter().map(|(stream, name)| Ok((stream.clone(), format(name)?)));
     let parse_config = ParseConfig {

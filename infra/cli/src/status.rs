@@ -44,10 +44,13 @@ pub(crate) fn run(args: &Status) -> anyhow::Result<Answer> {
         Format::Json => {
             let lags: Vec<_> = lags
                 .iter()
-                .map(|own| json!({ "stage": own.stage, "topic": own.topic, "partition": own.partition,
-                                   "committed": own.committed, "end": own.end, "lag": own.lag }))
+                .map(|own| {
+                    json!({ "stage": own.stage, "topic": own.topic, "partition": own.partition,
+                                   "committed": own.committed, "end": own.end, "lag": own.lag })
+                })
                 .collect();
-            let disks: Vec<_> = disks.iter().map(|(name, bytes)| json!({ "store": name, "bytes": bytes })).collect();
+            let disks: Vec<_> =
+                disks.iter().map(|(name, bytes)| json!({ "store": name, "bytes": bytes })).collect();
             let all = json!({ "lag": lags, "oldest_not_found": oldest, "disk": disks,
                               "slots_without_owner": slots, "wrong": wrong });
             println!("{}", serde_json::to_string_pretty(&all)?);
@@ -55,7 +58,14 @@ pub(crate) fn run(args: &Status) -> anyhow::Result<Answer> {
         Format::Text => {
             let rows = lags.iter().map(|own| {
                 let committed = own.committed.map_or("-".to_owned(), grouped);
-                vec![own.stage.into(), own.topic.into(), own.partition.to_string(), committed, grouped(own.end), grouped(own.lag)]
+                vec![
+                    own.stage.into(),
+                    own.topic.into(),
+                    own.partition.to_string(),
+                    committed,
+                    grouped(own.end),
+                    grouped(own.lag),
+                ]
             });
             println!("{}", table(&["stage", "topic", "partition", "committed", "end", "lag"], 2, rows));
             match &oldest {
@@ -106,7 +116,8 @@ fn lags(service: &Service, admin: &Admin) -> anyhow::Result<Vec<Lag>> {
 /// Raw partition and offset of the first line that the index does not hold yet.
 fn oldest_not_found(service: &Service, admin: &Admin) -> anyhow::Result<Option<String>> {
     let parsed = admin.committed("parse", topics::RAW)?;
-    let found = sink_frontier(&service.config.kafka, admin, &service.codecs, "index", topics::PARSED, &parsed)?;
+    let found =
+        sink_frontier(&service.config.kafka, admin, &service.codecs, "index", topics::PARSED, &parsed)?;
     let first = found.iter().find(|(partition, own)| parsed.get(*partition).is_some_and(|all| all > *own));
     Ok(first.map(|(partition, offset)| format!("{}/{partition} offset {offset}", topics::RAW)))
 }
@@ -141,9 +152,9 @@ fn folder_bytes(folder: &Path) -> u64 {
 /// Slots that were once taken and are not held now: their next owner ends what they left open.
 fn idle_slots(data: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(data.join("slots")) else { return Vec::new() };
-    let idle = entries.flatten().filter(|entry| {
-        std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock_shared().is_ok())
-    });
+    let idle = entries
+        .flatten()
+        .filter(|entry| std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock_shared().is_ok()));
     let mut names: Vec<String> = idle.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
@@ -151,12 +162,17 @@ fn idle_slots(data: &Path) -> Vec<String> {
 
 fn wrong(service: &Service, lags: &[Lag], slots: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (stage, command) in [("parse", "millrace job parse"), ("index", "millrace index"), ("archive", "millrace archive")] {
+    for (stage, command) in
+        [("parse", "millrace job parse"), ("index", "millrace index"), ("archive", "millrace archive")]
+    {
         let own: Vec<&Lag> = lags.iter().filter(|lag| lag.stage == stage).collect();
         let behind: i64 = own.iter().map(|lag| lag.lag).sum();
         let free = slots.iter().any(|slot| slot.starts_with(&format!("{stage}-slot-")));
         if behind > 0 && free {
-            wrong.push(format!("{stage} is {} records behind and a slot of it has no owner: start `{command}`", grouped(behind)));
+            wrong.push(format!(
+                "{stage} is {} records behind and a slot of it has no owner: start `{command}`",
+                grouped(behind)
+            ));
         } else if behind > MUCH {
             wrong.push(format!("{stage} is {} records behind: start one more `{command}`", grouped(behind)));
         }

@@ -28,7 +28,8 @@ pub(crate) fn run(args: &Up) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     let stop = Stop::on_signals()?;
-    let mut platform = Platform::start(&args.data, args.config.as_deref(), args.ports, &stop, |text| eprintln!("{text}"))?;
+    let mut platform =
+        Platform::start(&args.data, args.config.as_deref(), args.ports, &stop, |text| eprintln!("{text}"))?;
     eprintln!("{}", platform.addresses_text());
     platform.wait();
     platform.finish().map(|()| Answer::Yes)
@@ -86,7 +87,8 @@ impl Platform {
         stop: &Stop,
         mut say: impl FnMut(&str),
     ) -> anyhow::Result<Platform> {
-        std::fs::create_dir_all(data.join("logs")).with_context(|| format!("could not make {}", data.display()))?;
+        std::fs::create_dir_all(data.join("logs"))
+            .with_context(|| format!("could not make {}", data.display()))?;
         let data = data.canonicalize()?;
         let lock = lock(&data)?;
         write_admin_key(&data)?;
@@ -189,7 +191,8 @@ impl Platform {
         self.stop.request();
         let mut first = None;
         for (kind, thread) in self.threads.drain(..) {
-            let ended = thread.join().unwrap_or_else(|_| Err(ServiceError::Other("the service panicked".to_owned())));
+            let ended =
+                thread.join().unwrap_or_else(|_| Err(ServiceError::Other("the service panicked".to_owned())));
             if let Err(error) = ended {
                 let text = format!("{}: {}", kind.name(), chain(&error.into()));
                 tracing::error!("{text}");
@@ -214,8 +217,12 @@ fn lock(data: &Path) -> anyhow::Result<std::fs::File> {
     let path = data.join("up.lock");
     let file = std::fs::File::options().create(true).truncate(false).write(true).open(&path)?;
     file.try_lock().map_err(|_| {
-        let owner = Addresses::read(data).map_or(String::new(), |addresses| format!(" (process {})", addresses.pid));
-        anyhow::anyhow!("{} is in use by another `millrace up`{owner}; stop it, or choose another --data", data.display())
+        let owner =
+            Addresses::read(data).map_or(String::new(), |addresses| format!(" (process {})", addresses.pid));
+        anyhow::anyhow!(
+            "{} is in use by another `millrace up`{owner}; stop it, or choose another --data",
+            data.display()
+        )
     })?;
     Ok(file)
 }

@@ -14,20 +14,10 @@ fn main() -> Result<(), Error> {
     eprintln!("jars ready after {:.1?}", start.elapsed());
     let start = Instant::now();
     let broker = Broker::start(&jars, BrokerOptions::new(dir.join("kafka"), dir.join("log")))?;
-    println!(
-        "kafka {} process {} after {:.1?}",
-        broker.address(),
-        broker.pid(),
-        start.elapsed()
-    );
+    println!("kafka {} process {} after {:.1?}", broker.address(), broker.pid(), start.elapsed());
     let start = Instant::now();
     let registry = Registry::start(&jars, RegistryOptions::new(dir.join("registry"), dir.join("log")))?;
-    println!(
-        "registry {} process {} after {:.1?}",
-        registry.url(),
-        registry.pid(),
-        start.elapsed()
-    );
+    println!("registry {} process {} after {:.1?}", registry.url(), registry.pid(), start.elapsed());
     if let Err(error) = io::stdin().read_to_end(&mut Vec::new()) {
         eprintln!("could not read the input: {error}");
     }

@@ -34,10 +34,7 @@ impl Archive {
             Self::Kafka => "kafka",
             Self::Registry => "registry",
         };
-        jars.dir().join(format!(
-            "{name}-{:016x}.jsa",
-            xxh3_64(jars.java_version().as_bytes())
-        ))
+        jars.dir().join(format!("{name}-{:016x}.jsa", xxh3_64(jars.java_version().as_bytes())))
     }
 
     pub(crate) fn apply(self, how: Use, jars: &Jars, command: &mut Command) {
@@ -56,9 +53,7 @@ impl Archive {
 
 /// Whether every archive is there, or a marker says that this Java cannot make one.
 pub(crate) fn complete(jars: &Jars) -> bool {
-    [Archive::Kafka, Archive::Registry]
-        .iter()
-        .all(|archive| archive.path(jars).exists())
+    [Archive::Kafka, Archive::Registry].iter().all(|archive| archive.path(jars).exists())
 }
 
 /// Makes what is missing. The caller holds the cache's lock.
@@ -68,10 +63,7 @@ pub(crate) fn make(jars: &Jars, progress: &mut dyn FnMut(&str)) {
     }
     progress("preparing class archives of kafka and the registry, for faster starts (once)");
     let scratch = jars.dir().join("scratch");
-    for (archive, run) in [
-        (Archive::Kafka, run_kafka as Run),
-        (Archive::Registry, run_registry),
-    ] {
+    for (archive, run) in [(Archive::Kafka, run_kafka as Run), (Archive::Registry, run_registry)] {
         let path = archive.path(jars);
         let made = clear(&scratch)
             .and_then(|()| run(jars, &scratch))

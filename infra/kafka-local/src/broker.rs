@@ -18,18 +18,12 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const SETTINGS: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
     ("node.id", "1"),
-    (
-        "listener.security.protocol.map",
-        "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    ),
+    ("listener.security.protocol.map", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"),
     ("inter.broker.listener.name", "INTERNAL"),
     ("controller.listener.names", "CONTROLLER"),
     ("auto.create.topics.enable", "false"),
     ("group.initial.rebalance.delay.ms", "0"),
-    (
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
-        "1000",
-    ),
+    ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000"),
     ("offsets.retention.minutes", "2147483647"),
     ("offsets.topic.replication.factor", "1"),
     ("transaction.state.log.replication.factor", "1"),
@@ -126,15 +120,7 @@ impl Broker {
             controller: storage.controller_port()?,
         };
         let (child, cluster_id) = launch(jars, &options, &storage, ports, archive)?;
-        Ok(Self {
-            jars: jars.clone(),
-            options,
-            storage,
-            ports,
-            archive,
-            child,
-            cluster_id,
-        })
+        Ok(Self { jars: jars.clone(), options, storage, ports, archive, child, cluster_id })
     }
 
     /// Where clients connect, as `127.0.0.1:port`: the advertised port.
@@ -225,10 +211,7 @@ fn launch(
     Archive::Kafka.apply(archive, jars, &mut command);
     command
         .arg(format!("-Dmillrace.log={}", log.display()))
-        .arg(format!(
-            "-Dlog4j2.configurationFile={}",
-            storage.log4j().display()
-        ))
+        .arg(format!("-Dlog4j2.configurationFile={}", storage.log4j().display()))
         .arg("kafka.Kafka")
         .arg(storage.settings())
         .env("CLASSPATH", jars.kafka_class_path()?);
@@ -239,40 +222,22 @@ fn launch(
 }
 
 fn settings(options: &BrokerOptions, storage: &Storage, ports: Ports) -> Vec<(String, String)> {
-    let Ports {
-        client,
-        advertised,
-        internal,
-        controller,
-    } = ports;
+    let Ports { client, advertised, internal, controller } = ports;
     let of_this_start = [
         ("log.dirs", storage.records().display().to_string()),
-        (
-            "controller.quorum.bootstrap.servers",
-            format!("127.0.0.1:{controller}"),
-        ),
+        ("controller.quorum.bootstrap.servers", format!("127.0.0.1:{controller}")),
         (
             "listeners",
             format!(
                 "CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal},CONTROLLER://127.0.0.1:{controller}"
             ),
         ),
-        (
-            "advertised.listeners",
-            format!("CLIENT://127.0.0.1:{advertised},INTERNAL://127.0.0.1:{internal}"),
-        ),
+        ("advertised.listeners", format!("CLIENT://127.0.0.1:{advertised},INTERNAL://127.0.0.1:{internal}")),
     ];
-    let fixed = SETTINGS
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let of_this_start = of_this_start
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value));
+    let fixed = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let of_this_start = of_this_start.into_iter().map(|(key, value)| (key.to_owned(), value));
     // Java keeps the last of equal keys.
-    fixed
-        .chain(of_this_start)
-        .chain(options.properties.iter().cloned())
-        .collect()
+    fixed.chain(of_this_start).chain(options.properties.iter().cloned()).collect()
 }
 
 fn log_path(log_dir: &Path) -> PathBuf {

@@ -28,13 +28,7 @@ pub(crate) fn mortal(program: &Path) -> Result<Command, Error> {
     let search_path = env::var_os("PATH").unwrap_or_default();
     let mut command = Command::new(programs::setpriv(&search_path)?);
     command
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "sh",
-            "-c",
-            r#"test "$PPID" = "$0" && exec "$@""#,
-        ])
+        .args(["--pdeathsig", "KILL", "sh", "-c", r#"test "$PPID" = "$0" && exec "$@""#])
         .arg(process::id().to_string())
         .arg(program)
         .stdin(Stdio::null())
@@ -56,22 +50,15 @@ pub(crate) fn spawn(mut command: Command) -> io::Result<process::Child> {
                 }
             }
         };
-        if let Err(error) = thread::Builder::new()
-            .name("child-spawner".to_owned())
-            .spawn(spawning)
-        {
+        if let Err(error) = thread::Builder::new().name("child-spawner".to_owned()).spawn(spawning) {
             tracing::error!(%error, "could not start the thread that spawns children");
         }
         requests
     });
     let (answer, answered) = channel();
     command.stdin(Stdio::null());
-    spawner
-        .send((command, answer))
-        .map_err(|_| io::Error::other("the spawning thread has gone"))?;
-    answered
-        .recv()
-        .map_err(|_| io::Error::other("the spawning thread has gone"))?
+    spawner.send((command, answer)).map_err(|_| io::Error::other("the spawning thread has gone"))?;
+    answered.recv().map_err(|_| io::Error::other("the spawning thread has gone"))?
 }
 
 /// A running (or ended) child with its logs.
@@ -99,13 +86,7 @@ impl Child {
         command.stdout(file).stderr(twin);
         let program = PathBuf::from(command.get_program());
         let process = spawn(command).map_err(Error::io("run", &program))?;
-        Ok(Self {
-            what,
-            process,
-            status: None,
-            log: log.to_owned(),
-            out: out.to_owned(),
-        })
+        Ok(Self { what, process, status: None, log: log.to_owned(), out: out.to_owned() })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -129,13 +110,7 @@ impl Child {
             return Ok(());
         };
         let (what, pid, log) = (self.what, self.pid(), self.log.clone());
-        Err(Error::Exited {
-            what,
-            pid,
-            status,
-            log,
-            tail: self.tail(),
-        })
+        Err(Error::Exited { what, pid, status, log, tail: self.tail() })
     }
 
     /// Asks `probe` until it answers, the child exits or `deadline` passes; in the last case the child is killed.
@@ -216,11 +191,7 @@ impl Child {
     fn tail(&self) -> String {
         let printed = tail(&self.out);
         let logged = tail(&self.log);
-        [printed, logged]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("\n")
+        [printed, logged].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -40,21 +40,13 @@ impl FetchOptions {
     /// # Errors
     /// When nothing says where a cache may be.
     pub fn from_env() -> Result<Self, Error> {
-        let set = |name: &str| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache_dir = set("MILLRACE_CACHE")
             .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("millrace")))
             .or_else(|| env::home_dir().map(|dir| dir.join(".cache/millrace")))
             .ok_or(Error::NoCacheFolder)?;
         let search_path = env::var_os("PATH").unwrap_or_default();
-        Ok(Self {
-            cache_dir,
-            search_path,
-            java_home: set("JAVA_HOME"),
-        })
+        Ok(Self { cache_dir, search_path, java_home: set("JAVA_HOME") })
     }
 }
 
@@ -78,11 +70,7 @@ impl Jars {
         let parent = options.cache_dir.join("kafka-local");
         let parent = std::path::absolute(&parent).map_err(Error::io("resolve", &parent))?;
         let hash = format!("{:016x}", xxh3_64(POM.as_bytes()));
-        let jars = Self {
-            dir: parent.join(&hash),
-            java,
-            java_version,
-        };
+        let jars = Self { dir: parent.join(&hash), java, java_version };
         if jars.dir.is_dir() && archive::complete(&jars) {
             return Ok(jars);
         }
@@ -135,11 +123,7 @@ impl Jars {
             .filter(|path| path.extension().is_some_and(|e| e == "jar"))
             .collect();
         jars.sort();
-        Ok(jars
-            .iter()
-            .map(|jar| jar.as_os_str())
-            .collect::<Vec<_>>()
-            .join(":".as_ref()))
+        Ok(jars.iter().map(|jar| jar.as_os_str()).collect::<Vec<_>>().join(":".as_ref()))
     }
 
     /// The registry's runner jar, whose manifest names the others.
@@ -180,10 +164,7 @@ fn download(options: &FetchOptions, partial: &Path, progress: &mut dyn FnMut(&st
     let mut command = mortal(&maven)?;
     command.args(["-B", "-f"]).arg(&pom).arg("process-resources");
     command.arg(format!("-Djars.out={}", partial.display()));
-    command
-        .env("PATH", &options.search_path)
-        .stdout(Stdio::piped())
-        .stderr(complaints);
+    command.env("PATH", &options.search_path).stdout(Stdio::piped()).stderr(complaints);
     let mut child = spawn(command).map_err(Error::io("run", &maven))?;
 
     let mut said = String::new();
@@ -206,9 +187,5 @@ fn download(options: &FetchOptions, partial: &Path, progress: &mut dyn FnMut(&st
     }
     let command = format!("{} -B -f {} process-resources", maven.display(), pom.display());
     let tail = format!("{}\n{}", last_lines(&said), tail(&stderr));
-    Err(Error::Fetch {
-        command,
-        status,
-        tail,
-    })
+    Err(Error::Fetch { command, status, tail })
 }

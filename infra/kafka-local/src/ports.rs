@@ -67,10 +67,6 @@ fn listening_inode(table: &str, port: u16) -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let listens = columns.get(1)?.ends_with(&suffix) && *columns.get(3)? == "0A";
-        if listens {
-            columns.get(9).map(|inode| (*inode).to_owned())
-        } else {
-            None
-        }
+        if listens { columns.get(9).map(|inode| (*inode).to_owned()) } else { None }
     })
 }

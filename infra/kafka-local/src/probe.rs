@@ -19,9 +19,7 @@ pub(crate) fn kafka(port: u16) -> io::Result<String> {
     match Fields(&versions).i16()? {
         0 => {}
         code => {
-            return Err(io::Error::other(format!(
-                "ApiVersions answered error code {code}"
-            )));
+            return Err(io::Error::other(format!("ApiVersions answered error code {code}")));
         }
     }
     let no_topics = 0_i32.to_be_bytes();
@@ -29,9 +27,7 @@ pub(crate) fn kafka(port: u16) -> io::Result<String> {
     let mut fields = Fields(&metadata);
     let n_brokers = fields.i32()?;
     if n_brokers < 1 {
-        return Err(io::Error::other(
-            "the broker is not registered with its controller yet",
-        ));
+        return Err(io::Error::other("the broker is not registered with its controller yet"));
     }
     for _ in 0..n_brokers {
         fields.i32()?; // node id
@@ -39,26 +35,18 @@ pub(crate) fn kafka(port: u16) -> io::Result<String> {
         fields.i32()?; // port
         fields.string()?; // rack
     }
-    fields
-        .string()?
-        .ok_or_else(|| io::Error::other("the broker knows no cluster id yet"))
+    fields.string()?.ok_or_else(|| io::Error::other("the broker knows no cluster id yet"))
 }
 
 /// Succeeds when `GET path` on `port` answers 200.
 pub(crate) fn http(port: u16, path: &str) -> io::Result<()> {
     let mut stream = connect(port)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
     let mut status = [0; 12];
     stream.read_exact(&mut status)?;
     match &status {
         b"HTTP/1.1 200" => Ok(()),
-        other => Err(io::Error::other(format!(
-            "GET {path} answered {}",
-            String::from_utf8_lossy(other)
-        ))),
+        other => Err(io::Error::other(format!("GET {path} answered {}", String::from_utf8_lossy(other)))),
     }
 }
 
@@ -87,17 +75,13 @@ fn call(stream: &mut TcpStream, key: i16, version: i16, body: &[u8]) -> io::Resu
     stream.read_exact(&mut size)?;
     let size = usize::try_from(i32::from_be_bytes(size)).unwrap_or(usize::MAX);
     if size > RESPONSE_MAX_BYTES {
-        return Err(io::Error::other(format!(
-            "answered {size} bytes, which is not kafka"
-        )));
+        return Err(io::Error::other(format!("answered {size} bytes, which is not kafka")));
     }
     let mut response = vec![0; size];
     stream.read_exact(&mut response)?;
     let mut fields = Fields(&response);
     if fields.i32()? != correlation {
-        return Err(io::Error::other(
-            "answered another request's correlation id, which is not kafka",
-        ));
+        return Err(io::Error::other("answered another request's correlation id, which is not kafka"));
     }
     Ok(fields.0.to_vec())
 }
@@ -113,17 +97,11 @@ impl Fields<'_> {
     }
 
     fn i16(&mut self) -> io::Result<i16> {
-        Ok(self
-            .take(2)?
-            .iter()
-            .fold(0, |value, byte| value << 8 | i16::from(*byte)))
+        Ok(self.take(2)?.iter().fold(0, |value, byte| value << 8 | i16::from(*byte)))
     }
 
     fn i32(&mut self) -> io::Result<i32> {
-        Ok(self
-            .take(4)?
-            .iter()
-            .fold(0, |value, byte| value << 8 | i32::from(*byte)))
+        Ok(self.take(4)?.iter().fold(0, |value, byte| value << 8 | i32::from(*byte)))
     }
 
     /// A nullable string; its length −1 is null.

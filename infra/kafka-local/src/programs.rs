@@ -30,35 +30,24 @@ pub(crate) fn setpriv(search_path: &OsStr) -> Result<PathBuf, Error> {
 
 /// A Java that can run Kafka, and the text by which it names its exact version.
 pub(crate) fn java(java_home: Option<&Path>, search_path: &OsStr) -> Result<(PathBuf, String), Error> {
-    let in_home = java_home
-        .map(|home| home.join("bin/java"))
-        .filter(|java| java.is_file());
-    let java = in_home
-        .or_else(|| find("java", search_path))
-        .ok_or_else(|| Error::MissingProgram {
-            program: "java",
-            purpose: "run kafka and the registry",
-            searched: match java_home {
-                Some(home) => format!("JAVA_HOME={} and {}", home.display(), searched(search_path)),
-                None => searched(search_path),
-            },
-            install: INSTALL_JAVA,
-        })?;
-    let output = Command::new(&java)
-        .arg("-version")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io("run", &java))?;
+    let in_home = java_home.map(|home| home.join("bin/java")).filter(|java| java.is_file());
+    let java = in_home.or_else(|| find("java", search_path)).ok_or_else(|| Error::MissingProgram {
+        program: "java",
+        purpose: "run kafka and the registry",
+        searched: match java_home {
+            Some(home) => format!("JAVA_HOME={} and {}", home.display(), searched(search_path)),
+            None => searched(search_path),
+        },
+        install: INSTALL_JAVA,
+    })?;
+    let output =
+        Command::new(&java).arg("-version").stdin(Stdio::null()).output().map_err(Error::io("run", &java))?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if major_version(&text).is_some_and(|major| major >= OLDEST_JAVA) {
         return Ok((java, text));
     }
     let found = text.lines().next().unwrap_or_default().to_owned();
-    Err(Error::UnfitJava {
-        java,
-        found,
-        install: INSTALL_JAVA,
-    })
+    Err(Error::UnfitJava { java, found, install: INSTALL_JAVA })
 }
 
 /// `openjdk version "17.0.15" 2025-04-15` → 17; the `"1.8.0_292"` of old gives 1, which is too old as well.
@@ -68,9 +57,7 @@ fn major_version(text: &str) -> Option<u32> {
 }
 
 fn find(program: &str, search_path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(search_path)
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_file())
+    env::split_paths(search_path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
 fn searched(search_path: &OsStr) -> String {
@@ -83,14 +70,8 @@ mod tests {
 
     #[test]
     fn java_version_is_read_from_what_it_prints() {
-        assert_eq!(
-            major_version("openjdk version \"17.0.15\" 2025-04-15\n"),
-            Some(17)
-        );
-        assert_eq!(
-            major_version("Picked up X: y\nopenjdk version \"21\" 2023-09-19\n"),
-            Some(21)
-        );
+        assert_eq!(major_version("openjdk version \"17.0.15\" 2025-04-15\n"), Some(17));
+        assert_eq!(major_version("Picked up X: y\nopenjdk version \"21\" 2023-09-19\n"), Some(21));
         assert_eq!(major_version("java version \"1.8.0_292\"\n"), Some(1));
         assert_eq!(major_version("no java\n"), None);
     }

@@ -72,13 +72,7 @@ impl Registry {
             None => ports::free_port()?,
         };
         let child = launch(jars, &options, port, archive)?;
-        Ok(Self {
-            jars: jars.clone(),
-            options,
-            port,
-            archive,
-            child,
-        })
+        Ok(Self { jars: jars.clone(), options, port, archive, child })
     }
 
     /// The base of the Confluent-compatible API, without a slash at the end.
@@ -149,9 +143,7 @@ fn launch(jars: &Jars, options: &RegistryOptions, port: u16, archive: Use) -> Re
     command.arg("-jar").arg(jars.registry_jar()?);
     let mut child = Child::start(WHAT, command, &log, &options.log_dir.join("registry.out"))?;
     let address = format!("http://127.0.0.1:{port}{API}/subjects");
-    child.wait_ready(&address, options.start_deadline, || {
-        probe::http(port, &format!("{API}/subjects"))
-    })?;
+    child.wait_ready(&address, options.start_deadline, || probe::http(port, &format!("{API}/subjects")))?;
     Ok(child)
 }
 
@@ -162,10 +154,7 @@ fn settings(options: &RegistryOptions, port: u16, log: &Path) -> Vec<(String, St
         ("quarkus.http.port", port.to_string()),
         // Without the last part the database writes up to half a second after it has answered, and a kill in between
         // would give an id that is already in records to another schema.
-        (
-            "quarkus.datasource.jdbc.url",
-            format!("jdbc:h2:file:{};WRITE_DELAY=0", database.display()),
-        ),
+        ("quarkus.datasource.jdbc.url", format!("jdbc:h2:file:{};WRITE_DELAY=0", database.display())),
         ("quarkus.log.console.enable", "false".to_owned()),
         ("quarkus.banner.enabled", "false".to_owned()),
         ("quarkus.log.file.enable", "true".to_owned()),

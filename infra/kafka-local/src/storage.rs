@@ -49,9 +49,7 @@ impl Storage {
     /// A lone voter also comes up on another one (tried), so a port that was taken meanwhile is given up.
     pub(crate) fn controller_port(&self) -> Result<u16, Error> {
         let path = self.dir.join("controller.port");
-        let stored = fs::read_to_string(&path)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        let stored = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
         if let Some(port) = stored.filter(|port| ports::check("kafka's controller", *port).is_ok()) {
             return Ok(port);
         }
@@ -61,10 +59,7 @@ impl Storage {
     }
 
     pub(crate) fn write_settings(&self, settings: &[(String, String)]) -> Result<(), Error> {
-        let text: String = settings
-            .iter()
-            .map(|(key, value)| format!("{key}={}\n", escape(value)))
-            .collect();
+        let text: String = settings.iter().map(|(key, value)| format!("{key}={}\n", escape(value))).collect();
         fs::write(self.settings(), text).map_err(Error::io("write", &self.settings()))
     }
 
@@ -92,17 +87,9 @@ impl Storage {
         ]);
         Archive::Kafka.apply(Use::Read, jars, &mut command);
         command
-            .arg(format!(
-                "-Dmillrace.log={}",
-                self.dir.join("format.log").display()
-            ))
+            .arg(format!("-Dmillrace.log={}", self.dir.join("format.log").display()))
             .arg(format!("-Dlog4j2.configurationFile={}", self.log4j().display()))
-            .args([
-                "kafka.tools.StorageTool",
-                "format",
-                "--standalone",
-                "--cluster-id",
-            ])
+            .args(["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id"])
             .arg(new_id())
             .arg("--config")
             .arg(self.settings())
@@ -114,11 +101,7 @@ impl Storage {
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
             let tail = last_lines(&String::from_utf8_lossy(&said));
-            return Err(Error::Format {
-                dir: self.dir.clone(),
-                status: output.status,
-                tail,
-            });
+            return Err(Error::Format { dir: self.dir.clone(), status: output.status, tail });
         }
         fs::rename(&partial, self.records()).map_err(Error::io("rename", &partial))
     }

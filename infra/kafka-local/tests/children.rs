@@ -36,10 +36,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Gone, or dead and waiting to be reaped by whoever inherited it.
 fn is_dead(pid: u32) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat
-            .rsplit(") ")
-            .next()
-            .is_some_and(|fields| fields.starts_with('Z')),
+        Ok(stat) => stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('Z')),
         Err(_) => true,
     }
 }
@@ -83,10 +80,7 @@ fn broker_keeps_cluster_and_ports_over_stop_and_kill() {
     broker.check().expect("runs");
     broker.kill();
     broker.restart().expect("restart after a kill");
-    assert_eq!(
-        (broker.cluster_id(), broker.address()),
-        (cluster.as_str(), address)
-    );
+    assert_eq!((broker.cluster_id(), broker.address()), (cluster.as_str(), address));
     drop(broker);
 
     let stored = fs::read_to_string(dir.path().join("kafka/controller.port")).expect("stored port");
@@ -130,28 +124,17 @@ fn no_child_outlives_a_killed_parent() {
     let dir = tempfile::tempdir().expect("dir");
     jars();
     let test = std::env::current_exe().expect("path of this test");
-    let helper = test
-        .ancestors()
-        .nth(2)
-        .expect("target folder")
-        .join("examples/run");
+    let helper = test.ancestors().nth(2).expect("target folder").join("examples/run");
     let mut parent = Command::new(helper)
         .arg(dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("helper");
-    let lines = BufReader::new(parent.stdout.take().expect("output"))
-        .lines()
-        .map_while(Result::ok);
+    let lines = BufReader::new(parent.stdout.take().expect("output")).lines().map_while(Result::ok);
     let pids: Vec<u32> = lines
         .take(2)
-        .map(|line| {
-            line.split(' ')
-                .nth(3)
-                .and_then(|pid| pid.parse().ok())
-                .expect("`… process PID …`")
-        })
+        .map(|line| line.split(' ').nth(3).and_then(|pid| pid.parse().ok()).expect("`… process PID …`"))
         .collect();
     assert_eq!(pids.len(), 2);
     assert!(pids.iter().all(|pid| !is_dead(*pid)));
@@ -170,19 +153,12 @@ fn taken_port_is_named_with_its_owner() {
 
     let mut options = broker_options(dir.path());
     options.port = Some(port);
-    let of_broker = Broker::start(&jars(), options)
-        .expect_err("port is taken")
-        .to_string();
+    let of_broker = Broker::start(&jars(), options).expect_err("port is taken").to_string();
     let mut options = registry_options(dir.path());
     options.port = Some(port);
-    let of_registry = Registry::start(&jars(), options)
-        .expect_err("port is taken")
-        .to_string();
+    let of_registry = Registry::start(&jars(), options).expect_err("port is taken").to_string();
     for text in [of_broker, of_registry] {
-        assert!(
-            text.contains(&format!("127.0.0.1:{port}")) && text.contains(&me),
-            "{text}"
-        );
+        assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains(&me), "{text}");
     }
 }
 
@@ -192,21 +168,13 @@ fn early_exit_shows_the_log() {
     let mut broker = Broker::start(&jars(), broker_options(dir.path())).expect("start");
     broker.stop();
     let mut options = broker_options(dir.path());
-    options
-        .properties
-        .push(("log.cleaner.threads".to_owned(), "many".to_owned()));
+    options.properties.push(("log.cleaner.threads".to_owned(), "many".to_owned()));
     let start = Instant::now();
     let error = Broker::start(&jars(), options).expect_err("not a number");
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "the exit is seen before the deadline"
-    );
+    assert!(start.elapsed() < Duration::from_secs(30), "the exit is seen before the deadline");
     let text = error.to_string();
     assert!(matches!(error, Error::Exited { .. }), "{text}");
-    assert!(
-        text.contains("log.cleaner.threads") && text.contains("kafka.log"),
-        "{text}"
-    );
+    assert!(text.contains("log.cleaner.threads") && text.contains("kafka.log"), "{text}");
 }
 
 #[test]
@@ -218,9 +186,7 @@ fn missing_programs_are_named_with_what_to_install() {
             search_path: search_path.into(),
             java_home: None,
         };
-        Jars::fetch_with(&options, &mut |_| ())
-            .expect_err("nothing to run")
-            .to_string()
+        Jars::fetch_with(&options, &mut |_| ()).expect_err("nothing to run").to_string()
     };
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).expect("folder");

@@ -24,7 +24,8 @@ impl Gate {
     /// *Exit*.
     pub fn open(service: &Service) -> Result<Gate, ServiceError> {
         let tailer = Tailer::open(&service.config.kafka, topics::CONTROL, &[0])?;
-        let mut gate = Gate { service: service.clone(), tailer, waiting: BTreeMap::new(), looked: Instant::now() };
+        let mut gate =
+            Gate { service: service.clone(), tailer, waiting: BTreeMap::new(), looked: Instant::now() };
         while !gate.tailer.caught_up() {
             gate.look(Duration::from_millis(50))?;
         }
@@ -47,10 +48,16 @@ impl Gate {
         let (codecs, waiting) = (&self.service.codecs, &mut self.waiting);
         self.tailer.poll(wait, &mut |_, _, _, value| -> Result<(), Error> {
             let record = value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok());
-            if let Some((record, mark)) = record.as_ref().and_then(|record| Some((record, record.as_flow()?))) {
+            if let Some((record, mark)) = record.as_ref().and_then(|record| Some((record, record.as_flow()?)))
+            {
                 if waiting.insert(record.id.clone(), mark.wait) != Some(mark.wait) && mark.wait {
                     let (bytes, bound) = (mark.bytes, mark.bound);
-                    tracing::warn!(topic = record.id, bytes, bound, "topic is over its bound, producers wait");
+                    tracing::warn!(
+                        topic = record.id,
+                        bytes,
+                        bound,
+                        "topic is over its bound, producers wait"
+                    );
                 }
             }
             Ok(())

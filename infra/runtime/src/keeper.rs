@@ -103,7 +103,11 @@ impl Keeper {
         // Records a partition may keep whatever its age, so that the topic stays below its bound.
         let room = match spec.bound_mib {
             ..0 => i64::MAX,
-            mib => ((mib << 20) as f64 * RELEASE) as i64 / mean_record_bytes(&spec.name) / i64::from(spec.partitions.max(1)),
+            mib => {
+                ((mib << 20) as f64 * RELEASE) as i64
+                    / mean_record_bytes(&spec.name)
+                    / i64::from(spec.partitions.max(1))
+            }
         };
         let mut before = BTreeMap::new();
         let (mut left, mut lag) = (0, 0);

@@ -8,7 +8,10 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 pub fn describe() {
     describe_counter!("millrace_transactions_total", "transactions by result");
     describe_histogram!("millrace_transaction_end_seconds", "how long the call that ends a transaction took");
-    describe_counter!("millrace_producers_remade_total", "producers made anew after a transaction in doubt, by call");
+    describe_counter!(
+        "millrace_producers_remade_total",
+        "producers made anew after a transaction in doubt, by call"
+    );
     describe_counter!("millrace_rejoins_total", "times a loop dropped its state and joined its group anew");
     describe_counter!("millrace_rebalances_total", "assignments of partitions");
     describe_gauge!("millrace_partitions_assigned", "partitions held by this process");
@@ -20,9 +23,18 @@ pub fn describe() {
     describe_counter!("millrace_objects_deleted_total", "replaced objects deleted, by stage");
     describe_gauge!("millrace_flow_wait", "1 while producers of the topic are told to wait");
     describe_gauge!("millrace_topic_bytes", "estimated bytes that a topic takes");
-    describe_gauge!("millrace_archive_lag_records", "records of a topic that the archive does not hold yet; alarm when it grows");
-    describe_gauge!("millrace_last_stable_offset_age_seconds", "age of the oldest open transaction of a topic; alarm above 20");
-    describe_counter!("millrace_forwarder_lost_bytes_total", "bytes destroyed by truncations before they could be read");
+    describe_gauge!(
+        "millrace_archive_lag_records",
+        "records of a topic that the archive does not hold yet; alarm when it grows"
+    );
+    describe_gauge!(
+        "millrace_last_stable_offset_age_seconds",
+        "age of the oldest open transaction of a topic; alarm above 20"
+    );
+    describe_counter!(
+        "millrace_forwarder_lost_bytes_total",
+        "bytes destroyed by truncations before they could be read"
+    );
     describe_histogram!("millrace_search_seconds", "how long searches took");
 }
 

@@ -92,7 +92,9 @@ pub fn run<M: Merger>(
                         tracing::warn!(stage = options.stage, %error, "manifest change aborted");
                         owner.member.rejoin(&Error::Broken(error.to_string()), &service.stop)?;
                     }
-                    (Class::Rejoin, ServiceError::Kafka(error)) => owner.member.rejoin(&error, &service.stop)?,
+                    (Class::Rejoin, ServiceError::Kafka(error)) => {
+                        owner.member.rejoin(&error, &service.stop)?
+                    }
                     (Class::Exit, ServiceError::Store(error)) if service.stop.requested() => {
                         tracing::warn!(stage = options.stage, %error, "stopped while the store was away");
                         return Ok(());
@@ -213,7 +215,14 @@ impl Owner {
         put_until(&self.service, self.options.stage, &path, bytes)?;
         self.member.producer.begin()?;
         let mut value = Vec::new();
-        send_manifest(&mut self.member.producer, &self.service, self.options.manifest, self.n_partitions, &record, &mut value)?;
+        send_manifest(
+            &mut self.member.producer,
+            &self.service,
+            self.options.manifest,
+            self.n_partitions,
+            &record,
+            &mut value,
+        )?;
         self.commit()?;
         metrics::object_put(self.options.stage, "merge", size as u64);
         tracing::debug!(
@@ -312,8 +321,11 @@ impl Owner {
         committed.insert(self.options.manifest.to_owned(), admin.committed(&owner, self.options.manifest)?);
         let fold = self.read_all()?;
         for object in listed.iter().filter(|object| !fold.names(&object.path)) {
-            let Some((topic, partition, last)) = range_of(&object.path, self.options.manifest) else { continue };
-            let passed = committed.get(&topic).and_then(|own| own.get(&partition)).is_some_and(|next| *next > last);
+            let Some((topic, partition, last)) = range_of(&object.path, self.options.manifest) else {
+                continue;
+            };
+            let passed =
+                committed.get(&topic).and_then(|own| own.get(&partition)).is_some_and(|next| *next > last);
             if passed {
                 tracing::info!(object = object.path, bytes = object.size, "orphan deleted");
                 self.service.store.delete(&object.path)?;
@@ -334,7 +346,12 @@ fn carried_sources(
         let own = highest.entry((source.topic.clone(), source.partition)).or_insert((source.from, source.to));
         *own = (own.0.min(source.from), own.1.max(source.to));
     }
-    let range = |((topic, partition), (from, to))| millrace_schemas::manifest::SourceRange { topic, partition, from, to };
+    let range = |((topic, partition), (from, to))| millrace_schemas::manifest::SourceRange {
+        topic,
+        partition,
+        from,
+        to,
+    };
     highest.into_iter().map(range).collect()
 }
 
@@ -351,7 +368,8 @@ fn range_of(path: &str, manifest: &str) -> Option<(String, i32, i64)> {
     // `<topic>-<partition>-<first>-<last>-<attempt>`
     let whole = path.rsplit('/').next()?;
     let mut fields = whole.rsplitn(5, '-');
-    let (_, last, _, partition, topic) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (_, last, _, partition, topic) =
+        (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     Some((topic.to_owned(), partition.parse().ok()?, last.parse().ok()?))
 }
 
@@ -363,7 +381,10 @@ mod tests {
     fn names_tell_their_range() {
         let range = |path| range_of(path, "millrace.splits");
         assert_eq!(range("bundles/index/logs.parsed-3-10-99-ab12"), Some(("logs.parsed".into(), 3, 99)));
-        assert_eq!(range("index/tenant=a/day=2026-01-01/m1-42-ff.split"), Some(("millrace.splits".into(), 1, 42)));
+        assert_eq!(
+            range("index/tenant=a/day=2026-01-01/m1-42-ff.split"),
+            Some(("millrace.splits".into(), 1, 42))
+        );
         assert_eq!(range("bundles/index/readme"), None);
     }
 }

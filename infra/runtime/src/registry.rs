@@ -10,7 +10,9 @@ use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSche
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// No answer within the deadline.
-    #[error("could not {action} at registry {url}: {reason}; check registry.url and that the registry runs (`millrace doctor`)")]
+    #[error(
+        "could not {action} at registry {url}: {reason}; check registry.url and that the registry runs (`millrace doctor`)"
+    )]
     Away {
         /// Call.
         action: String,
@@ -110,7 +112,8 @@ impl Codecs {
     /// # Errors
     /// A schema that does not parse.
     pub fn local() -> Result<Codecs, CodecError> {
-        let codec = |(at, subject): (usize, &Subject)| Codec::new(subject.folder(), at as u32 + 1, subject.schema());
+        let codec =
+            |(at, subject): (usize, &Subject)| Codec::new(subject.folder(), at as u32 + 1, subject.schema());
         let all = Subject::ALL.iter().enumerate().map(codec).collect::<Result<Vec<_>, _>>()?;
         let parsed_ids = vec![all[1].id()];
         Ok(Codecs { all, parsed_ids })
@@ -165,7 +168,8 @@ impl Registry {
     pub fn schema(&self, id: u32) -> Result<String, RegistryError> {
         let runtime = self.runtime()?;
         let settings = SrSettings::new(self.url.clone());
-        let found = self.retrying(&runtime, &format!("read schema {id}"), || get_schema_by_id(id, &settings))?;
+        let found =
+            self.retrying(&runtime, &format!("read schema {id}"), || get_schema_by_id(id, &settings))?;
         Ok(found.schema)
     }
 
@@ -211,7 +215,9 @@ impl Registry {
         loop {
             match runtime.block_on(call()) {
                 Ok(value) => return Ok(value),
-                Err(error) if start.elapsed() >= self.deadline => return Err(self.away(action, &error.to_string())),
+                Err(error) if start.elapsed() >= self.deadline => {
+                    return Err(self.away(action, &error.to_string()));
+                }
                 Err(error) => {
                     tracing::warn!(action, %error, "registry did not answer, trying again");
                     std::thread::sleep(Duration::from_millis(500));

@@ -63,12 +63,8 @@ impl Store {
     /// # Errors
     /// Wrong address or options, or a folder that cannot be made.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        let fail = |source| StoreError {
-            action: "open",
-            path: String::new(),
-            store: options.url.clone(),
-            source,
-        };
+        let fail =
+            |source| StoreError { action: "open", path: String::new(), store: options.url.clone(), source };
         let generic = |error: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "store",
             source: error,
@@ -200,7 +196,12 @@ impl Store {
         self.inner.clone()
     }
 
-    fn retrying<T, F>(&self, action: &'static str, path: &str, mut call: impl FnMut() -> F) -> Result<T, StoreError>
+    fn retrying<T, F>(
+        &self,
+        action: &'static str,
+        path: &str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = object_store::Result<T>>,
     {
@@ -220,7 +221,12 @@ impl Store {
             match result {
                 Ok(value) => return Ok(value),
                 Err(source) if final_answer(&source) || start.elapsed() + pause >= self.deadline => {
-                    return Err(StoreError { action, path: path.to_owned(), store: self.address.clone(), source });
+                    return Err(StoreError {
+                        action,
+                        path: path.to_owned(),
+                        store: self.address.clone(),
+                        source,
+                    });
                 }
                 Err(source) => {
                     tracing::warn!(action, path, %source, "store call failed, trying again");

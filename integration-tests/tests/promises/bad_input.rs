@@ -22,10 +22,19 @@ fn files() -> Vec<(&'static str, Vec<u8>, u64)> {
         ("empty-file.log", Vec::new(), 0),
         ("empty-lines.log", b"\n\n\nnotempty\n\n".to_vec(), 5),
         ("long.log", long, 11),
-        ("not-utf8.log", [b"latin1 caf\xe9 wordlatin\n".to_vec(), all_bytes, b"\xff\xfe\n".to_vec()].concat(), 3),
+        (
+            "not-utf8.log",
+            [b"latin1 caf\xe9 wordlatin\n".to_vec(), all_bytes, b"\xff\xfe\n".to_vec()].concat(),
+            3,
+        ),
         ("nul.log", b"before\0after wordnul\n\0\n\0\0\0\n".to_vec(), 3),
         ("crlf.log", b"windows line wordcrlf\r\n\r\nlone \r inside\r\nunix\n".to_vec(), 4),
-        ("json-odd.log", b"{\"a\": 1e999}\n{\"a\":{\"b\":[1,{\"c\":null}]}}\n{\"unfinished\": \n[]\n\"text\"\n{}\n".to_vec(), 6),
+        (
+            "json-odd.log",
+            b"{\"a\": 1e999}\n{\"a\":{\"b\":[1,{\"c\":null}]}}\n{\"unfinished\": \n[]\n\"text\"\n{}\n"
+                .to_vec(),
+            6,
+        ),
         ("no-end.log", b"wordnoend without its newline".to_vec(), 1),
     ]
 }
@@ -87,7 +96,11 @@ fn files_that_vanish_or_cannot_be_read_harm_no_other() {
     world.assert_balanced();
     world.assert_topics(n_vanishing + 2);
     assert_same(&world.cat("web1", &vanishing.display().to_string(), &[]), &text, "the file that vanished");
-    assert_same(&world.cat("web1", &good.display().to_string(), &[]), &fs::read(&good).unwrap(), "the good file");
+    assert_same(
+        &world.cat("web1", &good.display().to_string(), &[]),
+        &fs::read(&good).unwrap(),
+        "the good file",
+    );
     world.wait_found("wordgood", 2);
     for name in ["dangling.log", "loop.log", "folder.log"] {
         let said = world.service("forward-web1").log().lines().filter(|line| line.contains(name)).count();

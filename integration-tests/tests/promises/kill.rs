@@ -27,7 +27,10 @@ fn kills_of_every_service_and_of_the_broker_lose_and_repeat_nothing() {
     let share = PER_SECOND * LINES.1 / LINES.0;
     let mut writers = [
         ("web1", Writer::start(&first.join("access.log"), Lines::new("a"), n_lines, PER_SECOND)),
-        ("web2", Writer::start(&second.join("access.log"), Lines::new("b"), n_lines * LINES.1 / LINES.0, share)),
+        (
+            "web2",
+            Writer::start(&second.join("access.log"), Lines::new("b"), n_lines * LINES.1 / LINES.0, share),
+        ),
     ];
 
     let victims = ["forward-web1", "forward-web2", "parse-0", "index-0", "archive-0"];

@@ -91,7 +91,10 @@ fn deliver_late(world: &mut World, proxy: &Proxy, scene: &Shared, service: &str)
     let late = scene.lock().unwrap().held.clone().unwrap();
     let code = proxy.deliver_end_txn(&late).unwrap();
     scene.lock().unwrap().delivered = true;
-    assert_ne!(code, 0, "the broker took {service}'s late EndTxn for one of the transaction that is open now");
+    assert_ne!(
+        code, 0,
+        "the broker took {service}'s late EndTxn for one of the transaction that is open now"
+    );
     println!("{service}: late EndTxn refused with code {code}");
 }
 
@@ -116,7 +119,10 @@ fn slow_success_does_not_tear_the_next_transaction() {
         let id = transactional_id(&world, service);
         let scene = hold_first(&proxy, id, Verdict::Cut);
         deliver_late(&mut world, &proxy, &scene, service);
-        assert!(scene.lock().unwrap().resent, "librdkafka did not send EndTxn again: the scene did not come about");
+        assert!(
+            scene.lock().unwrap().resent,
+            "librdkafka did not send EndTxn again: the scene did not come about"
+        );
         wait_metric(&mut world, &name, "millrace_producers_remade_total", before);
         proxy.pass();
     }
@@ -165,7 +171,8 @@ fn slow_broker_makes_progress_without_endless_making_anew() {
     let committed = |world: &mut World, name: &str| {
         world.service(name).metric("millrace_transactions_total", "committed")
     };
-    let remade = |world: &mut World, name: &str| world.service(name).metric("millrace_producers_remade_total", "");
+    let remade =
+        |world: &mut World, name: &str| world.service(name).metric("millrace_producers_remade_total", "");
     for name in ["forward-web1", "parse-0", "index-0", "archive-0"] {
         let (committed_before, remade_before) = (committed(&mut world, name), remade(&mut world, name));
         until(&format!("{name} commits on"), Duration::from_secs(60), || {

@@ -64,17 +64,25 @@ fn stock_avro_consumer_and_duckdb_see_the_same_lines() {
     let spec = topic_specs().unwrap().into_iter().find(|spec| spec.name == "logs.parsed").unwrap();
     let (brokers, registry) = (world.cluster.brokers.clone(), world.cluster.registry.clone());
     let counts = [spec.partitions.to_string(), n_parsed.to_string()];
-    let said = script(&python, &world.dir, AVRO, &[&brokers, &registry, "logs.parsed", &counts[0], &counts[1]]);
+    let said =
+        script(&python, &world.dir, AVRO, &[&brokers, &registry, "logs.parsed", &counts[0], &counts[1]]);
     assert_eq!(said["n"], n_parsed);
     let fields = said["fields"].as_array().unwrap();
-    assert!(["status", "bytes"].iter().all(|name| fields.contains(&(*name).into())), "typed fields came: {fields:?}");
+    assert!(
+        ["status", "bytes"].iter().all(|name| fields.contains(&(*name).into())),
+        "typed fields came: {fields:?}"
+    );
 
     let files = until("every live object is a plain file", Duration::from_secs(120), || {
         world.check();
         let text = world.cli_ok(&["files", "--format", "json"]);
         let files: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
         let n_bundled = files.iter().filter(|file| file["plain"] != true).count();
-        if n_bundled == 0 && !files.is_empty() { Ok(files) } else { Err(format!("{n_bundled} of {}", files.len())) }
+        if n_bundled == 0 && !files.is_empty() {
+            Ok(files)
+        } else {
+            Err(format!("{n_bundled} of {}", files.len()))
+        }
     });
     let of_table = |table: &str| {
         let own = files.iter().filter(|file| file["table"] == table);
@@ -111,9 +119,18 @@ fn python() -> PathBuf {
         return python;
     }
     let run = |program: &Path, args: &[&str]| {
-        let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let output = Command::new(program)
+            .args(args)
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} {} ended with {}:\n{said}", program.display(), args.join(" "), output.status);
+        assert!(
+            output.status.success(),
+            "{} {} ended with {}:\n{said}",
+            program.display(),
+            args.join(" "),
+            output.status
+        );
     };
     run(Path::new("python3"), &["-m", "venv", "--clear", dir.to_str().unwrap()]);
     let mut install = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];

@@ -68,7 +68,10 @@ fn members_that_come_and_go_lose_and_repeat_nothing() {
 fn hosts_of_each_partition() -> Vec<String> {
     let host_of = |partition: i32| {
         let names = (0..).map(|n| format!("host{n}"));
-        names.into_iter().find(|host| key_partition(format!("default/{host}").as_bytes(), 4) == partition).unwrap()
+        names
+            .into_iter()
+            .find(|host| key_partition(format!("default/{host}").as_bytes(), 4) == partition)
+            .unwrap()
     };
     (0..4).map(host_of).collect()
 }

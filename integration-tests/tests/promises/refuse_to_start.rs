@@ -61,7 +61,10 @@ fn brokers_that_do_not_answer_are_named() {
     let address = mute.local_addr().unwrap().to_string();
     let output = {
         let config = world.config();
-        run(&["topics", "check", "--config", config.to_str().unwrap()], &[("MILLRACE__KAFKA__BROKERS", &address)])
+        run(
+            &["topics", "check", "--config", config.to_str().unwrap()],
+            &[("MILLRACE__KAFKA__BROKERS", &address)],
+        )
     };
     assert_eq!(output.status.code(), Some(2), "topics check at a mute broker: it cannot say");
     assert_says(&String::from_utf8_lossy(&output.stderr), &[&address]);
@@ -95,7 +98,10 @@ fn every_fault_of_a_configuration_is_named_before_anything_starts() {
         for more in [&[][..], &["--check"][..]] {
             let args = [service, more].concat();
             let said = refusal(&world, &args, &[]);
-            assert_says(&said, &["kafka.brokers", "kafka.prefix", "index.commit_interval_ms", "query.listen"]);
+            assert_says(
+                &said,
+                &["kafka.brokers", "kafka.prefix", "index.commit_interval_ms", "query.listen"],
+            );
         }
     }
 }

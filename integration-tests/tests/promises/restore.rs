@@ -43,12 +43,21 @@ fn death_between_the_markers_loses_nothing_of_the_state() {
         world.service("parse-0").kill();
         let committed = log.committed(&group, "logs.raw");
         let stable = progress(&stable_changelog(&log), &log);
-        let torn = committed.iter().any(|(partition, next)| stable.get(partition).is_none_or(|known| known < next));
-        assert!(torn, "offsets {committed:?} are not ahead of the changelog {stable:?}: the scene did not come about");
+        let torn =
+            committed.iter().any(|(partition, next)| stable.get(partition).is_none_or(|known| known < next));
+        assert!(
+            torn,
+            "offsets {committed:?} are not ahead of the changelog {stable:?}: the scene did not come about"
+        );
 
         // Another process restores, by the code that services restore by, while the rest of the markers is away.
         let (done, restored) = channel();
-        let kafka = Kafka { brokers: world.cluster.brokers.clone(), prefix: "restore".into(), client: Vec::new(), replication: 1 };
+        let kafka = Kafka {
+            brokers: world.cluster.brokers.clone(),
+            prefix: "restore".into(),
+            client: Vec::new(),
+            replication: 1,
+        };
         let reader = std::thread::spawn(move || {
             let mut state = BTreeMap::new();
             read_to_mark(&kafka, CHANGELOG, &[0, 1, 2, 3], |partition, _, key, value| {
@@ -69,7 +78,10 @@ fn death_between_the_markers_loses_nothing_of_the_state() {
         let whole = progress(&state, &log);
         for (partition, next) in &committed {
             let known = whole.get(partition).copied().unwrap_or_default();
-            assert!(known >= *next, "partition {partition}: offset {next} is committed, the changelog is at {known}");
+            assert!(
+                known >= *next,
+                "partition {partition}: offset {next} is committed, the changelog is at {known}"
+            );
         }
         world.service("parse-0").start();
     }

@@ -17,7 +17,8 @@ use crate::harness::{Lines, Seed, World, until};
 
 const ROUNDS: usize = 16;
 /// Every incarnation begins with these bytes: a beginning alone does not tell them apart.
-const PREAMBLE: &str = "# one of many files that begin with the very same lines, as those of a restarted program do\n";
+const PREAMBLE: &str =
+    "# one of many files that begin with the very same lines, as those of a restarted program do\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rotation {
@@ -40,8 +41,13 @@ struct Rotated {
 
 impl Rotated {
     fn create(path: &Path) -> Rotated {
-        let mut own =
-            Rotated { path: path.to_owned(), lines: Lines::new("r"), n_lines: 0, incarnations: Vec::new(), n_renamed: 0 };
+        let mut own = Rotated {
+            path: path.to_owned(),
+            lines: Lines::new("r"),
+            n_lines: 0,
+            incarnations: Vec::new(),
+            n_renamed: 0,
+        };
         own.begin();
         own
     }
@@ -195,7 +201,8 @@ fn bytes_destroyed_before_they_could_be_read_are_counted_and_named() {
     let whole = file.incarnations[0].clone();
     file.append_bytes(half);
     // The forwarder looks every 100 ms; its measure of what is behind says when it has seen them.
-    let seen = |world: &mut World| world.service("forward-web1").metric("millrace_forwarder_behind_bytes", "");
+    let seen =
+        |world: &mut World| world.service("forward-web1").metric("millrace_forwarder_behind_bytes", "");
     until("the half line is seen", Duration::from_secs(20), || {
         let behind = seen(&mut world);
         if behind == half.len() as f64 { Ok(()) } else { Err(behind.to_string()) }
@@ -209,7 +216,11 @@ fn bytes_destroyed_before_they_could_be_read_are_counted_and_named() {
     assert_eq!(service.metric("millrace_forwarder_lost_bytes_total", ""), half.len() as f64);
     let text = service.log();
     let (from, to) = (whole.len(), whole.len() + half.len());
-    let named = |line: &&str| ["access.log".to_owned(), format!("from={from}"), format!("to={to}")].iter().all(|part| line.contains(part));
+    let named = |line: &&str| {
+        ["access.log".to_owned(), format!("from={from}"), format!("to={to}")]
+            .iter()
+            .all(|part| line.contains(part))
+    };
     assert!(text.lines().any(|line| named(&line)), "no line of the log names bytes {from}..{to}:\n{text}");
 
     world.wait_through(110 + 8);

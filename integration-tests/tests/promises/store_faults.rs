@@ -48,7 +48,8 @@ fn flowing(test: &str, per_second: u64) -> (World, Writer) {
     let writer = Writer::start(&logs.join("access.log"), Lines::new("s"), 1_000_000, per_second);
     until("both sinks store", Duration::from_secs(60), || {
         world.check();
-        let kinds = ["index", "archive"].map(|stage| files_below(&world.objects.join("bundles").join(stage)).len());
+        let kinds =
+            ["index", "archive"].map(|stage| files_below(&world.objects.join("bundles").join(stage)).len());
         if kinds.iter().all(|n| *n > 0) { Ok(()) } else { Err(format!("{kinds:?}")) }
     });
     (world, writer)
@@ -75,7 +76,11 @@ fn store_that_is_away_is_waited_for() {
                 let group = format!("{}.{stage}", world.prefix);
                 log.committed(&group, "logs.parsed").values().sum::<i64>()
             });
-            if done.iter().all(|done| *done >= parsed) { Ok(()) } else { Err(format!("{done:?} of {parsed}")) }
+            if done.iter().all(|done| *done >= parsed) {
+                Ok(())
+            } else {
+                Err(format!("{done:?} of {parsed}"))
+            }
         });
     }
     finish(world, writer, 1);
@@ -90,7 +95,9 @@ fn death_between_object_and_commit_leaves_an_orphan_that_is_collected() {
             let folder = world.objects.join("bundles").join(stage);
             let before: BTreeSet<PathBuf> = files_below(&folder).into_iter().collect();
             // Ends as soon as a new object lies there: its commit is a few milliseconds away.
-            until(&format!("{stage} puts an object"), Duration::from_secs(60), || loop_until_new(&mut world, &folder, &before));
+            until(&format!("{stage} puts an object"), Duration::from_secs(60), || {
+                loop_until_new(&mut world, &folder, &before)
+            });
             std::thread::sleep(Duration::from_micros(rng.random_range(0..3_000)));
             world.service(&format!("{stage}-0")).kill();
             world.service(&format!("{stage}-0")).start();
@@ -119,9 +126,16 @@ fn death_between_object_and_commit_leaves_an_orphan_that_is_collected() {
         let orphans = there.difference(&live).count();
         let missing: Vec<_> = live.difference(&there).collect();
         // A merge replaces objects while we look: what is missing must be so at a second look.
-        if orphans == 0 && missing.is_empty() { Ok(()) } else { Err(format!("{orphans} orphans, missing {missing:?}")) }
+        if orphans == 0 && missing.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{orphans} orphans, missing {missing:?}"))
+        }
     });
-    let collected: usize = ["index-0", "archive-0"].iter().map(|name| world.service(name).log().matches("orphan deleted").count()).sum();
+    let collected: usize = ["index-0", "archive-0"]
+        .iter()
+        .map(|name| world.service(name).log().matches("orphan deleted").count())
+        .sum();
     assert!(collected > 0, "twelve kills left no orphan: the scene did not come about");
     println!("{collected} orphans collected");
     world.stop();

@@ -19,10 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{:.0} MiB/s", bytes as f64 / seconds / f64::from(1 << 20));
     }
     let status = std::fs::read_to_string("/proc/self/status")?;
-    status
-        .lines()
-        .filter(|line| line.starts_with("VmHWM"))
-        .for_each(|line| println!("{line}"));
+    status.lines().filter(|line| line.starts_with("VmHWM")).for_each(|line| println!("{line}"));
     Ok(())
 }
 
@@ -40,9 +37,6 @@ fn make(path: &Path) -> Result<PathBuf, std::io::Error> {
         out.write_all(&line)?;
     }
     out.flush()?;
-    println!(
-        "made {:.0} lines/s",
-        f64::from(n_lines) / start.elapsed().as_secs_f64()
-    );
+    println!("made {:.0} lines/s", f64::from(n_lines) / start.elapsed().as_secs_f64());
     Ok(path.to_owned())
 }

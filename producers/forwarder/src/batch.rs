@@ -51,10 +51,7 @@ impl Batch {
             stream: input.stream.clone(),
             key: format!("{}/{}", input.tenant, options.host),
         };
-        Batch {
-            sources: options.inputs.iter().map(source).collect(),
-            ..Batch::default()
-        }
+        Batch { sources: options.inputs.iter().map(source).collect(), ..Batch::default() }
     }
 
     /// The records in the order in which they must be sent.
@@ -81,13 +78,7 @@ impl Batch {
     pub fn count(&self, record: &Record, partition: i32, offset: i64, tally: &mut Tally) {
         let Source { tenant, stream, .. } = self.source(record);
         let account = (1, i64::from(record.body_len), record.hash);
-        tally.add(
-            edge::OUT,
-            (tenant, stream, record.received),
-            account,
-            partition,
-            offset..offset + 1,
-        );
+        tally.add(edge::OUT, (tenant, stream, record.received), account, partition, offset..offset + 1);
     }
 
     /// Positions that changed: each replaces the record under its [`FilePosition::key`].
@@ -134,13 +125,7 @@ impl Batch {
             line.piece,
             line.body,
         );
-        let hash = line_hash(
-            source.seed,
-            Some(line.position),
-            None,
-            line.body,
-            &mut self.scratch,
-        );
+        let hash = line_hash(source.seed, Some(line.position), None, line.body, &mut self.scratch);
         self.bytes += (line.body.len() + line.end.bytes().len()) as u64;
         self.records.push(Record {
             hash,
@@ -175,23 +160,10 @@ impl LineSource {
         let attributes: &[_] = options.inputs.get(index).map_or(&[], |input| &input.attributes);
         let pair = |(name, value): &(String, String)| (name.clone().into(), value.clone().into());
         let attributes = Attributes(attributes.iter().map(pair).collect());
-        let FilePosition {
-            tenant,
-            stream,
-            path,
-            file_id,
-            ..
-        } = position;
+        let FilePosition { tenant, stream, path, file_id, .. } = position;
         let file = Some((path.as_str(), file_id.as_str()));
         LineSource {
-            template: RawTemplate::new(
-                options.schema_id,
-                tenant,
-                stream,
-                &options.host,
-                file,
-                &attributes,
-            ),
+            template: RawTemplate::new(options.schema_id, tenant, stream, &options.host, file, &attributes),
             seed: line_seed(tenant, stream, &options.host, Some(file_id)),
             index: index as u32,
         }

@@ -39,13 +39,8 @@ impl Outlet for Counting {
 /// # Errors
 /// [`Error::Read`] where the file was not read to its end.
 pub fn read_through(path: &Path) -> Result<(u64, f64), Error> {
-    let unreadable = |reason: String| Error::Read {
-        path: path.display().to_string(),
-        reason,
-    };
-    let size = std::fs::metadata(path)
-        .map_err(|error| unreadable(error.to_string()))?
-        .len();
+    let unreadable = |reason: String| Error::Read { path: path.display().to_string(), reason };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
     let input = Input {
         tenant: "default".to_owned(),
         stream: "bench".to_owned(),
@@ -65,10 +60,7 @@ pub fn read_through(path: &Path) -> Result<(u64, f64), Error> {
     let progress = run(options, Counting::default(), || false, |_| {})?;
     let seconds = start.elapsed().as_secs_f64();
     if progress.bytes != size {
-        return Err(unreadable(format!(
-            "{} of {size} bytes were read",
-            progress.bytes
-        )));
+        return Err(unreadable(format!("{} of {size} bytes were read", progress.bytes)));
     }
     Ok((size, seconds))
 }

@@ -64,10 +64,7 @@ impl Catalog {
             }
             let number = position.inode as u64;
             if position.finished {
-                catalog.past.entry(number).or_default().push(Past {
-                    since: now.monotonic,
-                    position,
-                });
+                catalog.past.entry(number).or_default().push(Past { since: now.monotonic, position });
             } else {
                 catalog.waiting.entry(number).or_default().push(position);
             }
@@ -91,13 +88,7 @@ impl Catalog {
                 match judge(&position, position.byte as u64, look) {
                     Verdict::Same | Verdict::Cut { .. } => {
                         self.remove_known(&position);
-                        (
-                            FilePosition {
-                                finished: false,
-                                ..position
-                            },
-                            committed,
-                        )
+                        (FilePosition { finished: false, ..position }, committed)
                     }
                     Verdict::Truncated { lost } => {
                         self.remove_known(&position);
@@ -113,12 +104,8 @@ impl Catalog {
         };
         let inode = sight.inode;
         // A file rotated while nobody looked is met later in the same scan.
-        let former = || {
-            self.waiting
-                .values()
-                .flatten()
-                .find(|other| place.as_os_str() == other.path.as_str())
-        };
+        let former =
+            || self.waiting.values().flatten().find(|other| place.as_os_str() == other.path.as_str());
         let after = self.places.get(&place).copied().or_else(|| {
             let number = if committed.is_none() {
                 former()?.inode as u64
@@ -129,11 +116,7 @@ impl Catalog {
         });
         self.places.insert(place.clone(), inode);
         let mut follow = Follow {
-            position: FilePosition {
-                device: inode.device as i64,
-                inode: inode.number as i64,
-                ..position
-            },
+            position: FilePosition { device: inode.device as i64, inode: inode.number as i64, ..position },
             committed,
             input,
             place,
@@ -150,10 +133,7 @@ impl Catalog {
             after,
             seen_in: self.scan_number,
         };
-        let from_end = options
-            .inputs
-            .get(input)
-            .is_some_and(|input| input.start == Start::End);
+        let from_end = options.inputs.get(input).is_some_and(|input| input.start == Start::End);
         if from_end && !self.begun.contains(&input) && self.scan_number == 1 && committed.is_none() {
             start_at_end(&mut follow)?;
         }
@@ -184,27 +164,17 @@ impl Catalog {
                     || (sight.birth > 0 && birth_of(&position.file_id).is_some() && position.tail_len > 0))
         };
         let waiting = self.waiting.get(&sight.inode.number).into_iter().flatten();
-        if let Some(position) = waiting
-            .filter(|position| fits(position))
-            .max_by_key(|p| (p.first_seen, p.truncations))
+        if let Some(position) =
+            waiting.filter(|position| fits(position)).max_by_key(|p| (p.first_seen, p.truncations))
         {
             return Some((position.clone(), Some(Mark::of(position))));
         }
         // A finished one comes back where its file was moved away and back; without a birth that cannot be told from
         // an inode that is used again.
-        let past = self
-            .past
-            .get(&sight.inode.number)
-            .into_iter()
-            .flatten()
-            .map(|past| &past.position);
-        let found = past
-            .filter(|p| fits(p) && sight.birth > 0)
-            .max_by_key(|p| (p.first_seen, p.truncations))?;
-        let pending = self
-            .ended
-            .iter()
-            .find(|ended| ended.position.file_id == found.file_id);
+        let past = self.past.get(&sight.inode.number).into_iter().flatten().map(|past| &past.position);
+        let found =
+            past.filter(|p| fits(p) && sight.birth > 0).max_by_key(|p| (p.first_seen, p.truncations))?;
+        let pending = self.ended.iter().find(|ended| ended.position.file_id == found.file_id);
         let committed = pending.map_or(Some(Mark::of(found)), |ended| ended.committed);
         Some((found.clone(), committed))
     }
@@ -218,14 +188,12 @@ impl Catalog {
             }
         }
         if let Entry::Occupied(mut list) = self.past.entry(number) {
-            list.get_mut()
-                .retain(|other| other.position.file_id != position.file_id);
+            list.get_mut().retain(|other| other.position.file_id != position.file_id);
             if list.get().is_empty() {
                 list.remove();
             }
         }
-        self.ended
-            .retain(|other| other.position.file_id != position.file_id);
+        self.ended.retain(|other| other.position.file_id != position.file_id);
     }
 
     /// A new incarnation, read from its beginning.
@@ -248,11 +216,8 @@ impl Catalog {
             !self.knows(inode, &id)
         };
         let truncations = (truncations..).find(fresh).unwrap_or(truncations);
-        let (tenant, stream) = options
-            .inputs
-            .get(input)
-            .map(|i| (i.tenant.clone(), i.stream.clone()))
-            .unwrap_or_default();
+        let (tenant, stream) =
+            options.inputs.get(input).map(|i| (i.tenant.clone(), i.stream.clone())).unwrap_or_default();
         Ok(FilePosition {
             tenant,
             forwarder: options.forwarder_id.clone(),
@@ -277,23 +242,9 @@ impl Catalog {
 
     fn knows(&self, inode: Inode, id: &str) -> bool {
         let number = inode.number;
-        let past = self
-            .past
-            .get(&number)
-            .into_iter()
-            .flatten()
-            .any(|past| past.position.file_id == id);
-        let waiting = self
-            .waiting
-            .get(&number)
-            .into_iter()
-            .flatten()
-            .any(|position| position.file_id == id);
-        past || waiting
-            || self
-                .files
-                .get(&inode)
-                .is_some_and(|follow| follow.position.file_id == id)
+        let past = self.past.get(&number).into_iter().flatten().any(|past| past.position.file_id == id);
+        let waiting = self.waiting.get(&number).into_iter().flatten().any(|position| position.file_id == id);
+        past || waiting || self.files.get(&inode).is_some_and(|follow| follow.position.file_id == id)
     }
 
     /// Ends the incarnation that is followed under `inode`; `lost` bytes of it were never read.
@@ -319,10 +270,7 @@ impl Catalog {
         position.finished = true;
         position.lost += lost as i64;
         self.lost += lost;
-        let past = Past {
-            since: now.monotonic,
-            position: position.clone(),
-        };
+        let past = Past { since: now.monotonic, position: position.clone() };
         self.past.entry(position.inode as u64).or_default().push(past);
         self.ended.push(Ended { position, committed });
     }
@@ -342,14 +290,7 @@ impl Catalog {
         let Some(file) = follow.file else { return Ok(()) };
         let sight = Sight::of(&file)?;
         let truncations = follow.position.truncations + 1;
-        let position = self.make(
-            options,
-            follow.input,
-            &follow.place,
-            (&file, sight),
-            truncations,
-            now,
-        )?;
+        let position = self.make(options, follow.input, &follow.place, (&file, sight), truncations, now)?;
         let next = Follow {
             position,
             committed: None,

@@ -24,15 +24,9 @@ pub(crate) struct Sight {
 
 impl Sight {
     fn new(metadata: &Metadata) -> Sight {
-        let birth = metadata
-            .created()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let birth = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Sight {
-            inode: Inode {
-                device: metadata.dev(),
-                number: metadata.ino(),
-            },
+            inode: Inode { device: metadata.dev(), number: metadata.ino() },
             size: metadata.len(),
             birth: birth.map_or(0, |since| since.as_nanos() as u64),
             modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
@@ -75,11 +69,7 @@ pub(crate) fn look(file: &File, position: &FilePosition) -> io::Result<Look> {
     let prefix_same = same(0, position.prefix_len, position.prefix_hash)?;
     let tail_at = position.byte - i64::from(position.tail_len);
     let tail_same = position.tail_len == 0 || same(tail_at, position.tail_len, position.tail_hash)?;
-    Ok(Look {
-        size: Sight::of(file)?.size,
-        prefix_same,
-        tail_same,
-    })
+    Ok(Look { size: Sight::of(file)?.size, prefix_same, tail_same })
 }
 
 /// Paths in `directory` whose inode number is wanted.

@@ -19,11 +19,7 @@ pub(crate) struct Mark {
 
 impl Mark {
     pub(crate) fn of(position: &FilePosition) -> Mark {
-        Mark {
-            byte: position.byte,
-            lost: position.lost,
-            finished: position.finished,
-        }
+        Mark { byte: position.byte, lost: position.lost, finished: position.finished }
     }
 }
 

@@ -99,23 +99,13 @@ impl<O: Outlet> Forwarder<O> {
         if self.batch_since.is_none() && self.has_news() {
             self.batch_since = Some(now.monotonic);
         }
-        let linger = if self.options.once {
-            Duration::ZERO
-        } else {
-            self.options.limits.linger
-        };
-        let due = self
-            .batch_since
-            .is_some_and(|since| now.monotonic >= since + linger);
+        let linger = if self.options.once { Duration::ZERO } else { self.options.limits.linger };
+        let due = self.batch_since.is_some_and(|since| now.monotonic >= since + linger);
         if full || due {
             self.seal();
             return self.commit(now);
         }
-        Ok(if self.catalog.queue.is_empty() {
-            Step::Idle
-        } else {
-            Step::Busy
-        })
+        Ok(if self.catalog.queue.is_empty() { Step::Idle } else { Step::Busy })
     }
 
     /// How far it is.
@@ -137,12 +127,7 @@ impl<O: Outlet> Forwarder<O> {
 
     /// Whether the batch has anything to carry.
     fn has_news(&self) -> bool {
-        let Catalog {
-            ended,
-            forgotten,
-            dirty,
-            ..
-        } = &self.catalog;
+        let Catalog { ended, forgotten, dirty, .. } = &self.catalog;
         !self.batch.is_empty() || !ended.is_empty() || !forgotten.is_empty() || !dirty.is_empty()
     }
 
@@ -176,12 +161,7 @@ impl<O: Outlet> Forwarder<O> {
             self.set_aside(inode, &error);
         }
         for inode in quiet {
-            if let Some(follow) = self
-                .catalog
-                .files
-                .get_mut(&inode)
-                .filter(|f| !f.gone && !f.queued)
-            {
+            if let Some(follow) = self.catalog.files.get_mut(&inode).filter(|f| !f.gone && !f.queued) {
                 follow.file = None;
                 self.catalog.n_open -= 1;
             }
@@ -189,11 +169,7 @@ impl<O: Outlet> Forwarder<O> {
     }
 
     fn patience(&self) -> Duration {
-        if self.options.once {
-            Duration::ZERO
-        } else {
-            self.options.limits.partial_line_timeout
-        }
+        if self.options.once { Duration::ZERO } else { self.options.limits.partial_line_timeout }
     }
 
     /// Reads from the files in turn until the batch is full; answers whether it is.
@@ -205,9 +181,7 @@ impl<O: Outlet> Forwarder<O> {
                 continue;
             };
             let before = follow.after.filter(|before| *before != inode);
-            let blocked = before
-                .and_then(|b| self.catalog.files.get(&b))
-                .is_some_and(|b| b.queued);
+            let blocked = before.and_then(|b| self.catalog.files.get(&b)).is_some_and(|b| b.queued);
             if blocked && rounds > 0 {
                 rounds -= 1;
                 self.catalog.queue.push_back(inode);
@@ -260,9 +234,7 @@ impl<O: Outlet> Forwarder<O> {
         follow.broken = false;
         let was_dirty = follow.dirty;
         let lost = follow.position.lost;
-        let visit = self
-            .reader
-            .visit(follow, &mut self.batch, &self.options, now, patience)?;
+        let visit = self.reader.visit(follow, &mut self.batch, &self.options, now, patience)?;
         self.catalog.lost += (follow.position.lost - lost) as u64;
         if follow.dirty && !was_dirty {
             self.catalog.dirty.push(inode);
@@ -288,22 +260,14 @@ impl<O: Outlet> Forwarder<O> {
             // Renamed or deleted since the last scan; the next one finds out.
             follow.broken = false;
         } else {
-            self.catalog
-                .troubles
-                .report(&follow.place.clone(), error.to_string(), scan);
+            self.catalog.troubles.report(&follow.place.clone(), error.to_string(), scan);
         }
     }
 
     /// Completes the batch with the positions that changed.
     fn seal(&mut self) {
         let mut marks = HashMap::new();
-        let Catalog {
-            ended,
-            forgotten,
-            dirty,
-            files,
-            ..
-        } = &mut self.catalog;
+        let Catalog { ended, forgotten, dirty, files, .. } = &mut self.catalog;
         for ended in ended.drain(..) {
             marks.insert(ended.position.file_id.clone(), ended.committed);
             self.batch.positions.push(ended.position);
@@ -358,23 +322,13 @@ impl<O: Outlet> Forwarder<O> {
             "committed"
         );
         for position in self.batch.positions.drain(..) {
-            let number = Inode {
-                device: position.device as u64,
-                number: position.inode as u64,
-            };
-            let follow = self
-                .catalog
-                .files
-                .get_mut(&number)
-                .filter(|f| f.position.file_id == position.file_id);
+            let number = Inode { device: position.device as u64, number: position.inode as u64 };
+            let follow =
+                self.catalog.files.get_mut(&number).filter(|f| f.position.file_id == position.file_id);
             if let Some(follow) = follow {
                 follow.committed = Some(Mark::of(&position));
             }
-            let pending = self
-                .catalog
-                .ended
-                .iter_mut()
-                .find(|e| e.position.file_id == position.file_id);
+            let pending = self.catalog.ended.iter_mut().find(|e| e.position.file_id == position.file_id);
             if let Some(pending) = pending {
                 pending.committed = Some(Mark::of(&position));
             }
@@ -401,11 +355,7 @@ impl<O: Outlet> Forwarder<O> {
         self.restored = true;
         self.attempts = 0;
         self.retry_at = Duration::ZERO;
-        match self
-            .sealed
-            .as_ref()
-            .map(|marks| fate(&self.batch, marks, &positions))
-        {
+        match self.sealed.as_ref().map(|marks| fate(&self.batch, marks, &positions)) {
             Some(Fate::Committed) => self.settle(),
             // The same batch comes again, byte for byte.
             Some(Fate::Absent) => {}
@@ -429,9 +379,7 @@ impl<O: Outlet> Forwarder<O> {
     }
 
     fn pause(&mut self, error: &OutletError, now: Now) {
-        let pause = PAUSE_FIRST
-            .saturating_mul(1 << self.attempts.min(10))
-            .min(PAUSE_LONGEST);
+        let pause = PAUSE_FIRST.saturating_mul(1 << self.attempts.min(10)).min(PAUSE_LONGEST);
         // Spread by the forwarder's id, so that a thousand hosts do not come back at once.
         let spread =
             xxhash_rust::xxh3::xxh3_64_with_seed(self.options.forwarder_id.as_bytes(), self.attempts.into());
@@ -453,19 +401,13 @@ enum Fate {
 
 /// Reads the fate of `batch` from the committed positions: it changed all of its own or none.
 fn fate(batch: &Batch, before: &HashMap<String, Option<Mark>>, positions: &[FilePosition]) -> Fate {
-    let now: HashMap<&str, Mark> = positions
-        .iter()
-        .map(|p| (p.file_id.as_str(), Mark::of(p)))
-        .collect();
+    let now: HashMap<&str, Mark> = positions.iter().map(|p| (p.file_id.as_str(), Mark::of(p))).collect();
     let mark = |position: &FilePosition| now.get(position.file_id.as_str()).copied();
     let changed = batch.positions();
     if changed.iter().all(|p| mark(p) == Some(Mark::of(p))) && !changed.is_empty() {
         return Fate::Committed;
     }
-    if changed
-        .iter()
-        .all(|p| mark(p) == before.get(&p.file_id).copied().flatten())
-    {
+    if changed.iter().all(|p| mark(p) == before.get(&p.file_id).copied().flatten()) {
         return Fate::Absent;
     }
     Fate::Foreign

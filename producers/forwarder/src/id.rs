@@ -74,12 +74,7 @@ pub fn load_or_make(directory: &Path) -> Result<Id, IdError> {
 
 fn load(directory: &Path, path: &Path) -> io::Result<Option<(String, File)>> {
     std::fs::create_dir_all(directory)?;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
@@ -111,14 +106,8 @@ mod tests {
     #[test]
     fn an_id_is_made_once() {
         let directory = tempfile::tempdir().unwrap();
-        let first = load_or_make(&directory.path().join("new"))
-            .unwrap()
-            .as_str()
-            .to_owned();
-        let second = load_or_make(&directory.path().join("new"))
-            .unwrap()
-            .as_str()
-            .to_owned();
+        let first = load_or_make(&directory.path().join("new")).unwrap().as_str().to_owned();
+        let second = load_or_make(&directory.path().join("new")).unwrap().as_str().to_owned();
         assert_eq!(first, second);
         assert!(valid_id(&first));
         let other = load_or_make(directory.path()).unwrap();

@@ -77,9 +77,7 @@ pub(crate) enum Verdict {
 pub(crate) fn judge(position: &FilePosition, known_size: u64, look: Look) -> Verdict {
     let read = position.byte as u64;
     if look.size < read.max(position.prefix_len as u64) || !look.prefix_same || !look.tail_same {
-        return Verdict::Truncated {
-            lost: known_size.saturating_sub(read),
-        };
+        return Verdict::Truncated { lost: known_size.saturating_sub(read) };
     }
     match known_size.saturating_sub(look.size) {
         0 => Verdict::Same,

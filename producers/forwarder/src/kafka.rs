@@ -107,7 +107,9 @@ impl Outlet for KafkaOutlet {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     let key = String::from_utf8_lossy(key);
-                    let text = format!("could not read position {key}: {error}; is the registry the one it was written with?");
+                    let text = format!(
+                        "could not read position {key}: {error}; is the registry the one it was written with?"
+                    );
                     return Err(millrace_runtime::kafka::Error::Broken(text));
                 }
                 None => drop(positions.remove(key)),

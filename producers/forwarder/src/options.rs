@@ -102,10 +102,7 @@ impl Options {
             faults.push("host is empty: name this host".to_owned());
         }
         if !valid_id(&self.forwarder_id) {
-            faults.push(format!(
-                "forwarder_id {:?} is not of the form [a-z0-9-]{{1,64}}",
-                self.forwarder_id
-            ));
+            faults.push(format!("forwarder_id {:?} is not of the form [a-z0-9-]{{1,64}}", self.forwarder_id));
         }
         if self.inputs.is_empty() {
             faults.push("inputs is empty: name at least one".to_owned());
@@ -114,21 +111,14 @@ impl Options {
             input.check(i, &mut faults);
         }
         self.limits.check(&mut faults);
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Options { faults })
-        }
+        if faults.is_empty() { Ok(()) } else { Err(Error::Options { faults }) }
     }
 }
 
 impl Input {
     fn check(&self, i: usize, faults: &mut Vec<String>) {
         if !valid_id(&self.tenant) {
-            faults.push(format!(
-                "inputs[{i}].tenant {:?} is not of the form [a-z0-9-]{{1,64}}",
-                self.tenant
-            ));
+            faults.push(format!("inputs[{i}].tenant {:?} is not of the form [a-z0-9-]{{1,64}}", self.tenant));
         }
         if self.stream.is_empty() {
             faults.push(format!("inputs[{i}].stream is empty"));
@@ -138,9 +128,7 @@ impl Input {
         }
         for (j, pattern) in self.globs.iter().enumerate() {
             if let Err(error) = glob::Pattern::new(pattern) {
-                faults.push(format!(
-                    "inputs[{i}].globs[{j}] {pattern:?} is no pattern: {error}"
-                ));
+                faults.push(format!("inputs[{i}].globs[{j}] {pattern:?} is no pattern: {error}"));
             }
         }
     }
@@ -157,9 +145,7 @@ impl Limits {
         ];
         for (name, value, most) in sizes {
             if value == 0 || value > most {
-                faults.push(format!(
-                    "limits.{name} is {value}: it must be between 1 and {most}"
-                ));
+                faults.push(format!("limits.{name} is {value}: it must be between 1 and {most}"));
             }
         }
     }

@@ -41,9 +41,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(limits: &Limits) -> Reader {
-        Reader {
-            buffer: vec![0; PRINT + CHUNK.max(limits.max_line_bytes + LINE_END_MAX)],
-        }
+        Reader { buffer: vec![0; PRINT + CHUNK.max(limits.max_line_bytes + LINE_END_MAX)] }
     }
 
     /// Reads on in `follow`; with `patience` over, a line without end is sent as it is.
@@ -65,11 +63,8 @@ impl Reader {
             // The bytes before the position come along: the next tail is taken from them.
             let tail_len = follow.position.tail_len as usize;
             let wanted = tail_len + chunk;
-            let n_read = read_at(
-                file,
-                &mut self.buffer[..wanted],
-                follow.position.byte as u64 - tail_len as u64,
-            )?;
+            let n_read =
+                read_at(file, &mut self.buffer[..wanted], follow.position.byte as u64 - tail_len as u64)?;
             // After the read, not before: a truncation in between would pass unseen.
             let look = look(file, &follow.position)?;
             match judge(&follow.position, follow.size, look) {
@@ -82,20 +77,10 @@ impl Reader {
             follow.size = look.size.max(end);
             let whole = n_read < wanted;
             if follow.held.is_none_or(|held| held.end != end) {
-                follow.held = Some(Held {
-                    end,
-                    since: now.monotonic,
-                });
+                follow.held = Some(Held { end, since: now.monotonic });
             }
             let flush = whole && follow.must_flush(now.monotonic, patience);
-            let (used, full) = take(
-                &source,
-                follow,
-                batch,
-                limits,
-                &window[tail_len..],
-                (now.wall, flush),
-            );
+            let (used, full) = take(&source, follow, batch, limits, &window[tail_len..], (now.wall, flush));
             if used > 0 {
                 let read = &window[..tail_len + used];
                 let tail = &read[read.len().saturating_sub(PRINT)..];
@@ -116,11 +101,7 @@ impl Reader {
                 (false, false) => {}
             }
             // A chunk without a line end: look as far as the longest line.
-            chunk = if used == 0 {
-                self.buffer.len() - PRINT
-            } else {
-                CHUNK
-            };
+            chunk = if used == 0 { self.buffer.len() - PRINT } else { CHUNK };
         }
     }
 }
@@ -141,10 +122,7 @@ fn take(
             return (used, true);
         }
         let line = Line {
-            position: Position {
-                byte: position.byte,
-                line: position.line,
-            },
+            position: Position { byte: position.byte, line: position.line },
             end: found.end,
             piece: found.piece,
             body: &bytes[used..used + found.body],
@@ -153,9 +131,7 @@ fn take(
         used += found.len();
         position.byte += found.len() as i64;
         position.line += i64::from(found.end != LineEnd::None);
-        position.piece = found
-            .piece
-            .map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
+        position.piece = found.piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
     }
     (used, false)
 }

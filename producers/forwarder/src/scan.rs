@@ -19,17 +19,11 @@ impl Catalog {
         self.scan_number += 1;
         for (input, spec) in options.inputs.iter().enumerate() {
             // Patterns were checked at start.
-            for found in spec
-                .globs
-                .iter()
-                .filter_map(|pattern| glob::glob(pattern).ok())
-                .flatten()
-            {
+            for found in spec.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten() {
                 match found {
                     Ok(path) => self.look_at(options, input, path, now),
                     Err(error) => {
-                        self.troubles
-                            .report(error.path(), error.error().to_string(), self.scan_number);
+                        self.troubles.report(error.path(), error.error().to_string(), self.scan_number);
                     }
                 }
             }
@@ -59,9 +53,7 @@ impl Catalog {
     fn try_look_at(&mut self, options: &Options, input: usize, path: &Path, now: Now) -> io::Result<Inode> {
         let sight = Sight::at(path)?;
         if !sight.is_file {
-            return Err(io::Error::other(
-                "it is not a regular file: exclude it from the pattern",
-            ));
+            return Err(io::Error::other("it is not a regular file: exclude it from the pattern"));
         }
         if self.recognize(path, &sight, now) {
             return Ok(sight.inode);
@@ -110,9 +102,8 @@ impl Catalog {
     fn find_missing(&mut self, now: Now) {
         let scan = self.scan_number;
         let missing = self.files.iter().filter(|(_, follow)| follow.seen_in != scan);
-        let missing: Vec<(Inode, PathBuf)> = missing
-            .map(|(inode, follow)| (*inode, follow.place.clone()))
-            .collect();
+        let missing: Vec<(Inode, PathBuf)> =
+            missing.map(|(inode, follow)| (*inode, follow.place.clone())).collect();
         let mut homeless: HashMap<PathBuf, Vec<Inode>> = HashMap::new();
         for (inode, place) in missing {
             let there = Sight::at(&place)
@@ -124,16 +115,15 @@ impl Catalog {
         }
         for (directory, inodes) in homeless {
             // A directory that cannot be read tells nothing; one that is not there, that its files are gone.
-            let found = match find_inodes(&directory, |number| {
-                inodes.iter().any(|inode| inode.number == number)
-            }) {
-                Ok(found) => found,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-                Err(error) => {
-                    self.troubles.report(&directory, error.to_string(), scan);
-                    continue;
-                }
-            };
+            let found =
+                match find_inodes(&directory, |number| inodes.iter().any(|inode| inode.number == number)) {
+                    Ok(found) => found,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                    Err(error) => {
+                        self.troubles.report(&directory, error.to_string(), scan);
+                        continue;
+                    }
+                };
             for path in found {
                 if let Ok(sight) = Sight::at(&path)
                     && inodes.contains(&sight.inode)
@@ -169,14 +159,8 @@ impl Catalog {
     fn find_waiting(&mut self, options: &Options, now: Now) {
         let mut homes: HashMap<PathBuf, Vec<u64>> = HashMap::new();
         for (number, list) in &self.waiting {
-            for position in list
-                .iter()
-                .filter(|position| input_of(options, position).is_some())
-            {
-                let directory = Path::new(&position.path)
-                    .parent()
-                    .map(Path::to_owned)
-                    .unwrap_or_default();
+            for position in list.iter().filter(|position| input_of(options, position).is_some()) {
+                let directory = Path::new(&position.path).parent().map(Path::to_owned).unwrap_or_default();
                 homes.entry(directory).or_default().push(*number);
             }
         }
@@ -186,8 +170,7 @@ impl Catalog {
                 Ok(found) => found,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
                 Err(error) => {
-                    self.troubles
-                        .report(&directory, error.to_string(), self.scan_number);
+                    self.troubles.report(&directory, error.to_string(), self.scan_number);
                     continue;
                 }
             };
@@ -239,17 +222,10 @@ impl Catalog {
 
     fn forget_old(&mut self, options: &Options, now: Now) {
         let keep = options.limits.keep_finished;
-        let Catalog {
-            past,
-            ended,
-            forgotten,
-            ..
-        } = self;
+        let Catalog { past, ended, forgotten, .. } = self;
         for list in past.values_mut() {
             let old = list.extract_if(.., |old| {
-                let pending = ended
-                    .iter()
-                    .any(|ended| ended.position.file_id == old.position.file_id);
+                let pending = ended.iter().any(|ended| ended.position.file_id == old.position.file_id);
                 now.monotonic >= old.since + keep && !pending
             });
             forgotten.extend(old.map(|old| old.position));
@@ -260,10 +236,7 @@ impl Catalog {
 
 /// Index of the input that `position` belongs to.
 fn input_of(options: &Options, position: &millrace_schemas::position::FilePosition) -> Option<usize> {
-    options
-        .inputs
-        .iter()
-        .position(|input| input.tenant == position.tenant && input.stream == position.stream)
+    options.inputs.iter().position(|input| input.tenant == position.tenant && input.stream == position.stream)
 }
 
 fn warn_lost(path: &Path, read: u64, lost: u64) {

@@ -29,10 +29,7 @@ impl Cut {
 pub(crate) fn cut(bytes: &[u8], piece: i32, max_line_bytes: usize, flush: bool) -> Option<Cut> {
     // Never beyond the limit: a body of `max_line_bytes` and its line end are in view.
     let view = &bytes[..bytes.len().min(max_line_bytes + LINE_END_MAX)];
-    let last = (piece > 0).then_some(Piece {
-        index: piece,
-        last: true,
-    });
+    let last = (piece > 0).then_some(Piece { index: piece, last: true });
     let (body, end) = match memchr(b'\n', view) {
         Some(at) if at > 0 && view[at - 1] == b'\r' => (at - 1, LineEnd::CrLf),
         Some(at) => (at, LineEnd::Lf),
@@ -42,19 +39,8 @@ pub(crate) fn cut(bytes: &[u8], piece: i32, max_line_bytes: usize, flush: bool) 
     };
     if body > max_line_bytes {
         // A CR at the cut is never followed by its LF: then the body would have been within the limit.
-        let piece = Some(Piece {
-            index: piece,
-            last: false,
-        });
-        return Some(Cut {
-            body: max_line_bytes,
-            end: LineEnd::None,
-            piece,
-        });
+        let piece = Some(Piece { index: piece, last: false });
+        return Some(Cut { body: max_line_bytes, end: LineEnd::None, piece });
     }
-    Some(Cut {
-        body,
-        end,
-        piece: last,
-    })
+    Some(Cut { body, end, piece: last })
 }

@@ -17,20 +17,10 @@ const SECTIONS: [&str; 12] = [
     "checkout",
     "help",
 ];
-const ENDINGS: [&str; 8] = [
-    "",
-    ".html",
-    ".js",
-    ".css",
-    ".png",
-    "?page=2",
-    "?sort=price&order=asc",
-    "?ref=mail",
-];
+const ENDINGS: [&str; 8] =
+    ["", ".html", ".js", ".css", ".png", "?page=2", "?sort=price&order=asc", "?ref=mail"];
 const METHODS: [&str; 8] = ["GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
-const STATUSES: [&str; 10] = [
-    "200", "200", "200", "304", "302", "404", "500", "403", "201", "503",
-];
+const STATUSES: [&str; 10] = ["200", "200", "200", "304", "302", "404", "500", "403", "201", "503"];
 const REFERRERS: [&str; 7] = [
     "-",
     "https://shop.example.com/",
@@ -50,14 +40,7 @@ const AGENTS: [&str; 8] = [
     "python-requests/2.32.3",
     "kube-probe/1.30",
 ];
-const HOSTS: [&str; 6] = [
-    "web-1",
-    "web-2",
-    "db-1",
-    "cache-1",
-    "worker-3.example.com",
-    "gw-1",
-];
+const HOSTS: [&str; 6] = ["web-1", "web-2", "db-1", "cache-1", "worker-3.example.com", "gw-1"];
 const SERVICES: [&str; 6] = ["checkout", "inventory", "payment", "session", "mail", "search"];
 const SEVERITIES: [&str; 5] = ["INFO", "INFO", "WARN", "DEBUG", "ERROR"];
 const MESSAGES: [&str; 8] = [

@@ -36,30 +36,14 @@ pub struct Options {
 impl Options {
     /// A mix of all kinds that begins at `start` (µs since the epoch), with a thousand lines a second.
     pub fn mixed(seed: u64, start: i64) -> Options {
-        let kinds = vec![
-            (Kind::Apache, 5),
-            (Kind::Json, 3),
-            (Kind::Rfc5424, 1),
-            (Kind::Rfc3164, 1),
-        ];
-        Options {
-            kinds,
-            ..Options::one(Kind::Apache, seed, start)
-        }
+        let kinds = vec![(Kind::Apache, 5), (Kind::Json, 3), (Kind::Rfc5424, 1), (Kind::Rfc3164, 1)];
+        Options { kinds, ..Options::one(Kind::Apache, seed, start) }
     }
 
     /// Lines of one kind that begin at `start` (µs since the epoch), with a thousand lines a second.
     pub fn one(kind: Kind, seed: u64, start: i64) -> Options {
         let kinds = vec![(kind, 1)];
-        Options {
-            seed,
-            kinds,
-            start,
-            step: 1_000,
-            users: 1_000,
-            user_cookie: true,
-            garbage_per_10k: 0,
-        }
+        Options { seed, kinds, start, step: 1_000, users: 1_000, user_cookie: true, garbage_per_10k: 0 }
     }
 }
 
@@ -93,14 +77,7 @@ impl Lines {
     pub fn new(options: Options) -> Lines {
         let total_weight = options.kinds.iter().map(|(_, weight)| weight).sum();
         let (rng, time) = (Rng::new(options.seed), options.start);
-        Lines {
-            rng,
-            time,
-            stamp: Stamp::default(),
-            ranks: zipf(options.users.max(1)),
-            total_weight,
-            options,
-        }
+        Lines { rng, time, stamp: Stamp::default(), ranks: zipf(options.users.max(1)), total_weight, options }
     }
 
     /// Time of the next line, µs since the epoch.

@@ -37,25 +37,13 @@ fn a_seed_gives_the_same_lines_for_ever() {
 
 #[test]
 fn another_seed_gives_other_lines() {
-    assert_eq!(
-        lines(Options::mixed(7, START), 1_000),
-        lines(Options::mixed(7, START), 1_000)
-    );
-    assert_ne!(
-        lines(Options::mixed(7, START), 1_000),
-        lines(Options::mixed(8, START), 1_000)
-    );
+    assert_eq!(lines(Options::mixed(7, START), 1_000), lines(Options::mixed(7, START), 1_000));
+    assert_ne!(lines(Options::mixed(7, START), 1_000), lines(Options::mixed(8, START), 1_000));
 }
 
 #[test]
 fn lines_are_about_190_bytes_and_have_no_line_end() {
-    let made = lines(
-        Options {
-            garbage_per_10k: 100,
-            ..Options::mixed(3, START)
-        },
-        20_000,
-    );
+    let made = lines(Options { garbage_per_10k: 100, ..Options::mixed(3, START) }, 20_000);
     let mean = made.iter().map(Vec::len).sum::<usize>() / made.len();
     assert!((180..=200).contains(&mean), "{mean}");
     assert!(made.iter().all(|line| !line.contains(&b'\n')));
@@ -63,13 +51,8 @@ fn lines_are_about_190_bytes_and_have_no_line_end() {
 
 #[test]
 fn garbage_comes_in_the_wanted_share() {
-    let mut all = Lines::new(Options {
-        garbage_per_10k: 200,
-        ..Options::mixed(5, START)
-    });
-    let n_garbage = (0..50_000)
-        .filter(|_| all.next_into(&mut Vec::new()).is_none())
-        .count();
+    let mut all = Lines::new(Options { garbage_per_10k: 200, ..Options::mixed(5, START) });
+    let n_garbage = (0..50_000).filter(|_| all.next_into(&mut Vec::new()).is_none()).count();
     assert!((900..1_100).contains(&n_garbage), "{n_garbage}");
     let mut none = Lines::new(Options::mixed(5, START));
     assert!((0..10_000).all(|_| none.next_into(&mut Vec::new()).is_some()));
@@ -77,13 +60,7 @@ fn garbage_comes_in_the_wanted_share() {
 
 #[test]
 fn users_follow_zipf() {
-    let made = lines(
-        Options {
-            users: 100,
-            ..Options::one(Kind::Apache, 9, START)
-        },
-        20_000,
-    );
+    let made = lines(Options { users: 100, ..Options::one(Kind::Apache, 9, START) }, 20_000);
     let mut counts: HashMap<&[u8], usize> = HashMap::new();
     for line in &made {
         *counts.entry(&line[line.len() - 37..]).or_default() += 1;

@@ -159,7 +159,8 @@ impl Book {
                 if up == Total::default() && down == Total::default() {
                     continue;
                 }
-                let read = |(partition, end): (&i32, &i64)| *end <= frontier.get(partition).copied().unwrap_or(0);
+                let read =
+                    |(partition, end): (&i32, &i64)| *end <= frontier.get(partition).copied().unwrap_or(0);
                 let equal = (up.count, up.bytes, up.hash) == (down.count, down.bytes, down.hash);
                 if equal {
                     report.balanced += 1;
@@ -226,9 +227,16 @@ mod tests {
 
     #[test]
     fn equal_sums_balance() {
-        let way = [delta("forward", "out", 3, 7, 3), delta("parse", "in", 3, 7, 3), delta("parse", "out", 2, 5, 3),
-            delta("parse", "dead", 1, 2, 2), delta("index", "in", 2, 5, 3), delta("index", "dead", 1, 2, 2),
-            delta("archive", "in", 2, 5, 3), delta("archive", "dead", 1, 2, 2)];
+        let way = [
+            delta("forward", "out", 3, 7, 3),
+            delta("parse", "in", 3, 7, 3),
+            delta("parse", "out", 2, 5, 3),
+            delta("parse", "dead", 1, 2, 2),
+            delta("index", "in", 2, 5, 3),
+            delta("index", "dead", 1, 2, 2),
+            delta("archive", "in", 2, 5, 3),
+            delta("archive", "dead", 1, 2, 2),
+        ];
         let report = report(&way, 3);
         assert_eq!((report.balanced, report.in_flight, report.faults), (6, 0, vec![]));
     }
@@ -242,8 +250,16 @@ mod tests {
 
     #[test]
     fn a_record_lost_behind_the_frontier_is_a_fault() {
-        let report = report(&[delta("forward", "out", 3, 7, 3), delta("parse", "in", 2, 5, 2), delta("parse", "out", 2, 5, 2)], 3);
-        let faults: Vec<_> = report.faults.iter().map(|fault| (fault.check, fault.upstream, fault.downstream)).collect();
+        let report = report(
+            &[
+                delta("forward", "out", 3, 7, 3),
+                delta("parse", "in", 2, 5, 2),
+                delta("parse", "out", 2, 5, 2),
+            ],
+            3,
+        );
+        let faults: Vec<_> =
+            report.faults.iter().map(|fault| (fault.check, fault.upstream, fault.downstream)).collect();
         assert_eq!(faults[0], ("forward.out = parse.in", 3, 2));
     }
 
@@ -255,7 +271,14 @@ mod tests {
 
     #[test]
     fn same_count_with_other_lines_is_a_fault() {
-        let report = report(&[delta("forward", "out", 3, 7, 3), delta("parse", "in", 3, 8, 3), delta("parse", "out", 3, 8, 3)], 3);
+        let report = report(
+            &[
+                delta("forward", "out", 3, 7, 3),
+                delta("parse", "in", 3, 8, 3),
+                delta("parse", "out", 3, 8, 3),
+            ],
+            3,
+        );
         assert_eq!(report.faults[0].check, "forward.out = parse.in");
     }
 }

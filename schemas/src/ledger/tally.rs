@@ -27,7 +27,14 @@ impl Tally {
     }
 
     /// Same, for a record whose hash is known already.
-    pub fn count_hashed(&mut self, edge: &'static str, line: &impl Line, hash: Sum, partition: i32, offset: i64) {
+    pub fn count_hashed(
+        &mut self,
+        edge: &'static str,
+        line: &impl Line,
+        hash: Sum,
+        partition: i32,
+        offset: i64,
+    ) {
         let (tenant, stream, received, bytes) = line.account();
         self.add(edge, (tenant, stream, received), (1, bytes as i64, hash), partition, offset..offset + 1);
     }

@@ -120,7 +120,10 @@ impl Fold {
     /// Next offset to read of (topic, partition) as far as the records tell: one past the highest source offset.
     pub fn next_offset(&self, topic: &str, partition: i32) -> Option<i64> {
         let sources = self.parts().flat_map(|live| &live.record.sources);
-        sources.filter(|source| source.topic == topic && source.partition == partition).map(|source| source.to).max()
+        sources
+            .filter(|source| source.topic == topic && source.partition == partition)
+            .map(|source| source.to)
+            .max()
     }
 }
 

@@ -70,7 +70,9 @@ fn bounded(parts: &[&LivePart], policy: &MergePolicy) -> Option<Merge> {
     let mut chosen: Vec<LivePart> = Vec::new();
     let mut bytes = 0;
     for live in parts {
-        if !chosen.is_empty() && (bytes + live.part.len() > policy.max_bytes || chosen.len() >= policy.fan_in * 4) {
+        if !chosen.is_empty()
+            && (bytes + live.part.len() > policy.max_bytes || chosen.len() >= policy.fan_in * 4)
+        {
             break;
         }
         bytes += live.part.len();

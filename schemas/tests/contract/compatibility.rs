@@ -8,11 +8,8 @@ use millrace_schemas::Subject;
 #[test]
 fn every_pair_of_versions_reads_each_other() {
     for subject in Subject::ALL {
-        let versions: Vec<Schema> = subject
-            .versions()
-            .iter()
-            .map(|text| Schema::parse_str(text).unwrap())
-            .collect();
+        let versions: Vec<Schema> =
+            subject.versions().iter().map(|text| Schema::parse_str(text).unwrap()).collect();
         for (w, writer) in versions.iter().enumerate() {
             for (r, reader) in versions.iter().enumerate() {
                 let verdict = SchemaCompatibility::can_read(writer, reader);
@@ -36,11 +33,7 @@ fn folders_hold_the_versions_and_no_others() {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut schemas: Vec<String> = names.filter(|name| name.ends_with(".avsc")).collect();
-        schemas.sort_by_key(|name| {
-            name.trim_matches(|c: char| !c.is_ascii_digit())
-                .parse::<u32>()
-                .unwrap()
-        });
+        schemas.sort_by_key(|name| name.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().unwrap());
         assert_eq!(schemas.len(), subject.versions().len(), "{folder}");
         for (name, text) in schemas.iter().zip(subject.versions()) {
             assert_eq!(
@@ -65,9 +58,6 @@ fn event_begins_with_exactly_the_fields_of_the_raw_event() {
     let (raw, event) = (record(Subject::Raw), record(Subject::Parsed));
     assert!(event.fields.len() > raw.fields.len());
     for (own, copied) in raw.fields.iter().zip(&event.fields) {
-        assert_eq!(
-            (&own.name, &own.schema, &own.default),
-            (&copied.name, &copied.schema, &copied.default)
-        );
+        assert_eq!((&own.name, &own.schema, &own.default), (&copied.name, &copied.schema, &copied.default));
     }
 }

@@ -60,10 +60,8 @@ struct Parts {
 impl Parts {
     fn raw(&self) -> RawEvent<'_> {
         let [tenant, stream, host] = &self.texts;
-        let attributes = self
-            .attributes
-            .iter()
-            .map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+        let attributes =
+            self.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         RawEvent {
             tenant,
             stream,
@@ -88,10 +86,7 @@ impl Parts {
 fn pairs<V: Debug>(value: impl Strategy<Value = V>) -> impl Strategy<Value = Vec<(String, V)>> {
     prop::collection::vec((".{0,6}", value), 0..4).prop_map(|pairs| {
         let mut seen = BTreeSet::new();
-        pairs
-            .into_iter()
-            .filter(|(name, _)| seen.insert(name.clone()))
-            .collect()
+        pairs.into_iter().filter(|(name, _)| seen.insert(name.clone())).collect()
     })
 }
 
@@ -144,29 +139,13 @@ prop_compose! {
 }
 
 fn event<'a>(parts: &'a Parts, found: &'a Found) -> Event<'a> {
-    let parser = Parser {
-        id: &found.parser.0,
-        version: found.parser.1,
-    };
+    let parser = Parser { id: &found.parser.0, version: found.parser.1 };
     let (generation, partition, offset) = found.origin;
-    let mut event = Event::unparsed(
-        parts.raw(),
-        parser,
-        Origin {
-            generation,
-            partition,
-            offset,
-        },
-    );
+    let mut event = Event::unparsed(parts.raw(), parser, Origin { generation, partition, offset });
     let [severity, user, message] = found.texts.each_ref().map(|text| text.as_deref().map(Into::into));
     (event.time, event.severity, event.user, event.message) = (found.time, severity, user, message);
-    event.fields = Fields(
-        found
-            .fields
-            .iter()
-            .map(|(name, value)| (name.as_str().into(), value.clone()))
-            .collect(),
-    );
+    event.fields =
+        Fields(found.fields.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect());
     event.flags = found.flags.iter().map(|flag| flag.as_str().into()).collect();
     event
 }
@@ -297,9 +276,7 @@ fn millions_of_bytes_and_thousands_of_fields() {
         dedup: Some((String::new(), 0, Some(i64::MIN))),
         body,
     };
-    let fields = (0..5000)
-        .map(|n| (format!("f{n}"), Value::Double(f64::from(n) / 3.0)))
-        .collect();
+    let fields = (0..5000).map(|n| (format!("f{n}"), Value::Double(f64::from(n) / 3.0))).collect();
     let found = Found {
         time: -1,
         texts: [Some(String::new()), None, Some("m".repeat(100_000))],
@@ -317,14 +294,7 @@ fn millions_of_bytes_and_thousands_of_fields() {
 
 #[test]
 fn special_doubles_keep_their_bits() {
-    for number in [
-        0.0,
-        -0.0,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        f64::MIN_POSITIVE,
-        f64::MAX,
-    ] {
+    for number in [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, f64::MAX] {
         let mut framed = Vec::new();
         let mut event = Event::unparsed(
             RawEvent {
@@ -342,11 +312,7 @@ fn special_doubles_keep_their_bits() {
                 body: b"",
             },
             Parser { id: "p", version: 1 },
-            Origin {
-                generation: 1,
-                partition: 0,
-                offset: 0,
-            },
+            Origin { generation: 1, partition: 0, offset: 0 },
         );
         event.fields.push("f", Value::Double(number));
         codec(Subject::Parsed).encode(&event, &mut framed).unwrap();

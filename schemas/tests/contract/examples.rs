@@ -19,9 +19,7 @@ fn through_rust(subject: Subject, framed: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     macro_rules! again {
         ($type:ty) => {
-            codec
-                .encode(&codec.decode::<$type>(framed).unwrap(), &mut out)
-                .unwrap()
+            codec.encode(&codec.decode::<$type>(framed).unwrap(), &mut out).unwrap()
         };
     }
     match subject {
@@ -39,11 +37,7 @@ fn through_rust(subject: Subject, framed: &[u8]) -> Vec<u8> {
 #[test]
 fn every_example_survives_the_rust_type() {
     for subject in Subject::ALL {
-        let folder = format!(
-            "{}/avro/{}/examples",
-            env!("CARGO_MANIFEST_DIR"),
-            subject.folder()
-        );
+        let folder = format!("{}/avro/{}/examples", env!("CARGO_MANIFEST_DIR"), subject.folder());
         let schema = Schema::parse_str(subject.schema()).unwrap();
         let mut n_examples = 0;
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("{folder} is missing")) {

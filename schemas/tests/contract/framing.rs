@@ -3,12 +3,7 @@ use millrace_schemas::progress::Progress;
 use millrace_schemas::{Codec, CodecError, Subject};
 
 fn progress() -> Progress {
-    Progress {
-        topic: "logs.raw".into(),
-        partition: 1,
-        next: 2,
-        version: 3,
-    }
+    Progress { topic: "logs.raw".into(), partition: 1, next: 2, version: 3 }
 }
 
 fn codec(id: u32) -> Codec {
@@ -31,24 +26,12 @@ fn frame_is_magic_byte_and_id_big_endian() {
 
 #[test]
 fn what_has_no_frame_is_refused() {
-    for value in [
-        &[][..],
-        &[0],
-        &[0, 0, 0, 0],
-        &[1, 0, 0, 0, 7, 1],
-        b"{\"topic\":1}",
-    ] {
+    for value in [&[][..], &[0], &[0, 0, 0, 0], &[1, 0, 0, 0, 7, 1], b"{\"topic\":1}"] {
         assert!(
             matches!(unframe(value), Err(CodecError::NotFramed { len }) if len == value.len()),
             "{value:?}"
         );
-        assert!(
-            matches!(
-                codec(7).decode::<Progress>(value),
-                Err(CodecError::NotFramed { .. })
-            ),
-            "{value:?}"
-        );
+        assert!(matches!(codec(7).decode::<Progress>(value), Err(CodecError::NotFramed { .. })), "{value:?}");
     }
 }
 
@@ -57,10 +40,7 @@ fn unknown_id_can_be_learned() {
     let value = framed(8);
     let mut codec = codec(7);
     assert!(!codec.knows(8));
-    assert!(matches!(
-        codec.decode::<Progress>(&value),
-        Err(CodecError::UnknownSchema { id: 8 })
-    ));
+    assert!(matches!(codec.decode::<Progress>(&value), Err(CodecError::UnknownSchema { id: 8 })));
     codec.learn(8, Subject::Progress.schema()).unwrap();
     assert_eq!(codec.decode::<Progress>(&value).unwrap(), progress());
     assert!(codec.knows(8) && codec.id() == 7);
@@ -68,14 +48,8 @@ fn unknown_id_can_be_learned() {
 
 #[test]
 fn text_that_is_no_schema_is_refused() {
-    assert!(matches!(
-        codec(7).learn(9, "{"),
-        Err(CodecError::BadSchema { .. })
-    ));
-    assert!(matches!(
-        Codec::new("x", 1, "\"nothing\""),
-        Err(CodecError::BadSchema { .. })
-    ));
+    assert!(matches!(codec(7).learn(9, "{"), Err(CodecError::BadSchema { .. })));
+    assert!(matches!(Codec::new("x", 1, "\"nothing\""), Err(CodecError::BadSchema { .. })));
 }
 
 #[test]
@@ -83,10 +57,7 @@ fn every_cut_of_a_datum_is_an_error_and_none_panics() {
     let value = framed(7);
     for len in FRAME_LEN..value.len() {
         assert!(
-            matches!(
-                codec(7).decode::<Progress>(&value[..len]),
-                Err(CodecError::Decode { id: 7, .. })
-            ),
+            matches!(codec(7).decode::<Progress>(&value[..len]), Err(CodecError::Decode { id: 7, .. })),
             "{len}"
         );
     }

@@ -18,11 +18,7 @@ pub(crate) fn write(schema: &Schema, value: &Avro) -> Vec<u8> {
 
 /// The value of `datum`, all of it.
 pub(crate) fn read(schema: &Schema, mut datum: &[u8]) -> Avro {
-    let value = GenericDatumReader::builder(schema)
-        .build()
-        .unwrap()
-        .read_value(&mut datum)
-        .unwrap();
+    let value = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut datum).unwrap();
     assert!(datum.is_empty());
     value
 }
@@ -45,23 +41,11 @@ fn optional(value: Option<Avro>) -> Avro {
 pub(crate) fn raw(raw: &RawEvent<'_>) -> Avro {
     let position = |Position { byte, line }| record([("byte", Avro::Long(byte)), ("line", Avro::Long(line))]);
     let piece = |Piece { index, last }| record([("index", Avro::Int(index)), ("last", Avro::Boolean(last))]);
-    let dedup = |Dedup {
-                     scope,
-                     index,
-                     attempt,
-                 }| {
+    let dedup = |Dedup { scope, index, attempt }| {
         let attempt = optional(attempt.map(Avro::Long));
-        record([
-            ("scope", text(scope)),
-            ("index", Avro::Long(index)),
-            ("attempt", attempt),
-        ])
+        record([("scope", text(scope)), ("index", Avro::Long(index)), ("attempt", attempt)])
     };
-    let attributes = raw
-        .attributes
-        .0
-        .iter()
-        .map(|(name, value)| (name.to_string(), text(value)));
+    let attributes = raw.attributes.0.iter().map(|(name, value)| (name.to_string(), text(value)));
     let line_end = match raw.line_end {
         LineEnd::None => Avro::Enum(0, "NONE".to_owned()),
         LineEnd::Lf => Avro::Enum(1, "LF".to_owned()),
@@ -90,17 +74,9 @@ pub(crate) fn event(event: &Event<'_>) -> Avro {
         Value::Double(number) => Avro::Union(2, Box::new(Avro::Double(*number))),
         Value::Boolean(truth) => Avro::Union(3, Box::new(Avro::Boolean(*truth))),
     };
-    let fields = event
-        .fields
-        .0
-        .iter()
-        .map(|(name, own)| (name.to_string(), value(own)));
+    let fields = event.fields.0.iter().map(|(name, own)| (name.to_string(), value(own)));
     let Parser { id, version } = event.parser;
-    let Origin {
-        generation,
-        partition,
-        offset,
-    } = event.origin;
+    let Origin { generation, partition, offset } = event.origin;
     let mut all = match raw(&event.raw()) {
         Avro::Record(all) => all,
         other => panic!("{other:?}"),
@@ -111,14 +87,8 @@ pub(crate) fn event(event: &Event<'_>) -> Avro {
         ("user", optional(event.user.as_deref().map(text))),
         ("message", optional(event.message.as_deref().map(text))),
         ("fields", Avro::Map(fields.collect())),
-        (
-            "parser",
-            record([("id", text(id)), ("version", Avro::Int(version))]),
-        ),
-        (
-            "flags",
-            Avro::Array(event.flags.iter().map(|flag| text(flag)).collect()),
-        ),
+        ("parser", record([("id", text(id)), ("version", Avro::Int(version))])),
+        ("flags", Avro::Array(event.flags.iter().map(|flag| text(flag)).collect())),
         (
             "origin",
             record([

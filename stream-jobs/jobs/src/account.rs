@@ -31,27 +31,8 @@ macro_rules! impl_from {
     ($type:ident) => {
         impl<'a> From<&$type<'a>> for LineRef<'a> {
             fn from(line: &$type<'a>) -> LineRef<'a> {
-                let $type {
-                    tenant,
-                    stream,
-                    host,
-                    file_id,
-                    received,
-                    position,
-                    dedup,
-                    body,
-                    ..
-                } = *line;
-                LineRef {
-                    tenant,
-                    stream,
-                    host,
-                    file_id,
-                    received,
-                    position,
-                    dedup,
-                    body,
-                }
+                let $type { tenant, stream, host, file_id, received, position, dedup, body, .. } = *line;
+                LineRef { tenant, stream, host, file_id, received, position, dedup, body }
             }
         }
     };
@@ -59,14 +40,7 @@ macro_rules! impl_from {
 impl_from!(RawEvent);
 impl_from!(Event);
 
-const EDGES: [&str; 6] = [
-    edge::IN,
-    edge::OUT,
-    edge::DEAD,
-    edge::FILTERED,
-    edge::DUPLICATE,
-    edge::SUPERSEDED,
-];
+const EDGES: [&str; 6] = [edge::IN, edge::OUT, edge::DEAD, edge::FILTERED, edge::DUPLICATE, edge::SUPERSEDED];
 
 /// Sums of one batch.
 #[derive(Debug, Clone, Default)]
@@ -141,21 +115,9 @@ impl Accounts {
     /// Finds the cell of a line and its hash.
     pub(crate) fn open(&mut self, line: &LineRef<'_>, origin: Origin) -> Entry {
         let seed = self.seed.of(line);
-        let hash = line_hash(
-            seed,
-            line.position,
-            line.dedup.as_ref(),
-            line.body,
-            &mut self.scratch,
-        );
+        let hash = line_hash(seed, line.position, line.dedup.as_ref(), line.body, &mut self.scratch);
         let cell = self.cell(line, origin);
-        Entry {
-            cell,
-            bytes: line.body.len() as i64,
-            hash,
-            offset: origin.offset,
-            received: line.received,
-        }
+        Entry { cell, bytes: line.body.len() as i64, hash, offset: origin.offset, received: line.received }
     }
 
     /// Counts a record on `in` and on the edge it ended on (I8).
@@ -195,14 +157,7 @@ impl Accounts {
             return self.last;
         }
         let mut hasher = DefaultHasher::new();
-        (
-            origin.generation,
-            origin.partition,
-            minute,
-            line.tenant,
-            line.stream,
-        )
-            .hash(&mut hasher);
+        (origin.generation, origin.partition, minute, line.tenant, line.stream).hash(&mut hasher);
         let places = self.index.entry(hasher.finish()).or_default();
         let found = places.iter().copied().find(|&at| same(&self.cells[at]));
         self.last = found.unwrap_or_else(|| {
@@ -232,10 +187,8 @@ impl Accounts {
             for (at, edge) in EDGES.iter().enumerate() {
                 let mut sum = Counted::default();
                 let mut ranges = Ranges::default();
-                for (cell, own) in group
-                    .iter()
-                    .map(|cell| (cell, cell.sums[at]))
-                    .filter(|(_, own)| own.count > 0)
+                for (cell, own) in
+                    group.iter().map(|cell| (cell, cell.sums[at])).filter(|(_, own)| own.count > 0)
                 {
                     sum.count += own.count;
                     sum.bytes += own.bytes;

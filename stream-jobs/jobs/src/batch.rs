@@ -43,21 +43,8 @@ impl Batch {
     pub fn push(&mut self, record: Record<'_>) {
         let key = append(&mut self.bytes, record.key);
         let value = record.value.map(|value| append(&mut self.bytes, value));
-        let Record {
-            input,
-            partition,
-            offset,
-            appended,
-            ..
-        } = record;
-        self.entries.push(Entry {
-            input,
-            partition,
-            offset,
-            appended,
-            key,
-            value,
-        });
+        let Record { input, partition, offset, appended, .. } = record;
+        self.entries.push(Entry { input, partition, offset, appended, key, value });
     }
 
     /// Notes that everything below `next` has been read, where that is more than the records tell (transaction markers

@@ -57,13 +57,7 @@ impl<'p> Effects<'p> {
         cells: &'p mut Vec<(Vec<u8>, Option<Vec<u8>>)>,
     ) -> Effects<'p> {
         cells.clear();
-        Effects {
-            partition,
-            accounts,
-            outgoing,
-            cells,
-            entry: None,
-        }
+        Effects { partition, accounts, outgoing, cells, entry: None }
     }
 
     /// Says whose line the record is. To be called as soon as that is known; a record that is rejected before counts as
@@ -88,19 +82,12 @@ impl<'p> Effects<'p> {
         value(&mut self.outgoing.bytes)?;
         let value = key.end..self.outgoing.bytes.len();
         if key.len() + value.len() > MAX_OUTPUT {
-            let detail = format!(
-                "the output has {} bytes, at most {MAX_OUTPUT} are taken",
-                key.len() + value.len()
-            );
+            let detail =
+                format!("the output has {} bytes, at most {MAX_OUTPUT} are taken", key.len() + value.len());
             return Err(Reject::new(reason::TOO_LARGE, detail));
         }
         let partition = (partitioning == Partitioning::AsInput).then_some(self.partition);
-        self.outgoing.outputs.push(Slot {
-            target,
-            partition,
-            key,
-            value,
-        });
+        self.outgoing.outputs.push(Slot { target, partition, key, value });
         Ok(())
     }
 
@@ -111,10 +98,8 @@ impl<'p> Effects<'p> {
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Result<(), Reject> {
         let (key, value) = (key.into(), value.into());
         if key.len() + value.len() > MAX_CELL {
-            let detail = format!(
-                "a state cell has {} bytes, at most {MAX_CELL} are taken",
-                key.len() + value.len()
-            );
+            let detail =
+                format!("a state cell has {} bytes, at most {MAX_CELL} are taken", key.len() + value.len());
             return Err(Reject::new(reason::TOO_LARGE, detail));
         }
         self.cells.push((key, Some(value)));

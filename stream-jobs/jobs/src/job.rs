@@ -110,12 +110,7 @@ impl Reject {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Reject {
         let mut detail = detail.into();
         detail.truncate(detail.floor_char_boundary(Reject::MAX_DETAIL));
-        Reject {
-            code,
-            detail,
-            parser: Cow::Borrowed(""),
-            parser_version: 0,
-        }
+        Reject { code, detail, parser: Cow::Borrowed(""), parser_version: 0 }
     }
 
     /// Names the parser.

@@ -69,10 +69,7 @@ struct DeadSlot {
 impl Dead<'_> {
     /// All headers of the record.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
-        self.letter
-            .headers()
-            .into_iter()
-            .chain([(RECEIVED, self.received.to_string())])
+        self.letter.headers().into_iter().chain([(RECEIVED, self.received.to_string())])
     }
 }
 
@@ -92,8 +89,7 @@ impl Plan {
         for record in batch.records() {
             self.step(job, &inputs, &record, table, in_flight);
         }
-        self.next
-            .extend(batch.passed().iter().map(|(place, next)| (*place, *next)));
+        self.next.extend(batch.passed().iter().map(|(place, next)| (*place, *next)));
         for record in batch.records() {
             let next = self.next.entry((record.input, record.partition)).or_default();
             *next = (*next).max(record.offset + 1);
@@ -121,12 +117,8 @@ impl Plan {
         self.n_records += 1;
         let (n_bytes, n_outputs) = (self.outgoing.bytes.len(), self.outgoing.outputs.len());
         let state = State::new(record.partition, &self.writes, in_flight, table);
-        let mut effects = Effects::new(
-            record.partition,
-            &mut self.accounts,
-            &mut self.outgoing,
-            &mut self.cells,
-        );
+        let mut effects =
+            Effects::new(record.partition, &mut self.accounts, &mut self.outgoing, &mut self.cells);
         let answer = job.process(record, &state, &mut effects);
         let entry = effects.entry;
         let end = match &answer {
@@ -144,17 +136,9 @@ impl Plan {
         };
         let entry = entry.unwrap_or_else(|| {
             let stand_in = undecodable(record.key, record.value.unwrap_or_default(), record.appended);
-            let Record {
-                partition, offset, ..
-            } = *record;
-            self.accounts.open(
-                &(&stand_in).into(),
-                Origin {
-                    generation: job.generation(),
-                    partition,
-                    offset,
-                },
-            )
+            let Record { partition, offset, .. } = *record;
+            self.accounts
+                .open(&(&stand_in).into(), Origin { generation: job.generation(), partition, offset })
         });
         self.accounts.close(entry, end);
         if let Err(reject) = answer {

@@ -55,10 +55,7 @@ impl Table {
         let Some(key) = changelog_key.strip_prefix(CELL) else {
             return false;
         };
-        self.partitions
-            .entry(partition)
-            .or_default()
-            .apply(key.to_vec(), value.map(<[u8]>::to_vec));
+        self.partitions.entry(partition).or_default().apply(key.to_vec(), value.map(<[u8]>::to_vec));
         true
     }
 
@@ -85,11 +82,8 @@ impl Table {
     /// Cells of a partition in order of their keys.
     pub fn cells(&self, partition: i32) -> impl Iterator<Item = (&[u8], &[u8])> {
         let own = self.partitions.get(&partition);
-        own.into_iter().flat_map(|own| {
-            own.cells
-                .iter()
-                .map(|(key, value)| (key.as_slice(), value.as_slice()))
-        })
+        own.into_iter()
+            .flat_map(|own| own.cells.iter().map(|(key, value)| (key.as_slice(), value.as_slice())))
     }
 }
 
@@ -117,9 +111,7 @@ impl Writes {
     /// The changes in order of partition and key.
     pub fn iter(&self) -> impl Iterator<Item = (i32, &[u8], Option<&[u8]>)> {
         self.partitions.iter().flat_map(|(partition, cells)| {
-            cells
-                .iter()
-                .map(|(key, value)| (*partition, key.as_slice(), value.as_deref()))
+            cells.iter().map(|(key, value)| (*partition, key.as_slice(), value.as_deref()))
         })
     }
 
@@ -159,10 +151,7 @@ impl<'s> State<'s> {
 
     /// The cell of that key.
     pub fn get(&self, key: &[u8]) -> Option<&'s [u8]> {
-        let written = [self.own, self.in_flight]
-            .into_iter()
-            .flatten()
-            .find_map(|cells| cells.get(key));
+        let written = [self.own, self.in_flight].into_iter().flatten().find_map(|cells| cells.get(key));
         match written {
             Some(value) => value.as_deref(),
             None => self.committed?.cells.get(key).map(Vec::as_slice),
@@ -172,14 +161,10 @@ impl<'s> State<'s> {
     /// All cells in order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&'s [u8], &'s [u8])> {
         let committed = self.committed.into_iter().flat_map(|own| own.cells.keys());
-        let written = [self.own, self.in_flight]
-            .into_iter()
-            .flatten()
-            .flat_map(|cells| cells.keys());
+        let written = [self.own, self.in_flight].into_iter().flatten().flat_map(|cells| cells.keys());
         let keys: std::collections::BTreeSet<&'s [u8]> =
             committed.chain(written).map(Vec::as_slice).collect();
         let state = *self;
-        keys.into_iter()
-            .filter_map(move |key| Some((key, state.get(key)?)))
+        keys.into_iter().filter_map(move |key| Some((key, state.get(key)?)))
     }
 }

@@ -39,11 +39,7 @@ impl Job for Count {
         }
         out.emit(0, Partitioning::AsInput, record.key, |bytes| {
             bytes.extend_from_slice(format!("{key}={}", seen.saturating_add(1)).as_bytes());
-            if verb == "bad" {
-                Err(Reject::new("bad", "asked for"))
-            } else {
-                Ok(())
-            }
+            if verb == "bad" { Err(Reject::new("bad", "asked for")) } else { Ok(()) }
         })?;
         Ok(Verdict::Out)
     }
@@ -54,14 +50,7 @@ fn batch(records: &[(i32, String)], from: usize) -> Batch {
     let mut batch = Batch::default();
     for (at, (partition, value)) in records.iter().enumerate() {
         let (offset, value) = ((from + at) as i64, Some(value.as_bytes()));
-        batch.push(Record {
-            input: 0,
-            partition: *partition,
-            offset,
-            appended: 0,
-            key: b"t/k",
-            value,
-        });
+        batch.push(Record { input: 0, partition: *partition, offset, appended: 0, key: b"t/k", value });
     }
     batch
 }
@@ -75,12 +64,9 @@ fn records(texts: &str) -> Vec<(i32, String)> {
 }
 
 fn written(plan: &Plan) -> Vec<String> {
-    let outputs = plan
-        .outputs()
-        .map(|output| String::from_utf8(output.value.to_vec()).unwrap());
-    let dead = plan
-        .dead()
-        .map(|dead| format!("!{}:{}", String::from_utf8_lossy(dead.value), dead.letter.reason));
+    let outputs = plan.outputs().map(|output| String::from_utf8(output.value.to_vec()).unwrap());
+    let dead =
+        plan.dead().map(|dead| format!("!{}:{}", String::from_utf8_lossy(dead.value), dead.letter.reason));
     outputs.chain(dead).collect()
 }
 
@@ -116,38 +102,21 @@ fn table_in_flight_and_own_writes_lie_over_each_other() {
     let mut first = plan(&Count, &batch(&records("a b c"), 0), &table, None);
     table.merge(first.take_writes());
     let flying = plan(&Count, &batch(&records("a del:b"), 3), &table, None);
-    let next = plan(
-        &Count,
-        &batch(&records("a b c a"), 5),
-        &table,
-        Some(flying.writes()),
-    );
+    let next = plan(&Count, &batch(&records("a b c a"), 5), &table, Some(flying.writes()));
     assert_eq!(written(&next), ["a=3", "b=1", "c=2", "a=4"]);
 }
 
 #[test]
 fn every_record_is_counted_once_on_its_edge() {
-    let plan = plan(
-        &Count,
-        &batch(&records("a dup:a bad:a dup:b"), 0),
-        &Table::default(),
-        None,
-    );
+    let plan = plan(&Count, &batch(&records("a dup:a bad:a dup:b"), 0), &Table::default(), None);
     let edges: Vec<_> = plan
         .deltas()
         .into_iter()
         .map(|delta| (delta.edge, delta.count, delta.ranges[0].from, delta.ranges[0].to))
         .collect();
-    let expected = [
-        (edge::IN, 4, 0, 4),
-        (edge::OUT, 2, 0, 4),
-        (edge::DEAD, 1, 2, 3),
-        (edge::DUPLICATE, 1, 1, 2),
-    ];
-    assert_eq!(
-        edges,
-        expected.map(|(edge, count, from, to)| (edge.to_owned(), count, from, to))
-    );
+    let expected =
+        [(edge::IN, 4, 0, 4), (edge::OUT, 2, 0, 4), (edge::DEAD, 1, 2, 3), (edge::DUPLICATE, 1, 1, 2)];
+    assert_eq!(edges, expected.map(|(edge, count, from, to)| (edge.to_owned(), count, from, to)));
 }
 
 #[test]
@@ -161,10 +130,7 @@ fn changelog_restores_the_table() {
     assert!(!restored.restore(0, b"next/in", Some(b"x")));
     table.merge(plan.take_writes());
     assert_eq!(restored, table);
-    assert_eq!(
-        table.cells(0).collect::<Vec<_>>(),
-        [(b"a".as_slice(), [2].as_slice())]
-    );
+    assert_eq!(table.cells(0).collect::<Vec<_>>(), [(b"a".as_slice(), [2].as_slice())]);
     assert_eq!((table.n_cells(), table.n_bytes() > 2 * 64), (2, true));
     table.restore(0, &changelog_key(b"a"), None);
     table.restore(1, &changelog_key(b"b"), None);
@@ -206,10 +172,7 @@ fn cell_and_output_have_a_largest_size() {
 #[test]
 fn detail_is_cut_between_characters() {
     assert_eq!(Reject::new("x", "ä".repeat(300)).detail.len(), 512);
-    assert_eq!(
-        Reject::new("x", format!("a{}", "ä".repeat(300))).detail.len(),
-        511
-    );
+    assert_eq!(Reject::new("x", format!("a{}", "ä".repeat(300))).detail.len(), 511);
 }
 
 #[test]
@@ -220,10 +183,7 @@ fn markers_behind_the_records_are_passed() {
     batch.pass(0, 2, 4);
     let plan = plan(&Count, &batch, &Table::default(), None);
     assert_eq!(
-        plan.next()
-            .iter()
-            .map(|(place, next)| (*place, *next))
-            .collect::<Vec<_>>(),
+        plan.next().iter().map(|(place, next)| (*place, *next)).collect::<Vec<_>>(),
         [((0, 0), 9), ((0, 1), 2), ((0, 2), 4)]
     );
 }
@@ -231,18 +191,10 @@ fn markers_behind_the_records_are_passed() {
 #[test]
 fn memory_is_used_again_without_trace() {
     let mut step = Plan::default();
-    step.fill(
-        &Count,
-        &batch(&records("a bad:x a@7"), 0),
-        &Table::default(),
-        None,
-    );
+    step.fill(&Count, &batch(&records("a bad:x a@7"), 0), &Table::default(), None);
     step.fill(&Count, &batch(&records("b"), 3), &Table::default(), None);
     let fresh = plan(&Count, &batch(&records("b"), 3), &Table::default(), None);
-    assert_eq!(
-        (written(&step), step.deltas(), step.next()),
-        (written(&fresh), fresh.deltas(), fresh.next())
-    );
+    assert_eq!((written(&step), step.deltas(), step.next()), (written(&fresh), fresh.deltas(), fresh.next()));
     assert_eq!((step.writes(), step.n_records()), (fresh.writes(), 1));
 }
 

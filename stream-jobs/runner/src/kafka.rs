@@ -43,7 +43,13 @@ pub struct SessionOptions {
 
 impl SessionOptions {
     /// The usual bounds for `job`.
-    pub fn usual(job: &'static str, inputs: Vec<String>, outputs: Vec<String>, slot: u32, loop_number: u32) -> Self {
+    pub fn usual(
+        job: &'static str,
+        inputs: Vec<String>,
+        outputs: Vec<String>,
+        slot: u32,
+        loop_number: u32,
+    ) -> Self {
         SessionOptions {
             job,
             slot,
@@ -107,20 +113,31 @@ impl KafkaSession {
     /// Fills the table from the changelog of the partitions assigned, and holds the offsets against it.
     fn restore(&mut self, assigned: &[(String, i32, i64)], table: &mut Table) -> Result<(), kafka::Error> {
         table.clear();
-        let partitions: Vec<i32> =
-            assigned.iter().map(|(_, partition, _)| *partition).collect::<BTreeSet<_>>().into_iter().collect();
+        let partitions: Vec<i32> = assigned
+            .iter()
+            .map(|(_, partition, _)| *partition)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let codecs = &self.service.codecs;
         let mut known: Vec<Progress> = Vec::new();
-        read_to_mark(&self.service.config.kafka, &self.changelog, &partitions, |partition, _, key, value| {
-            if !table.restore(partition, key, value)
-                && let Some(progress) = value.and_then(|value| codecs.progress().decode::<Progress>(value).ok())
-            {
-                known.push(progress);
-            }
-            Ok(())
-        })?;
+        read_to_mark(
+            &self.service.config.kafka,
+            &self.changelog,
+            &partitions,
+            |partition, _, key, value| {
+                if !table.restore(partition, key, value)
+                    && let Some(progress) =
+                        value.and_then(|value| codecs.progress().decode::<Progress>(value).ok())
+                {
+                    known.push(progress);
+                }
+                Ok(())
+            },
+        )?;
         for (topic, partition, next) in assigned {
-            let last = known.iter().rfind(|progress| progress.topic == *topic && progress.partition == *partition);
+            let last =
+                known.iter().rfind(|progress| progress.topic == *topic && progress.partition == *partition);
             if let Some(progress) = last.filter(|progress| progress.next > *next) {
                 return Err(kafka::Error::Broken(format!(
                     "group offset {next} of {topic}/{partition} is older than the changelog of {}, which is at {}: \
@@ -136,8 +153,9 @@ impl KafkaSession {
         let producer = &mut self.member.producer;
         producer.begin()?;
         for output in plan.outputs() {
-            let partition =
-                output.partition.unwrap_or_else(|| key_partition(output.key, self.n_partitions[output.target]));
+            let partition = output
+                .partition
+                .unwrap_or_else(|| key_partition(output.key, self.n_partitions[output.target]));
             producer.send(OutRecord {
                 topic: &self.options.outputs[output.target],
                 partition: Some(partition),
@@ -149,7 +167,8 @@ impl KafkaSession {
         }
         for dead in plan.dead() {
             let headers: Vec<(&str, String)> = dead.headers().collect();
-            let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            let headers: Vec<(&str, &[u8])> =
+                headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
             producer.send(OutRecord {
                 topic: topics::DEAD,
                 partition: Some(dead.partition),
@@ -181,7 +200,11 @@ impl KafkaSession {
             let key = Progress::key(&topic);
             self.value.clear();
             let progress = Progress { topic, partition, next, version: plan.version() };
-            self.service.codecs.progress().encode(&progress, &mut self.value).map_err(|error| broken(&error))?;
+            self.service
+                .codecs
+                .progress()
+                .encode(&progress, &mut self.value)
+                .map_err(|error| broken(&error))?;
             self.member.producer.send(OutRecord {
                 topic: &self.changelog,
                 partition: Some(partition),
@@ -285,7 +308,8 @@ fn resolve_from_changelog(service: &Service, changelog: &str) -> Resolve {
         let mut next = None;
         read_to_mark(&service.config.kafka, &changelog, &[partition], |_, _, key, value| {
             if key == Progress::key(topic).as_bytes() {
-                let progress = value.and_then(|value| service.codecs.progress().decode::<Progress>(value).ok());
+                let progress =
+                    value.and_then(|value| service.codecs.progress().decode::<Progress>(value).ok());
                 next = progress.map(|progress| progress.next);
             }
             Ok(())

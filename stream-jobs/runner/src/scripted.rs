@@ -90,18 +90,12 @@ pub(crate) const SCHEMA: &str = "known";
 
 impl World {
     pub(crate) fn new(input: BTreeMap<i32, Vec<Vec<u8>>>, faults: Vec<Fault>) -> Rc<RefCell<World>> {
-        Rc::new(RefCell::new(World {
-            input,
-            faults,
-            ..World::default()
-        }))
+        Rc::new(RefCell::new(World { input, faults, ..World::default() }))
     }
 
     /// Whether every input is committed.
     pub(crate) fn done(&self) -> bool {
-        self.input
-            .iter()
-            .all(|(partition, records)| self.committed(*partition) == records.len() as i64)
+        self.input.iter().all(|(partition, records)| self.committed(*partition) == records.len() as i64)
     }
 
     fn committed(&self, partition: i32) -> i64 {
@@ -130,10 +124,7 @@ impl World {
 
     fn apply(&mut self, written: Written) {
         for (partition, next) in &written.offsets {
-            assert!(
-                *next > self.committed(*partition),
-                "offsets go back or stand still"
-            );
+            assert!(*next > self.committed(*partition), "offsets go back or stand still");
         }
         self.committed.add(written);
     }
@@ -218,14 +209,7 @@ impl Session for Scripted {
             while left > 0 && (*position as usize) < records.len() {
                 let value = Some(records[*position as usize].as_slice());
                 let (partition, offset) = (*partition, *position);
-                batch.push(Record {
-                    input: 0,
-                    partition,
-                    offset,
-                    appended: 0,
-                    key: KEY,
-                    value,
-                });
+                batch.push(Record { input: 0, partition, offset, appended: 0, key: KEY, value });
                 *position += 1;
                 left -= 1;
             }
@@ -245,9 +229,7 @@ impl Session for Scripted {
         world.open = Some(Written::default());
         for output in plan.outputs() {
             world.step(Op::Send)?;
-            open(&mut world)
-                .outputs
-                .push((output.partition.unwrap(), output.value.to_vec()));
+            open(&mut world).outputs.push((output.partition.unwrap(), output.value.to_vec()));
         }
         world.step(Op::Send)?;
         let dead = plan.dead().map(|dead| (dead.value.to_vec(), dead.letter.clone()));
@@ -257,19 +239,14 @@ impl Session for Scripted {
             .map(|(partition, key, value)| ((partition, changelog_key(key)), value.map(<[u8]>::to_vec)));
         open(&mut world).changelog.extend(writes);
         for (&(_, partition), next) in plan.next() {
-            open(&mut world).changelog.insert(
-                (partition, b"next/in".to_vec()),
-                Some(next.to_be_bytes().to_vec()),
-            );
+            open(&mut world)
+                .changelog
+                .insert((partition, b"next/in".to_vec()), Some(next.to_be_bytes().to_vec()));
         }
         open(&mut world).deltas.extend(plan.deltas());
         world.step(Op::Flush)?;
         world.step(Op::SendOffsets)?;
-        open(&mut world).offsets.extend(
-            plan.next()
-                .iter()
-                .map(|(&(_, partition), next)| (partition, *next)),
-        );
+        open(&mut world).offsets.extend(plan.next().iter().map(|(&(_, partition), next)| (partition, *next)));
         let kind = world.step(Op::Commit)?;
         let written = world.open.take().unwrap();
         match kind {

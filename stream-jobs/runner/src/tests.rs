@@ -49,14 +49,7 @@ impl Job for Dedupe {
             dedup: None,
             body,
         };
-        out.account(
-            line,
-            Origin {
-                generation: 1,
-                partition,
-                offset,
-            },
-        );
+        out.account(line, Origin { generation: 1, partition, offset });
         let seen = state.get(body).map_or(0, |cell| cell[0]);
         out.put(body, vec![seen + 1])?;
         if seen > 0 {
@@ -66,11 +59,7 @@ impl Job for Dedupe {
             bytes.extend_from_slice(body);
             Ok(())
         })?;
-        if body.starts_with(b"bad") {
-            Err(Reject::new("bad", ""))
-        } else {
-            Ok(Verdict::Out)
-        }
+        if body.starts_with(b"bad") { Err(Reject::new("bad", "")) } else { Ok(Verdict::Out) }
     }
 
     fn knows(&self, id: u32) -> bool {
@@ -91,11 +80,7 @@ fn input() -> BTreeMap<i32, Vec<Vec<u8>>> {
         _ => [&[0, 0, 0, 0, KNOWN_ID as u8], text.as_bytes()].concat(),
     };
     let partition = |texts: &str| texts.split_whitespace().map(value).collect();
-    BTreeMap::from([
-        (0, partition("a b a bad #x a c")),
-        (1, partition("a a d !junk bad e d")),
-        (2, vec![]),
-    ])
+    BTreeMap::from([(0, partition("a b a bad #x a c")), (1, partition("a a d !junk bad e d")), (2, vec![])])
 }
 
 /// All that must be the same however it came about.
@@ -118,35 +103,20 @@ fn outcome(world: &World) -> Outcome {
         offsets: committed.offsets.clone(),
     };
     for (partition, value) in &committed.outputs {
-        outcome
-            .outputs
-            .entry(*partition)
-            .or_default()
-            .push(String::from_utf8(value.clone()).unwrap());
+        outcome.outputs.entry(*partition).or_default().push(String::from_utf8(value.clone()).unwrap());
     }
     for (value, letter) in &committed.dead {
         let (input, offset) = (&world.input[&letter.partition], letter.offset as usize);
         assert_eq!(&input[offset], value, "the dead letter has other bytes");
-        outcome
-            .dead
-            .entry(letter.partition)
-            .or_default()
-            .push(letter.clone());
+        outcome.dead.entry(letter.partition).or_default().push(letter.clone());
     }
     for ((partition, key), value) in &committed.changelog {
         outcome.state.restore(*partition, key, value.as_deref());
     }
     for delta in &committed.deltas {
-        let key = format!(
-            "{} {} {} {}",
-            delta.tenant, delta.stream, delta.minute, delta.edge
-        );
+        let key = format!("{} {} {} {}", delta.tenant, delta.stream, delta.minute, delta.edge);
         let sum = outcome.ledger.entry(key).or_default();
-        *sum = (
-            sum.0 + delta.count,
-            sum.1 + delta.bytes,
-            sum.2.wrapping_add(delta.hash.0),
-        );
+        *sum = (sum.0 + delta.count, sum.1 + delta.bytes, sum.2.wrapping_add(delta.hash.0));
     }
     outcome
 }
@@ -172,12 +142,7 @@ fn kinds() -> Vec<Kind> {
     let lost = [Class::Rejoin, Class::Exit]
         .into_iter()
         .flat_map(|class| [Kind::Committed(class), Kind::CommittedLate(class)]);
-    CLASSES
-        .into_iter()
-        .map(Kind::Fail)
-        .chain(lost)
-        .chain([Kind::Rebalance])
-        .collect()
+    CLASSES.into_iter().map(Kind::Fail).chain(lost).chain([Kind::Rebalance]).collect()
 }
 
 #[test]
@@ -190,43 +155,20 @@ fn faultless_run_does_what_the_job_says() {
     );
     assert_eq!(outcome.offsets, BTreeMap::from([(0, 7), (1, 7)]));
     let cells = |partition| {
-        outcome
-            .state
-            .cells(partition)
-            .map(|(key, value)| (key.to_vec(), value[0]))
-            .collect::<Vec<_>>()
+        outcome.state.cells(partition).map(|(key, value)| (key.to_vec(), value[0])).collect::<Vec<_>>()
     };
-    assert_eq!(
-        cells(0),
-        [(b"a".to_vec(), 3), (b"b".to_vec(), 1), (b"c".to_vec(), 1)]
-    );
+    assert_eq!(cells(0), [(b"a".to_vec(), 3), (b"b".to_vec(), 1), (b"c".to_vec(), 1)]);
     let reasons: Vec<_> = outcome
         .dead
         .values()
         .flatten()
         .map(|letter| (letter.partition, letter.offset, letter.reason.as_str()))
         .collect();
-    assert_eq!(
-        reasons,
-        [
-            (0, 3, "bad"),
-            (0, 4, "undecodable"),
-            (1, 3, "undecodable"),
-            (1, 4, "bad")
-        ]
-    );
+    assert_eq!(reasons, [(0, 3, "bad"), (0, 4, "undecodable"), (1, 3, "undecodable"), (1, 4, "bad")]);
     let count = |edge: &str| {
-        outcome
-            .ledger
-            .iter()
-            .filter(|(key, _)| key.ends_with(edge))
-            .map(|(_, sum)| sum.0)
-            .sum::<i64>()
+        outcome.ledger.iter().filter(|(key, _)| key.ends_with(edge)).map(|(_, sum)| sum.0).sum::<i64>()
     };
-    assert_eq!(
-        (count(" in"), count(" out"), count(" dead"), count(" duplicate")),
-        (14, 6, 4, 4)
-    );
+    assert_eq!((count(" in"), count(" out"), count(" dead"), count(" duplicate")), (14, 6, 4, 4));
 }
 
 #[test]
@@ -255,13 +197,7 @@ fn two_faults_at_any_steps_change_nothing() {
         for second in kinds() {
             for at in 0..45 {
                 for gap in 1..12 {
-                    let faults = vec![
-                        Fault { at, kind: first },
-                        Fault {
-                            at: at + gap,
-                            kind: second,
-                        },
-                    ];
+                    let faults = vec![Fault { at, kind: first }, Fault { at: at + gap, kind: second }];
                     let (outcome, happened) = run(faults.clone(), 4);
                     assert_eq!(outcome, expected, "{faults:?}");
                     n_both += usize::from(happened == 2);
@@ -284,12 +220,7 @@ fn how_much_a_poll_gives_changes_nothing() {
 fn steps_that_fail_again_and_again_are_overcome() {
     let (expected, _) = run(vec![], 3);
     for class in CLASSES {
-        let faults = (0..60)
-            .map(|at| Fault {
-                at,
-                kind: Kind::Fail(class),
-            })
-            .collect();
+        let faults = (0..60).map(|at| Fault { at, kind: Kind::Fail(class) }).collect();
         assert_eq!(run(faults, 3).0, expected, "{class:?}");
     }
 }

@@ -16,11 +16,7 @@ struct Noting<'n> {
 impl Noting<'_> {
     fn answer(&mut self, call: &str) -> Result<(), Error> {
         self.calls.set(self.calls.take() + call + " ");
-        let class = if self.answers.is_empty() {
-            None
-        } else {
-            self.answers.remove(0)
-        };
+        let class = if self.answers.is_empty() { None } else { self.answers.remove(0) };
         class.map_or(Ok(()), |class| Err(Error::new(class, call, "asked for")))
     }
 }
@@ -29,14 +25,7 @@ impl Session for Noting<'_> {
     fn poll(&mut self, table: &mut Table, batch: &mut Batch) -> Result<(), Error> {
         table.restore(0, &changelog_key(b"k"), Some(b"v"));
         self.answer("poll")?;
-        batch.push(Record {
-            input: 0,
-            partition: 0,
-            offset: 0,
-            appended: 0,
-            key: b"",
-            value: None,
-        });
+        batch.push(Record { input: 0, partition: 0, offset: 0, appended: 0, key: b"", value: None });
         Ok(())
     }
     fn schema(&mut self, _: u32) -> Result<Option<String>, Error> {
@@ -62,10 +51,7 @@ impl Session for Noting<'_> {
 fn check(answers: &[Option<Class>], turns: usize, expected: &str) {
     let calls = Cell::new(String::new());
     let left = Cell::new(turns);
-    let mut session = Noting {
-        answers: answers.to_vec(),
-        calls: &calls,
-    };
+    let mut session = Noting { answers: answers.to_vec(), calls: &calls };
     let stop = || left.replace(left.get().saturating_sub(1)) == 0;
     let result = transact(&mut Dedupe::default(), &mut session, stop);
     let end = if result.is_err() { "error" } else { "ok" };
@@ -76,16 +62,8 @@ fn check(answers: &[Option<Class>], turns: usize, expected: &str) {
 fn each_class_has_its_own_recovery() {
     let some = Some;
     check(&[], 2, "poll commit poll commit close ok");
-    check(
-        &[None, some(Class::Abort)],
-        2,
-        "poll commit rewind poll commit close ok",
-    );
-    check(
-        &[None, some(Class::Rejoin)],
-        2,
-        "poll commit rejoin poll commit close ok",
-    );
+    check(&[None, some(Class::Abort)], 2, "poll commit rewind poll commit close ok");
+    check(&[None, some(Class::Rejoin)], 2, "poll commit rejoin poll commit close ok");
     check(&[None, some(Class::Exit)], 2, "poll commit error");
     check(&[some(Class::Abort)], 2, "poll rewind poll commit close ok");
     check(&[some(Class::Rejoin)], 2, "poll rejoin poll commit close ok");
@@ -95,22 +73,10 @@ fn each_class_has_its_own_recovery() {
 #[test]
 fn failed_recovery_goes_on_by_joining_anew_until_stopped() {
     let abort = Some(Class::Abort);
-    check(
-        &[None, abort, abort],
-        3,
-        "poll commit rewind rejoin poll commit close ok",
-    );
-    check(
-        &[None, abort, abort, abort],
-        4,
-        "poll commit rewind rejoin rejoin poll commit close ok",
-    );
+    check(&[None, abort, abort], 3, "poll commit rewind rejoin poll commit close ok");
+    check(&[None, abort, abort, abort], 4, "poll commit rewind rejoin rejoin poll commit close ok");
     check(&[None, abort, Some(Class::Exit)], 3, "poll commit rewind error");
-    check(
-        &[None, Some(Class::Rejoin), Some(Class::Rejoin)],
-        1,
-        "poll commit rejoin close ok",
-    );
+    check(&[None, Some(Class::Rejoin), Some(Class::Rejoin)], 1, "poll commit rejoin close ok");
 }
 
 #[test]

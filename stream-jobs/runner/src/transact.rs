@@ -46,11 +46,8 @@ fn turn<J: Job>(job: &mut J, session: &mut impl Session, work: &mut Work) -> Res
     acquaint(job, session, &work.batch)?;
     work.step.fill(job, &work.batch, &work.table, None);
     session.commit(&work.step)?;
-    let (n_records, n_outputs, n_dead) = (
-        work.step.n_records(),
-        work.step.outputs().len(),
-        work.step.dead().len(),
-    );
+    let (n_records, n_outputs, n_dead) =
+        (work.step.n_records(), work.step.outputs().len(), work.step.dead().len());
     debug!(job = J::NAME, n_records, n_outputs, n_dead, "batch committed");
     work.table.merge(work.step.take_writes());
     Ok(())
@@ -93,11 +90,7 @@ fn recover<J: Job>(
                 session.rewind(&error)
             }
             Class::Rejoin => {
-                info!(
-                    job = J::NAME,
-                    error = &error as &dyn std::error::Error,
-                    "joining anew"
-                );
+                info!(job = J::NAME, error = &error as &dyn std::error::Error, "joining anew");
                 table.clear();
                 session.rejoin(&error)
             }

@@ -21,7 +21,7 @@ pub use rows::{DeadRow, Rows};
 pub use schema::{Columns, MAX_FIELD_NAME, MAX_FIELDS_PER_ROW, MAX_TERM, field_path, indexable_name};
 pub use stored::{Stored, StoredReader, encode_dead};
 pub use words::words;
-pub use write::write;
+pub use write::{write, write_and_reuse};
 
 /// A split could not be written, merged or read.
 #[derive(Debug, thiserror::Error)]

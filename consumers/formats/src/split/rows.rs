@@ -184,14 +184,24 @@ impl Rows {
         self.rows.is_empty()
     }
 
-    /// Bytes of memory taken.
+    /// Bytes of memory that the rows fill.
     pub fn memory(&self) -> usize {
-        self.text.capacity()
-            + self.stored.capacity()
-            + self.rows.capacity() * size_of::<Row>()
-            + self.flags.capacity() * size_of::<Span>()
-            + self.fields.capacity() * size_of::<(Span, Cell)>()
+        self.text.len()
+            + self.stored.len()
+            + self.rows.len() * size_of::<Row>()
+            + self.flags.len() * size_of::<Span>()
+            + self.fields.len() * size_of::<(Span, Cell)>()
             + self.names.len() * 64
+    }
+
+    /// Forgets the rows and keeps the buffers.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.stored.clear();
+        self.rows.clear();
+        self.flags.clear();
+        self.fields.clear();
+        self.names.clear();
     }
 
     /// Orders by time, then origin.

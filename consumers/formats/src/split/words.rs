@@ -34,49 +34,59 @@ impl Tokenizer for WordTokenizer {
     }
 }
 
-/// Length of the letter or digit at `at`, 0 where there is none.
-#[inline]
-fn letter(text: &str, at: usize) -> usize {
-    match text.as_bytes().get(at) {
-        None => 0,
-        Some(byte) if byte.is_ascii() => usize::from(byte.is_ascii_alphanumeric()),
-        Some(_) => match text[at..].chars().next() {
-            Some(char) if char.is_alphanumeric() => char.len_utf8(),
-            _ => 0,
-        },
+/// Length of the letter or digit beyond ASCII at `at`, 0 where there is none.
+#[cold]
+fn wide_letter(text: &str, at: usize) -> usize {
+    match text[at..].chars().next() {
+        Some(char) if char.is_alphanumeric() => char.len_utf8(),
+        _ => 0,
     }
 }
 
-/// Length of the character at `at`.
-#[inline]
-fn width(text: &str, at: usize) -> usize {
-    text[at..].chars().next().map_or(1, char::len_utf8)
+impl Words<'_> {
+    /// The next run of letters and digits, and whether it is ASCII.
+    #[inline]
+    fn run(&mut self) -> Option<(usize, usize, bool)> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at;
+        while let Some(byte) = bytes.get(at) {
+            if byte.is_ascii_alphanumeric() || (!byte.is_ascii() && wide_letter(self.text, at) > 0) {
+                break;
+            }
+            at += 1;
+            while !self.text.is_char_boundary(at) {
+                at += 1;
+            }
+        }
+        let from = at;
+        let mut ascii = true;
+        while let Some(byte) = bytes.get(at) {
+            if byte.is_ascii_alphanumeric() {
+                at += 1;
+            } else if byte.is_ascii() {
+                break;
+            } else {
+                match wide_letter(self.text, at) {
+                    0 => break,
+                    len => at += len,
+                }
+                ascii = false;
+            }
+        }
+        self.at = at;
+        (from < at).then_some((from, at, ascii))
+    }
 }
 
 impl TokenStream for Words<'_> {
     fn advance(&mut self) -> bool {
-        loop {
-            let mut from = self.at;
-            while from < self.text.len() && letter(self.text, from) == 0 {
-                from += width(self.text, from);
-            }
-            let mut to = from;
-            loop {
-                match letter(self.text, to) {
-                    0 => break,
-                    n => to += n,
-                }
-            }
-            self.at = to;
-            if from == to {
-                return false;
-            }
+        while let Some((from, to, ascii)) = self.run() {
             let word = &self.text[from..to];
             self.token.position = self.token.position.wrapping_add(1);
             self.token.offset_from = from;
             self.token.offset_to = to;
             self.token.text.clear();
-            if word.is_ascii() {
+            if ascii {
                 self.token.text.push_str(word);
                 self.token.text.make_ascii_lowercase();
             } else {
@@ -87,6 +97,7 @@ impl TokenStream for Words<'_> {
                 return true;
             }
         }
+        false
     }
 
     fn token(&self) -> &Token {

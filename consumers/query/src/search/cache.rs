@@ -65,17 +65,10 @@ impl SplitCache {
     pub fn new(store: Store, options: CacheOptions) -> Result<SplitCache, SearchError> {
         if let Some(folder) = &options.folder {
             empty(folder).map_err(|error| {
-                internal(
-                    "prepare the cache folder",
-                    format!("{}: {error}", folder.display()),
-                )
+                internal("prepare the cache folder", format!("{}: {error}", folder.display()))
             })?;
         }
-        Ok(SplitCache {
-            store,
-            options,
-            inner: Mutex::default(),
-        })
+        Ok(SplitCache { store, options, inner: Mutex::default() })
     }
 
     /// The split of `live`, opened if need be.
@@ -91,13 +84,7 @@ impl SplitCache {
         let split = Arc::new(self.open_anew(live, &key)?);
         let mut inner = self.lock();
         let at = inner.tick();
-        inner.open.insert(
-            key,
-            Used {
-                value: split.clone(),
-                at,
-            },
-        );
+        inner.open.insert(key, Used { value: split.clone(), at });
         while inner.open.len() > self.options.max_open.max(1) {
             let Some(oldest) = oldest(&inner.open) else { break };
             inner.open.remove(&oldest);
@@ -107,14 +94,10 @@ impl SplitCache {
 
     /// Forgets the splits that are live no more, so that their disk space is given back.
     pub fn retain(&self, fold: &Fold) {
-        let live: std::collections::HashSet<(&str, i64)> = fold
-            .parts()
-            .map(|live| (live.record.object.as_str(), live.part.from))
-            .collect();
+        let live: std::collections::HashSet<(&str, i64)> =
+            fold.parts().map(|live| (live.record.object.as_str(), live.part.from)).collect();
         let mut inner = self.lock();
-        inner
-            .open
-            .retain(|(object, from), _| live.contains(&(object.as_str(), *from)));
+        inner.open.retain(|(object, from), _| live.contains(&(object.as_str(), *from)));
         let gone: Vec<Key> = inner
             .copies
             .keys()
@@ -149,15 +132,9 @@ impl SplitCache {
             return Ok(split);
         }
         let Some(folder) = &self.options.folder else {
-            return Err(internal(
-                "copy a split",
-                "no cache folder is configured for a remote store".into(),
-            ));
+            return Err(internal("copy a split", "no cache folder is configured for a remote store".into()));
         };
-        let bytes = self
-            .store
-            .read_range(object, range)
-            .map_err(|error| gone_or(error, object))?;
+        let bytes = self.store.read_range(object, range).map_err(|error| gone_or(error, object))?;
         let n = {
             let mut inner = self.lock();
             inner.n_copies += 1;
@@ -166,10 +143,7 @@ impl SplitCache {
         let path = folder.join(format!("{n}.split"));
         std::fs::write(&path, &bytes)
             .map_err(|error| internal("copy a split", format!("{}: {error}", path.display())))?;
-        let copied = Copied {
-            path: path.clone(),
-            bytes: bytes.len() as u64,
-        };
+        let copied = Copied { path: path.clone(), bytes: bytes.len() as u64 };
         let split = map(&path, 0..copied.bytes, object)?;
         split.verify().map_err(|error| damaged(error, object))?;
         let mut inner = self.lock();
@@ -231,10 +205,7 @@ impl Inner {
 }
 
 fn oldest<T>(entries: &HashMap<Key, Used<T>>) -> Option<Key> {
-    entries
-        .iter()
-        .min_by_key(|(_, used)| used.at)
-        .map(|(key, _)| key.clone())
+    entries.iter().min_by_key(|(_, used)| used.at).map(|(key, _)| key.clone())
 }
 
 fn map(file: &Path, range: Range<u64>, object: &str) -> Result<Split, SearchError> {
@@ -242,20 +213,14 @@ fn map(file: &Path, range: Range<u64>, object: &str) -> Result<Split, SearchErro
         return Err(internal("open a split", format!("{} is no file", file.display())));
     };
     if !file.exists() {
-        return Err(SearchError::Gone {
-            object: object.to_owned(),
-        });
+        return Err(SearchError::Gone { object: object.to_owned() });
     }
     let folder = MmapDirectory::open(folder)
         .map_err(|error| internal("open a folder of splits", error.to_string()))?;
-    let handle = folder
-        .get_file_handle(Path::new(name))
-        .map_err(|error| match error {
-            OpenReadError::FileDoesNotExist(_) => SearchError::Gone {
-                object: object.to_owned(),
-            },
-            error => internal("open a split", error.to_string()),
-        })?;
+    let handle = folder.get_file_handle(Path::new(name)).map_err(|error| match error {
+        OpenReadError::FileDoesNotExist(_) => SearchError::Gone { object: object.to_owned() },
+        error => internal("open a split", error.to_string()),
+    })?;
     Split::open_range(handle, range).map_err(|error| damaged(error, object))
 }
 
@@ -272,19 +237,14 @@ fn empty(folder: &Path) -> std::io::Result<()> {
 
 fn gone_or(error: StoreError, object: &str) -> SearchError {
     match error.source {
-        object_store::Error::NotFound { .. } => SearchError::Gone {
-            object: object.to_owned(),
-        },
+        object_store::Error::NotFound { .. } => SearchError::Gone { object: object.to_owned() },
         _ => SearchError::Store(error),
     }
 }
 
 pub(super) fn damaged(error: SplitError, object: &str) -> SearchError {
     if error.damaged {
-        SearchError::Damaged {
-            object: object.to_owned(),
-            reason: error.to_string(),
-        }
+        SearchError::Damaged { object: object.to_owned(), reason: error.to_string() }
     } else {
         internal(error.action, error.reason)
     }

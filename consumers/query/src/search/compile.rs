@@ -98,11 +98,7 @@ impl Compiler<'_> {
     }
 
     fn condition(&self, condition: &Condition) -> Result<Box<dyn Runs>, QueryError> {
-        let wrong = |message: String, help| QueryError {
-            position: condition.position,
-            message,
-            help,
-        };
+        let wrong = |message: String, help| QueryError { position: condition.position, message, help };
         let name = condition.field.as_deref().unwrap_or("line");
         match (self.target(condition.field.as_deref()), &condition.test) {
             (Target::Line, Test::Word(pattern)) if pattern.is_any() => Ok(Box::new(AllQuery)),
@@ -119,9 +115,7 @@ impl Compiler<'_> {
                 let read = |text: &str| {
                     time::parse(text).ok_or_else(|| wrong(format!("{name}: {text:?} is no time"), help))
                 };
-                number_column(field, test, read, || {
-                    wrong(format!("{name} takes no wildcards"), help)
-                })
+                number_column(field, test, read, || wrong(format!("{name} takes no wildcards"), help))
             }
             (Target::Number(field), test) => {
                 let help = "write a whole number";
@@ -129,9 +123,7 @@ impl Compiler<'_> {
                     text.parse::<i64>()
                         .map_err(|_| wrong(format!("{name}: {text:?} is no whole number"), help))
                 };
-                number_column(field, test, read, || {
-                    wrong(format!("{name} takes no wildcards"), help)
-                })
+                number_column(field, test, read, || wrong(format!("{name} takes no wildcards"), help))
             }
             (Target::Table, test) => {
                 let help = "write table:events or table:dead";
@@ -140,11 +132,7 @@ impl Compiler<'_> {
                     Test::Phrase(text) => text == self.table.as_str(),
                     Test::Range(..) => return Err(wrong("table takes no range".into(), help)),
                 };
-                Ok(if matches {
-                    Box::new(AllQuery)
-                } else {
-                    Box::new(EmptyQuery)
-                })
+                Ok(if matches { Box::new(AllQuery) } else { Box::new(EmptyQuery) })
             }
         }
     }
@@ -154,16 +142,11 @@ impl Compiler<'_> {
     }
 
     fn phrase(&self, text: &str) -> Option<Box<dyn Runs>> {
-        let mut terms: Vec<(usize, Term)> = words(text)
-            .into_iter()
-            .map(|(at, word)| (at, self.term(&word)))
-            .collect();
+        let mut terms: Vec<(usize, Term)> =
+            words(text).into_iter().map(|(at, word)| (at, self.term(&word))).collect();
         match terms.len() {
             0 => None,
-            1 => Some(Box::new(TermQuery::new(
-                terms.remove(0).1,
-                IndexRecordOption::Basic,
-            ))),
+            1 => Some(Box::new(TermQuery::new(terms.remove(0).1, IndexRecordOption::Basic))),
             _ => Some(Box::new(PhraseQuery::new_with_offset(terms))),
         }
     }
@@ -174,9 +157,7 @@ impl Compiler<'_> {
             return self.phrase(&text);
         }
         let lower = pattern.to_lowercase();
-        let parts = lower
-            .0
-            .split(|piece| matches!(piece, Piece::Char(char) if !char.is_alphanumeric()));
+        let parts = lower.0.split(|piece| matches!(piece, Piece::Char(char) if !char.is_alphanumeric()));
         let mut parts: Vec<&[Piece]> = parts.filter(|part| !part.is_empty()).collect();
         if parts.len() == 1 {
             return Some(scan_text(self.columns.line, Pattern(parts.remove(0).to_vec())));
@@ -186,10 +167,7 @@ impl Compiler<'_> {
             Piece::One => ".".to_owned(),
             Piece::Any => ".*".to_owned(),
         };
-        let words: Vec<String> = parts
-            .iter()
-            .map(|part| part.iter().map(piece).collect())
-            .collect();
+        let words: Vec<String> = parts.iter().map(|part| part.iter().map(piece).collect()).collect();
         if words.is_empty() {
             return None;
         }
@@ -215,24 +193,13 @@ fn key(text: &str) -> Vec<u8> {
 fn scan_text(field: Field, pattern: Pattern) -> Box<dyn Runs> {
     let prefix = key(&pattern.prefix());
     let kind = tantivy::schema::Type::Str;
-    let filter = (!pattern.is_prefix()).then_some(Filter {
-        pattern,
-        skip: 0,
-        kind,
-    });
-    Box::new(TermScan {
-        field,
-        ranges: vec![TermRange::prefixed(prefix, filter)],
-    })
+    let filter = (!pattern.is_prefix()).then_some(Filter { pattern, skip: 0, kind });
+    Box::new(TermScan { field, ranges: vec![TermRange::prefixed(prefix, filter)] })
 }
 
 fn text_column(field: Field, lower: bool, test: &Test) -> Box<dyn Runs> {
     let case = |text: &str| {
-        if lower {
-            text.to_lowercase()
-        } else {
-            text.to_owned()
-        }
+        if lower { text.to_lowercase() } else { text.to_owned() }
     };
     let exact = |text: &str| {
         let term = Term::from_field_text(field, &case(text));
@@ -249,11 +216,7 @@ fn text_column(field: Field, lower: bool, test: &Test) -> Box<dyn Runs> {
             let end = |end: &Bound<String>| end.as_ref().map(|text| key(&case(text)));
             Box::new(TermScan {
                 field,
-                ranges: vec![TermRange {
-                    low: end(low),
-                    high: end(high),
-                    filter: None,
-                }],
+                ranges: vec![TermRange { low: end(low), high: end(high), filter: None }],
             })
         }
     }

@@ -38,11 +38,7 @@ pub fn plan(fold: &Fold, request: &SearchRequest) -> Result<Plan, SearchError> {
     // Compiled again to run; here it tells the client what is wrong even where no split is left.
     let columns = Columns::new();
     for table in [TableName::Events, TableName::Dead] {
-        Compiler {
-            columns: &columns,
-            table,
-        }
-        .compile(&query)?;
+        Compiler { columns: &columns, table }.compile(&query)?;
     }
     let (from, to) = (request.from.unwrap_or(i64::MIN), request.to.unwrap_or(i64::MAX));
     let hosts = required_hosts(&query);
@@ -57,14 +53,7 @@ pub fn plan(fold: &Fold, request: &SearchRequest) -> Result<Plan, SearchError> {
         fold.tenant(&request.tenant).partition(|live| may_hold(live));
     parts.sort_by(|a, b| (b.part.time_to, &b.part.id).cmp(&(a.part.time_to, &a.part.id)));
     let n_pruned = pruned.len();
-    Ok(Plan {
-        query,
-        parts: parts.into_iter().cloned().collect(),
-        n_pruned,
-        from,
-        to,
-        limit: request.limit,
-    })
+    Ok(Plan { query, parts: parts.into_iter().cloned().collect(), n_pruned, from, to, limit: request.limit })
 }
 
 /// Runs a plan.
@@ -78,22 +67,15 @@ pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError
     let mut total = 0;
     for (n, live) in plan.parts.iter().enumerate() {
         let split = cache.open(live)?;
-        let compiler = Compiler {
-            columns: &columns,
-            table: live.part.table,
-        };
+        let compiler = Compiler { columns: &columns, table: live.part.table };
         let mut query = compiler.compile(&plan.query)?;
         if live.part.time_from < plan.from || live.part.time_to >= plan.to {
             query = within(query, &compiler, &plan);
         }
-        let weight = query
-            .weight(EnableScoring::disabled_from_schema(columns.schema()))
-            .map_err(fail)?;
+        let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
         let is_dead = u8::from(live.part.table == TableName::Dead);
         if newest.admits(live.part.time_to) {
-            total += newest
-                .collect(weight.as_ref(), &split, n, is_dead)
-                .map_err(fail)?;
+            total += newest.collect(weight.as_ref(), &split, n, is_dead).map_err(fail)?;
         } else {
             // Too old to be shown: for many queries the count is in the dictionary.
             total += u64::from(weight.count(split.segment()).map_err(fail)?);
@@ -125,18 +107,13 @@ pub fn search(
 /// The one argument that a compiled query can get wrong is how many words its wildcards stand for.
 fn fail(error: TantivyError) -> SearchError {
     match error {
-        TantivyError::InvalidArgument(reason) => SearchError::TooBroad {
-            reason: reason.to_lowercase(),
-        },
+        TantivyError::InvalidArgument(reason) => SearchError::TooBroad { reason: reason.to_lowercase() },
         error => internal("search a split", error.to_string()),
     }
 }
 
 fn within(query: Box<dyn Runs>, compiler: &Compiler<'_>, plan: &Plan) -> Box<dyn Runs> {
-    Box::new(BooleanQuery::intersection(vec![
-        query,
-        compiler.between(plan.from, plan.to),
-    ]))
+    Box::new(BooleanQuery::intersection(vec![query, compiler.between(plan.from, plan.to)]))
 }
 
 /// Reads the rows to be shown, newest first, until the answer is large enough.
@@ -157,9 +134,7 @@ fn show(cache: &SplitCache, plan: &Plan, places: Vec<Place>) -> Result<(Vec<Hit>
         if bytes > MAX_RESPONSE_BYTES && !hits.is_empty() {
             return Ok((hits, true));
         }
-        hits.push(Hit::of(
-            &reader.read(&stored).map_err(|error| damaged(error, object))?,
-        ));
+        hits.push(Hit::of(&reader.read(&stored).map_err(|error| damaged(error, object))?));
         held = Some((n, split));
     }
     Ok((hits, false))

@@ -99,11 +99,7 @@ impl Hit {
     }
 
     fn event(event: &Event<'_>) -> Hit {
-        let Origin {
-            generation,
-            partition,
-            offset,
-        } = event.origin;
+        let Origin { generation, partition, offset } = event.origin;
         Hit {
             time: time::show(event.time),
             severity: event.severity.as_deref().map(str::to_owned),
@@ -112,11 +108,7 @@ impl Hit {
             fields: fields(&event.fields),
             flags: event.flags.iter().map(|flag| flag.to_string()).collect(),
             parser: format!("{}/{}", event.parser.id, event.parser.version),
-            origin: HitOrigin {
-                generation: Some(generation),
-                partition,
-                offset,
-            },
+            origin: HitOrigin { generation: Some(generation), partition, offset },
             ..Hit::line(TableName::Events, &event.raw())
         }
     }
@@ -124,11 +116,7 @@ impl Hit {
     fn dead(letter: &DeadLetter, raw: &RawEvent<'_>) -> Hit {
         Hit {
             parser: format!("{}/{}", letter.parser, letter.parser_version),
-            origin: HitOrigin {
-                generation: None,
-                partition: letter.partition,
-                offset: letter.offset,
-            },
+            origin: HitOrigin { generation: None, partition: letter.partition, offset: letter.offset },
             reason: Some(letter.reason.clone()),
             detail: Some(letter.detail.clone()),
             stage: Some(letter.stage.clone()),
@@ -146,9 +134,7 @@ impl Hit {
             host: raw.host.to_owned(),
             file: raw.file.map(str::to_owned),
             file_id: raw.file_id.map(str::to_owned),
-            position: raw
-                .position
-                .map(|Position { byte, line }| HitPosition { byte, line }),
+            position: raw.position.map(|Position { byte, line }| HitPosition { byte, line }),
             body: String::from_utf8_lossy(raw.body).into_owned(),
             body_base64: (!is_text).then(|| base64::engine::general_purpose::STANDARD.encode(raw.body)),
             severity: None,
@@ -158,11 +144,7 @@ impl Hit {
             attributes: attributes(&raw.attributes),
             flags: Vec::new(),
             parser: String::new(),
-            origin: HitOrigin {
-                generation: None,
-                partition: 0,
-                offset: 0,
-            },
+            origin: HitOrigin { generation: None, partition: 0, offset: 0 },
             reason: None,
             detail: None,
             stage: None,
@@ -177,17 +159,9 @@ fn fields(fields: &Fields<'_>) -> serde_json::Map<String, serde_json::Value> {
         Value::Double(number) => (*number).into(), // null where JSON has no such number
         Value::Boolean(truth) => (*truth).into(),
     };
-    fields
-        .0
-        .iter()
-        .map(|(name, own)| (name.to_string(), value(own)))
-        .collect()
+    fields.0.iter().map(|(name, own)| (name.to_string(), value(own))).collect()
 }
 
 fn attributes(attributes: &Attributes<'_>) -> serde_json::Map<String, serde_json::Value> {
-    attributes
-        .0
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.as_ref().into()))
-        .collect()
+    attributes.0.iter().map(|(name, value)| (name.to_string(), value.as_ref().into())).collect()
 }

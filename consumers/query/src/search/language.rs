@@ -84,18 +84,9 @@ pub struct QueryError {
 pub fn parse(text: &str) -> Result<Query, QueryError> {
     if text.len() > MAX_QUERY {
         let message = format!("the query is {} bytes long", text.len());
-        return Err(QueryError {
-            position: 0,
-            message,
-            help: "at most 16384 are read",
-        });
+        return Err(QueryError { position: 0, message, help: "at most 16384 are read" });
     }
-    let mut parser = Parser {
-        lexer: Lexer::new(text),
-        field: None,
-        depth: 0,
-        conditions: 0,
-    };
+    let mut parser = Parser { lexer: Lexer::new(text), field: None, depth: 0, conditions: 0 };
     if matches!(parser.lexer.peek()?.0, Token::End) {
         return Ok(Query::All);
     }
@@ -103,9 +94,7 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
     match parser.lexer.next()? {
         (Token::End, _) => Ok(query),
         (token, at) => {
-            Err(parser
-                .lexer
-                .wrong(at, format!("unexpected {token}"), "every ) needs a ( before it"))
+            Err(parser.lexer.wrong(at, format!("unexpected {token}"), "every ) needs a ( before it"))
         }
     }
 }
@@ -125,11 +114,7 @@ impl Parser<'_> {
             self.lexer.next()?;
             any.push(self.both()?);
         }
-        Ok(if any.len() == 1 {
-            any.remove(0)
-        } else {
-            Query::Or(any)
-        })
+        Ok(if any.len() == 1 { any.remove(0) } else { Query::Or(any) })
     }
 
     fn both(&mut self) -> Result<Query, QueryError> {
@@ -144,11 +129,7 @@ impl Parser<'_> {
                 _ => all.push(self.unary()?),
             }
         }
-        Ok(if all.len() == 1 {
-            all.remove(0)
-        } else {
-            Query::And(all)
-        })
+        Ok(if all.len() == 1 { all.remove(0) } else { Query::And(all) })
     }
 
     fn unary(&mut self) -> Result<Query, QueryError> {
@@ -172,9 +153,7 @@ impl Parser<'_> {
             Token::Range(low, high) => self.condition(Test::Range(low, high), at)?,
             token @ (Token::And | Token::Or | Token::Close | Token::End) => {
                 let help = "write a word, a \"phrase\", field:value or a ( group )";
-                return Err(self
-                    .lexer
-                    .wrong(at, format!("expected a condition, found {token}"), help));
+                return Err(self.lexer.wrong(at, format!("expected a condition, found {token}"), help));
             }
         };
         self.depth -= 1;
@@ -185,9 +164,7 @@ impl Parser<'_> {
         let query = self.either()?;
         match self.lexer.next()? {
             (Token::Close, _) => Ok(query),
-            _ => Err(self
-                .lexer
-                .wrong(opened, "this ( is never closed".into(), "write ) at its end")),
+            _ => Err(self.lexer.wrong(opened, "this ( is never closed".into(), "write ) at its end")),
         }
     }
 
@@ -207,11 +184,7 @@ impl Parser<'_> {
             token => {
                 let name = self.field.take().unwrap_or_default();
                 let help = "write a value right behind the colon, or \"\" for an empty one";
-                Err(self.lexer.wrong(
-                    value_at,
-                    format!("expected a value of {name}, found {token}"),
-                    help,
-                ))
+                Err(self.lexer.wrong(value_at, format!("expected a value of {name}, found {token}"), help))
             }
         };
         self.field = None;
@@ -224,10 +197,6 @@ impl Parser<'_> {
             let message = "the query has too many conditions".into();
             return Err(self.lexer.wrong(position, message, "at most 1000 are read"));
         }
-        Ok(Query::Is(Condition {
-            field: self.field.clone(),
-            test,
-            position,
-        }))
+        Ok(Query::Is(Condition { field: self.field.clone(), test, position }))
     }
 }

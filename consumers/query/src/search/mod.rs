@@ -126,9 +126,6 @@ impl SearchError {
 
     /// Whether the client has to change its request.
     pub fn is_clients(&self) -> bool {
-        matches!(
-            self,
-            SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. }
-        )
+        matches!(self, SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. })
     }
 }

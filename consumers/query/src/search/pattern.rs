@@ -23,16 +23,7 @@ impl Pattern {
 
     /// The text, if there are no wildcards.
     pub fn as_literal(&self) -> Option<String> {
-        self.0
-            .iter()
-            .map(|piece| {
-                if let Piece::Char(char) = piece {
-                    Some(*char)
-                } else {
-                    None
-                }
-            })
-            .collect()
+        self.0.iter().map(|piece| if let Piece::Char(char) = piece { Some(*char) } else { None }).collect()
     }
 
     /// Whether it is `*` alone.
@@ -44,13 +35,7 @@ impl Pattern {
     pub fn prefix(&self) -> String {
         self.0
             .iter()
-            .map_while(|piece| {
-                if let Piece::Char(char) = piece {
-                    Some(*char)
-                } else {
-                    None
-                }
-            })
+            .map_while(|piece| if let Piece::Char(char) = piece { Some(*char) } else { None })
             .collect()
     }
 

@@ -49,11 +49,7 @@ impl TermRange {
             }
             None => Bound::Unbounded,
         };
-        TermRange {
-            low: Bound::Included(prefix),
-            high,
-            filter,
-        }
+        TermRange { low: Bound::Included(prefix), high, filter }
     }
 }
 
@@ -99,11 +95,7 @@ impl Weight for TermScan {
             };
             let mut terms = stream.into_stream()?;
             while terms.advance() {
-                if range
-                    .filter
-                    .as_ref()
-                    .is_some_and(|filter| !filter.admits(terms.key()))
-                {
+                if range.filter.as_ref().is_some_and(|filter| !filter.admits(terms.key())) {
                     continue;
                 }
                 let mut postings =

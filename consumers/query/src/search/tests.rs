@@ -26,16 +26,7 @@ struct Line {
 }
 
 fn line(offset: i64, time: i64, body: &str) -> Line {
-    Line {
-        time,
-        offset,
-        host: "a",
-        body: body.into(),
-        status: None,
-        path: None,
-        took: None,
-        dead: false,
-    }
+    Line { time, offset, host: "a", body: body.into(), status: None, path: None, took: None, dead: false }
 }
 
 struct World {
@@ -50,11 +41,7 @@ impl World {
     fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let url = folder.path().display().to_string();
-        let options = CacheOptions {
-            max_open: 3,
-            folder: None,
-            max_bytes: 0,
-        };
+        let options = CacheOptions { max_open: 3, folder: None, max_bytes: 0 };
         World::at(url, folder, options)
     }
 
@@ -62,30 +49,15 @@ impl World {
     fn remote(max_bytes: u64) -> World {
         let folder = tempfile::tempdir().unwrap();
         let copies = Some(folder.path().join("cache"));
-        let options = CacheOptions {
-            max_open: 3,
-            folder: copies,
-            max_bytes,
-        };
+        let options = CacheOptions { max_open: 3, folder: copies, max_bytes };
         World::at("memory:///".into(), folder, options)
     }
 
     fn at(url: String, folder: tempfile::TempDir, options: CacheOptions) -> World {
         let deadline = Duration::from_secs(1);
-        let store = Store::open(&StoreOptions {
-            url,
-            options: vec![],
-            deadline,
-        })
-        .unwrap();
+        let store = Store::open(&StoreOptions { url, options: vec![], deadline }).unwrap();
         let cache = SplitCache::new(store.clone(), options).unwrap();
-        World {
-            folder,
-            store,
-            cache,
-            fold: Fold::default(),
-            n: 0,
-        }
+        World { folder, store, cache, fold: Fold::default(), n: 0 }
     }
 
     /// One bundle: the rows of each table are a split.
@@ -95,10 +67,8 @@ impl World {
         let mut bytes = vec![b'x'; self.n];
         let mut parts = Vec::new();
         for table in [TableName::Events, TableName::Dead] {
-            let own: Vec<&Line> = lines
-                .iter()
-                .filter(|line| line.dead == (table == TableName::Dead))
-                .collect();
+            let own: Vec<&Line> =
+                lines.iter().filter(|line| line.dead == (table == TableName::Dead)).collect();
             let times = || own.iter().map(|line| line.time);
             let (Some(time_from), Some(time_to)) = (times().min(), times().max()) else {
                 continue;
@@ -144,22 +114,12 @@ impl World {
     }
 
     fn ask(&self, query: &str, from: Option<i64>, to: Option<i64>, limit: usize) -> SearchResponse {
-        let request = SearchRequest {
-            tenant: "t".into(),
-            query: query.into(),
-            from,
-            to,
-            limit,
-        };
+        let request = SearchRequest { tenant: "t".into(), query: query.into(), from, to, limit };
         search(&self.cache, &self.fold, &request).unwrap()
     }
 
     fn offsets(&self, query: &str) -> Vec<i64> {
-        self.ask(query, None, None, 100)
-            .hits
-            .iter()
-            .map(|hit| hit.origin.offset)
-            .collect()
+        self.ask(query, None, None, 100).hits.iter().map(|hit| hit.origin.offset).collect()
     }
 }
 
@@ -191,37 +151,13 @@ fn push(rows: &mut Rows, line: &Line, tenant: &str) {
             parser: "apache".into(),
             parser_version: 1,
         };
-        rows.push_dead(
-            &DeadRow {
-                letter: &letter,
-                raw: &raw,
-                generation: 0,
-            },
-            &Rows::dead_codec().unwrap(),
-        )
-        .unwrap();
+        rows.push_dead(&DeadRow { letter: &letter, raw: &raw, generation: 0 }, &Rows::dead_codec().unwrap())
+            .unwrap();
         return;
     }
-    let origin = Origin {
-        generation: 0,
-        partition: 0,
-        offset: line.offset,
-    };
-    let mut event = Event::unparsed(
-        raw,
-        Parser {
-            id: "plain",
-            version: 1,
-        },
-        origin,
-    );
-    event.severity = line.status.map(|status| {
-        if status >= 500 {
-            "error".into()
-        } else {
-            "info".into()
-        }
-    });
+    let origin = Origin { generation: 0, partition: 0, offset: line.offset };
+    let mut event = Event::unparsed(raw, Parser { id: "plain", version: 1 }, origin);
+    event.severity = line.status.map(|status| if status >= 500 { "error".into() } else { "info".into() });
     let mut fields = Fields::default();
     if let Some(status) = line.status {
         fields.push("status", Value::Long(status));
@@ -233,8 +169,7 @@ fn push(rows: &mut Rows, line: &Line, tenant: &str) {
         fields.push("took", Value::Double(took));
     }
     event.fields = fields;
-    rows.push_event_anew(&event, &Rows::event_codec().unwrap())
-        .unwrap();
+    rows.push_event_anew(&event, &Rows::event_codec().unwrap()).unwrap();
 }
 
 fn sample() -> World {
@@ -255,14 +190,8 @@ fn sample() -> World {
         "t",
         &[
             line(4, 20, "peer reset the connection; Straße 東京"),
-            Line {
-                dead: true,
-                ..line(5, 40, "garbage \u{1}")
-            },
-            Line {
-                host: "b",
-                ..line(6, 25, "12:30:45 nothing to see")
-            },
+            Line { dead: true, ..line(5, 40, "garbage \u{1}") },
+            Line { host: "b", ..line(6, 25, "12:30:45 nothing to see") },
         ],
     );
     world.add("other", &[line(7, 10, "GET /cart timed out")]);
@@ -351,26 +280,13 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         ("time:2*", "time takes no wildcards"),
         ("table:[a TO b]", "table takes no range"),
     ] {
-        let request = SearchRequest {
-            tenant: "t".into(),
-            query: query.into(),
-            from: None,
-            to: None,
-            limit: 1,
-        };
+        let request =
+            SearchRequest { tenant: "t".into(), query: query.into(), from: None, to: None, limit: 1 };
         let error = search(&world.cache, &world.fold, &request).unwrap_err();
-        assert!(
-            error.is_clients() && error.to_string().contains(part),
-            "{query}: {error}"
-        );
+        assert!(error.is_clients() && error.to_string().contains(part), "{query}: {error}");
     }
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: MAX_LIMIT + 1,
-    };
+    let request =
+        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: MAX_LIMIT + 1 };
     assert!(plan(&world.fold, &request).unwrap_err().is_clients());
 }
 
@@ -392,10 +308,7 @@ fn a_hit_shows_all_of_its_row() {
     let mut odd = line(9, 1_773_273_600_000_001, "");
     odd.body = b"caf\xe9".to_vec();
     odd.status = Some(404);
-    let dead = Line {
-        dead: true,
-        ..line(8, 5, "x")
-    };
+    let dead = Line { dead: true, ..line(8, 5, "x") };
     world.add("t", &[odd, dead]);
     let answer = world.ask("", None, None, 2);
     let json = serde_json::to_value(&answer.hits[0]).unwrap();
@@ -419,13 +332,7 @@ fn a_hit_shows_all_of_its_row() {
 fn a_split_that_a_merge_deleted_is_gone_and_not_an_error_of_the_store() {
     let mut world = sample();
     world.store.delete("bundles/r1").unwrap();
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: 1,
-    };
+    let request = SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1 };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
     // One that is open already can still be read.
     world = sample();
@@ -443,11 +350,7 @@ fn copies_of_remote_splits_stay_within_their_bound() {
     for n in 0..5 {
         world.add("t", &[line(n, n, "x")]);
     }
-    let files = |world: &World| {
-        std::fs::read_dir(world.folder.path().join("cache"))
-            .unwrap()
-            .count()
-    };
+    let files = |world: &World| std::fs::read_dir(world.folder.path().join("cache")).unwrap().count();
     for _ in 0..2 {
         assert_eq!(world.offsets("x"), [4, 3, 2, 1, 0]);
         assert_eq!(files(&world), 1);
@@ -462,17 +365,8 @@ fn copies_of_remote_splits_stay_within_their_bound() {
     world.store.delete("bundles/r0").unwrap();
     assert_eq!(world.offsets("x"), [4, 3, 2, 1, 0]);
     world.cache.retain(&Fold::default());
-    assert_eq!(
-        (files(&world), world.cache.n_open(), world.cache.copied_bytes()),
-        (0, 0, 0)
-    );
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: 1,
-    };
+    assert_eq!((files(&world), world.cache.n_open(), world.cache.copied_bytes()), (0, 0, 0));
+    let request = SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1 };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
 }
 
@@ -483,18 +377,9 @@ fn a_damaged_split_is_named() {
     let path = world.store.local_file("bundles/r0").unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: 1,
-    };
+    let request = SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1 };
     let error = search(&world.cache, &world.fold, &request).unwrap_err();
-    assert!(
-        matches!(&error, SearchError::Damaged { object, .. } if object == "bundles/r0"),
-        "{error}"
-    );
+    assert!(matches!(&error, SearchError::Damaged { object, .. } if object == "bundles/r0"), "{error}");
 }
 
 #[test]
@@ -505,12 +390,5 @@ fn an_answer_stops_growing() {
     world.add("t", &lines);
     let answer = world.ask("", None, None, 10);
     assert!(answer.truncated && answer.total == 6);
-    assert_eq!(
-        answer
-            .hits
-            .iter()
-            .map(|hit| hit.origin.offset)
-            .collect::<Vec<_>>(),
-        [5, 4, 3]
-    );
+    assert_eq!(answer.hits.iter().map(|hit| hit.origin.offset).collect::<Vec<_>>(), [5, 4, 3]);
 }

@@ -21,10 +21,7 @@ pub(super) struct Newest {
 
 impl Newest {
     pub(super) fn new(limit: usize) -> Newest {
-        Newest {
-            limit,
-            heap: BinaryHeap::new(),
-        }
+        Newest { limit, heap: BinaryHeap::new() }
     }
 
     /// Whether a row of that time could still be among the newest.

@@ -29,11 +29,7 @@ impl Number {
         // Exactly the whole numbers that an i64 holds.
         let fits = number.fract() == 0.0
             && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number);
-        Some(if fits {
-            Number::Whole(number as i64)
-        } else {
-            Number::Broken(number)
-        })
+        Some(if fits { Number::Whole(number as i64) } else { Number::Broken(number) })
     }
 
     fn as_f64(self) -> f64 {
@@ -49,10 +45,7 @@ pub(super) fn query(field: Field, name: &str, test: &Test) -> Box<dyn Runs> {
     if !indexable_name(name) {
         return Box::new(EmptyQuery);
     }
-    let path = Path {
-        field,
-        term: Term::from_field_json_path(field, &field_path(name), true),
-    };
+    let path = Path { field, term: Term::from_field_json_path(field, &field_path(name), true) };
     match test {
         Test::Word(pattern) if pattern.is_any() => path.scan(vec![TermRange::prefixed(path.key(), None)]),
         Test::Word(pattern) => match pattern.as_literal() {
@@ -82,10 +75,7 @@ impl Path {
     }
 
     fn scan(&self, ranges: Vec<TermRange>) -> Box<dyn Runs> {
-        Box::new(TermScan {
-            field: self.field,
-            ranges,
-        })
+        Box::new(TermScan { field: self.field, ranges })
     }
 
     fn equal(&self, text: &str) -> Box<dyn Runs> {
@@ -103,29 +93,15 @@ impl Path {
         if let Ok(truth) = text.parse::<bool>() {
             any.push(exact(&|term| term.append_type_and_fast_value(truth)));
         }
-        if any.len() == 1 {
-            any.remove(0)
-        } else {
-            Box::new(BooleanQuery::union(any))
-        }
+        if any.len() == 1 { any.remove(0) } else { Box::new(BooleanQuery::union(any)) }
     }
 
     fn matching(&self, pattern: &Pattern) -> Box<dyn Runs> {
         let texts = self.key_of(|term| term.append_type_and_str(""));
-        let filter = |kind: Type| {
-            Some(Filter {
-                pattern: pattern.clone(),
-                skip: texts.len(),
-                kind,
-            })
-        };
+        let filter = |kind: Type| Some(Filter { pattern: pattern.clone(), skip: texts.len(), kind });
         let mut prefix = texts.clone();
         prefix.extend_from_slice(pattern.prefix().as_bytes());
-        let text_filter = if pattern.is_prefix() {
-            None
-        } else {
-            filter(Type::Str)
-        };
+        let text_filter = if pattern.is_prefix() { None } else { filter(Type::Str) };
         let mut ranges = vec![TermRange::prefixed(prefix, text_filter)];
         let may_be_other = match pattern.0.first() {
             Some(Piece::Char(char)) => matches!(char, '0'..='9' | '-' | 't' | 'f'),
@@ -160,15 +136,9 @@ impl Path {
         let all = TermRange::prefixed(self.key_of(|term| term.append_type_and_str("")), None);
         let end = |end: &Bound<String>, none: Bound<Vec<u8>>| match end {
             Bound::Unbounded => none,
-            end => end
-                .as_ref()
-                .map(|text| self.key_of(|term| term.append_type_and_str(text))),
+            end => end.as_ref().map(|text| self.key_of(|term| term.append_type_and_str(text))),
         };
-        self.scan(vec![TermRange {
-            low: end(low, all.low),
-            high: end(high, all.high),
-            filter: None,
-        }])
+        self.scan(vec![TermRange { low: end(low, all.low), high: end(high, all.high), filter: None }])
     }
 
     /// Whole and broken numbers lie apart in the dictionary; wholes beyond an `i64` apart again.
@@ -195,11 +165,7 @@ impl Path {
         {
             let end =
                 |number: i64| Bound::Included(self.key_of(|term| term.append_type_and_fast_value(number)));
-            ranges.push(TermRange {
-                low: end(lowest),
-                high: end(highest),
-                filter: None,
-            });
+            ranges.push(TermRange { low: end(lowest), high: end(highest), filter: None });
         }
         let float = |number: Number| self.key_of(|term| term.append_type_and_fast_value(number.as_f64()));
         let floats = self.kind(Type::F64);
@@ -229,19 +195,12 @@ impl Path {
 }
 
 fn or(end: Bound<Vec<u8>>, none: Bound<Vec<u8>>) -> Bound<Vec<u8>> {
-    if matches!(end, Bound::Unbounded) {
-        none
-    } else {
-        end
-    }
+    if matches!(end, Bound::Unbounded) { none } else { end }
 }
 
 /// A whole double as an `i64`; beyond its ends the end itself where that keeps the range, else nothing.
 fn whole(number: f64, upper: bool) -> Option<i64> {
-    match (
-        number < -9_223_372_036_854_775_808.0,
-        number >= 9_223_372_036_854_775_808.0,
-    ) {
+    match (number < -9_223_372_036_854_775_808.0, number >= 9_223_372_036_854_775_808.0) {
         (true, _) => (!upper).then_some(i64::MIN),
         (_, true) => upper.then_some(i64::MAX),
         _ => Some(number as i64),

@@ -60,9 +60,12 @@ impl Site {
     fn start(name: &str) -> anyhow::Result<Site> {
         let scratch = Scratch::new(name)?;
         let jars = Jars::fetch(&mut |text| eprintln!("{text}"))?;
-        let broker = Broker::start(&jars, BrokerOptions::new(scratch.0.join("kafka"), scratch.0.join("kafka-logs")))?;
-        let registry =
-            Registry::start(&jars, RegistryOptions::new(scratch.0.join("registry"), scratch.0.join("registry-logs")))?;
+        let broker =
+            Broker::start(&jars, BrokerOptions::new(scratch.0.join("kafka"), scratch.0.join("kafka-logs")))?;
+        let registry = Registry::start(
+            &jars,
+            RegistryOptions::new(scratch.0.join("registry"), scratch.0.join("registry-logs")),
+        )?;
         let site = Site { broker, registry, jars, scratch };
         let config = site.config(Path::new("/nowhere"))?;
         Admin::open(&config.kafka)?.apply(&topic_specs()?)?;
@@ -98,8 +101,17 @@ fn producer_performance(site: &Site, path: &Path) -> anyhow::Result<f64> {
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().rfind(|line| line.contains("records/sec")).unwrap_or_default();
-    let rate = last.split(" records sent, ").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|rate| rate.parse().ok());
-    rate.ok_or_else(|| anyhow::anyhow!("ProducerPerformance did not end well: {text}{}", String::from_utf8_lossy(&output.stderr)))
+    let rate = last
+        .split(" records sent, ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(|rate| rate.parse().ok());
+    rate.ok_or_else(|| {
+        anyhow::anyhow!(
+            "ProducerPerformance did not end well: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
 }
 
 /// Copies logs.raw to logs.parsed as bytes, in transactions: records a second.
@@ -113,7 +125,8 @@ fn copy(site: &Site, path: &Path) -> anyhow::Result<f64> {
     let session = KafkaSession::join(&service, options).map_err(anyhow::Error::new)?;
     let mut session = Counting { inner: session, seen: 0, span: &done, stop: stop.clone() };
     let give_up = Instant::now() + Duration::from_secs(120);
-    transact(&mut job, &mut session, || stop.requested() || Instant::now() > give_up).map_err(anyhow::Error::new)?;
+    transact(&mut job, &mut session, || stop.requested() || Instant::now() > give_up)
+        .map_err(anyhow::Error::new)?;
     anyhow::ensure!(session.seen >= LINES, "only {} of {LINES} records were copied", session.seen);
     let span = done.lock().map_err(|_| anyhow::anyhow!("a lock was poisoned"))?.take();
     let (from, to) = span.ok_or_else(|| anyhow::anyhow!("nothing was copied"))?;

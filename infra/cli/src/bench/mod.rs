@@ -28,7 +28,12 @@ pub(crate) enum Target {
 }
 
 impl Measured {
-    pub(crate) fn new(name: &'static str, value: f64, unit: &'static str, target: Option<Target>) -> Measured {
+    pub(crate) fn new(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        target: Option<Target>,
+    ) -> Measured {
         Measured { name, value, unit, target, against: "", note: String::new() }
     }
 
@@ -94,13 +99,30 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Answer> {
             Target::AtLeast(value) => format!("≥ {value}"),
             Target::Below(value) => format!("< {value}"),
         });
-        let verdict = if own.target.is_none() { "" } else if own.ok() { "ok" } else { "MISSED" };
-        vec![own.name.into(), format!("{:.2}", own.value), own.unit.into(), target, verdict.into(), own.note.clone()]
+        let verdict = if own.target.is_none() {
+            ""
+        } else if own.ok() {
+            "ok"
+        } else {
+            "MISSED"
+        };
+        vec![
+            own.name.into(),
+            format!("{:.2}", own.value),
+            own.unit.into(),
+            target,
+            verdict.into(),
+            own.note.clone(),
+        ]
     });
     println!("{}", table(&["name", "value", "unit", "target", "", "note"], 6, rows));
     println!("written to {}", args.output.display());
     let missed = all.iter().any(|own| !own.ok());
-    Ok(if missed && std::env::var("STRICT").is_ok_and(|strict| strict == "1") { Answer::No } else { Answer::Yes })
+    Ok(if missed && std::env::var("STRICT").is_ok_and(|strict| strict == "1") {
+        Answer::No
+    } else {
+        Answer::Yes
+    })
 }
 
 /// Runs `measure` three times; the run with the median value.

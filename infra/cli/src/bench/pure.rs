@@ -87,7 +87,11 @@ pub(super) fn parse() -> anyhow::Result<Vec<Measured>> {
             step.fill(&job, &batch, &table, None);
         }
         let seconds = start.elapsed().as_secs_f64() / 10.0;
-        anyhow::ensure!(step.outputs().len() == 50_000, "only {} of 50000 lines were parsed", step.outputs().len());
+        anyhow::ensure!(
+            step.outputs().len() == 50_000,
+            "only {} of 50000 lines were parsed",
+            step.outputs().len()
+        );
         Ok((bytes as f64 / seconds / f64::from(1 << 20), 50_000.0 / seconds))
     })?;
     let note = format!("{lines:.0} lines/s, with decoding, encoding and ledger hashes");
@@ -123,7 +127,8 @@ pub(super) fn archive() -> anyhow::Result<Vec<Measured>> {
         Ok((measured.rows as f64 / measured.seconds, measured))
     })?;
     let ratio = measured.text_bytes as f64 / measured.parquet_bytes as f64;
-    let note = format!("{} rows, generated Apache lines, body and typed fields, after compaction", measured.rows);
+    let note =
+        format!("{} rows, generated Apache lines, body and typed fields, after compaction", measured.rows);
     Ok(vec![
         Measured::new("archive_rate", rate, "events/s", Some(Target::AtLeast(61_000.0))),
         Measured::new("archive_ratio", ratio, "×", Some(Target::AtLeast(10.0))).note(note),

@@ -39,7 +39,8 @@ fn measure(platform: &Platform) -> anyhow::Result<Vec<Measured>> {
     let search = search_p99(&query)?;
     let note = format!("a backlog of lines through to both sinks in {seconds:.0} s");
     Ok(vec![
-        Measured::new("freshness_p99", freshness, "s", Some(Target::Below(3.0))).note("at 20000 lines/s".to_owned()),
+        Measured::new("freshness_p99", freshness, "s", Some(Target::Below(3.0)))
+            .note("at 20000 lines/s".to_owned()),
         Measured::new("whole_way", rate, "lines/s", Some(Target::AtLeast(40_000.0))).note(note),
         Measured::new("memory_all", memory, "MB", None).note("every service in one process, peak".to_owned()),
         Measured::new("search_term_p99", search, "ms", Some(Target::Below(100.0)))

@@ -55,7 +55,10 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     let mut client = Vec::new();
     for (key, value) in raw.kafka.client {
         if OWNED.contains(&key.as_str()) {
-            fault(&format!("kafka.client.{key}"), "is owned by millrace, since exactly-once depends on it; remove it".into());
+            fault(
+                &format!("kafka.client.{key}"),
+                "is owned by millrace, since exactly-once depends on it; remove it".into(),
+            );
         }
         let value = match value {
             toml::Value::String(text) => text,
@@ -71,7 +74,10 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     for (topic, mib) in &raw.kafka.bound_mib {
         let known = [topics::RAW, topics::PARSED, topics::DEAD].contains(&topic.as_str());
         if !known || *mib < 1 {
-            fault(&format!("kafka.bound_mib.{topic:?}"), "is not logs.raw, logs.parsed or logs.dead with 1 MiB or more".into());
+            fault(
+                &format!("kafka.bound_mib.{topic:?}"),
+                "is not logs.raw, logs.parsed or logs.dead with 1 MiB or more".into(),
+            );
         }
     }
 
@@ -126,7 +132,10 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         format
     };
     let parse = ParseConfig {
-        default_format: known("parse.default_format".into(), raw.parse.default_format.unwrap_or_else(|| "auto".into())),
+        default_format: known(
+            "parse.default_format".into(),
+            raw.parse.default_format.unwrap_or_else(|| "auto".into()),
+        ),
         streams: raw
             .parse
             .streams
@@ -147,7 +156,10 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         };
         if config.commit_interval.is_zero() || config.commit_interval > MAX_COMMIT_INTERVAL {
             let most = MAX_COMMIT_INTERVAL.as_millis();
-            fault(&format!("{name}.commit_interval_ms"), format!("is not in 1..={most} (max.poll.interval.ms is 300000)"));
+            fault(
+                &format!("{name}.commit_interval_ms"),
+                format!("is not in 1..={most} (max.poll.interval.ms is 300000)"),
+            );
         }
         if !(1 << 20..=1 << 30).contains(&config.max_buffer_bytes) {
             fault(&format!("{name}.max_buffer_mib"), "is not in 1..=1024".into());
@@ -185,7 +197,8 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             Some(address.to_owned())
         }
     };
-    let registry_url = raw.registry.url.unwrap_or_else(|| "http://127.0.0.1:18081/apis/ccompat/v7".to_owned());
+    let registry_url =
+        raw.registry.url.unwrap_or_else(|| "http://127.0.0.1:18081/apis/ccompat/v7".to_owned());
     if !registry_url.starts_with("http://") && !registry_url.starts_with("https://") {
         fault("registry.url", format!("{registry_url:?} is not an http address"));
     }
@@ -235,8 +248,15 @@ mod tests {
                     [[forward.input]]\ntenant = \"T\"\n[query]\nlisten = \"0.0.0.0:80\"\nanonymous = \"default\"\n";
         let faults = load(text, &[]).unwrap_err();
         let paths: Vec<&str> = faults.iter().filter_map(|fault| fault.split(": ").next()).collect();
-        let wanted = ["kafka.prefix", "kafka.brokers", "kafka.client.acks", "log.format", "forward.input[0].tenant",
-            "forward.input[0].globs", "query.anonymous"];
+        let wanted = [
+            "kafka.prefix",
+            "kafka.brokers",
+            "kafka.client.acks",
+            "log.format",
+            "forward.input[0].tenant",
+            "forward.input[0].globs",
+            "query.anonymous",
+        ];
         assert_eq!(paths, wanted);
     }
 
@@ -248,7 +268,9 @@ mod tests {
 
     #[test]
     fn the_environment_wins() {
-        let config = load("", &[("MILLRACE__KAFKA__BROKERS", "b:1"), ("MILLRACE__INDEX__MAX_BUFFER_MIB", "7")]).unwrap();
+        let config =
+            load("", &[("MILLRACE__KAFKA__BROKERS", "b:1"), ("MILLRACE__INDEX__MAX_BUFFER_MIB", "7")])
+                .unwrap();
         assert_eq!((config.kafka.brokers.as_str(), config.index.max_buffer_bytes), ("b:1", 7 << 20));
     }
 

@@ -106,20 +106,26 @@ pub(super) struct Query {
 }
 
 /// Sets `section.key` for each `MILLRACE__SECTION__KEY`; a value that reads as TOML is taken as such, else as text.
-pub(super) fn apply_env(tree: &mut toml::Table, env: impl Iterator<Item = (String, String)>) -> Result<(), String> {
+pub(super) fn apply_env(
+    tree: &mut toml::Table,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<(), String> {
     for (name, value) in env {
         let Some(path) = name.strip_prefix("MILLRACE__") else { continue };
         let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
         let Some((last, sections)) = keys.split_last() else { continue };
         let mut table = &mut *tree;
         for section in sections {
-            let entry = table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let entry =
+                table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             table = entry.as_table_mut().ok_or_else(|| format!("{name}: {section} is not a section"))?;
         }
-        let typed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut parsed| parsed.remove("v"));
+        let typed =
+            format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut parsed| parsed.remove("v"));
         let typed = typed.filter(|value| !matches!(value, toml::Value::Datetime(_)));
         // librdkafka's and the store's keys are texts; librdkafka's have dots, which no variable's name can have.
-        let texts = ["client", "options"].iter().any(|section| sections.last().is_some_and(|own| own == section));
+        let texts =
+            ["client", "options"].iter().any(|section| sections.last().is_some_and(|own| own == section));
         let typed = typed.filter(|_| !texts).unwrap_or(toml::Value::String(value));
         let dotted = sections.last().is_some_and(|own| own == "client");
         table.insert(if dotted { last.replace('_', ".") } else { last.clone() }, typed);

@@ -88,7 +88,9 @@ impl Admin {
     pub fn ping(&self, wait: Duration) -> Result<usize, Error> {
         match self.committed.fetch_metadata(None, wait) {
             Ok(metadata) => Ok(metadata.brokers().len()),
-            Err(source) => Err(unreachable(&self.kafka, "ask for the cluster's metadata", &source.to_string())),
+            Err(source) => {
+                Err(unreachable(&self.kafka, "ask for the cluster's metadata", &source.to_string()))
+            }
         }
     }
 
@@ -117,7 +119,8 @@ impl Admin {
         let described = block_on(self.client.describe_configs(&resources, &options()))
             .map_err(|source| Error::Refused { action: "describe topics".to_owned(), source })?;
         for (spec, config) in present.iter().zip(described) {
-            let config = config.map_err(|code| refused_code(format!("describe topic {}", spec.name), code))?;
+            let config =
+                config.map_err(|code| refused_code(format!("describe topic {}", spec.name), code))?;
             for (key, wanted) in spec.config() {
                 let found = config.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
                 if found != wanted {
@@ -200,10 +203,9 @@ impl Admin {
     /// # Errors
     /// `Unreachable`.
     pub fn partitions(&self, topic: &str) -> Result<i32, Error> {
-        let metadata = self
-            .committed
-            .fetch_metadata(Some(topic), CALL)
-            .map_err(|source| unreachable(&self.kafka, "ask for the cluster's metadata", &source.to_string()))?;
+        let metadata = self.committed.fetch_metadata(Some(topic), CALL).map_err(|source| {
+            unreachable(&self.kafka, "ask for the cluster's metadata", &source.to_string())
+        })?;
         let found = metadata.topics().iter().find(|own| own.name() == topic && own.error().is_none());
         Ok(found.map_or(0, |topic| topic.partitions().len() as i32))
     }

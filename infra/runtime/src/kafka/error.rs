@@ -55,7 +55,9 @@ pub enum Error {
         source: KafkaError,
     },
     /// The broker is not there or does not answer.
-    #[error("could not {action} at {brokers}: {reason}; check kafka.brokers and that the broker runs (`millrace doctor`)")]
+    #[error(
+        "could not {action} at {brokers}: {reason}; check kafka.brokers and that the broker runs (`millrace doctor`)"
+    )]
     Unreachable {
         /// Call.
         action: String,
@@ -121,13 +123,17 @@ impl Error {
         let code = source.rdkafka_error_code()?;
         match code {
             RDKafkaErrorCode::FencedInstanceId => Some(Error::Taken { instance: instance.to_owned() }),
-            RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PollExceeded => Some(Error::Fenced { action: "poll", source }),
+            RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PollExceeded => {
+                Some(Error::Fenced { action: "poll", source })
+            }
             RDKafkaErrorCode::UnknownTopicOrPartition
             | RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::OffsetOutOfRange
-            | RDKafkaErrorCode::AutoOffsetReset => Some(Error::Refused { action: format!("read as {instance}"), source }),
+            | RDKafkaErrorCode::AutoOffsetReset => {
+                Some(Error::Refused { action: format!("read as {instance}"), source })
+            }
             // Everything else librdkafka mends itself: brokers that come and go, time-outs, leader changes.
             _ => None,
         }

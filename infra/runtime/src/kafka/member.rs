@@ -104,7 +104,9 @@ impl Batch {
         let value = message.payload().map(put);
         let first_header = self.headers.len();
         if let Some(headers) = message.headers().filter(|_| with_headers) {
-            let owned = headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
+            let owned = headers
+                .iter()
+                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
             self.headers.extend(owned);
         }
         self.records.push(Record {
@@ -147,7 +149,12 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
         let event = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
             _ => {
@@ -162,7 +169,11 @@ impl ConsumerContext for Context {
 impl Context {
     /// Assigns every partition at an explicit offset: the committed one, else what changelog or manifest hold, else the
     /// start of the log.
-    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> Result<Polled, Error> {
+    fn assign(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &TopicPartitionList,
+    ) -> Result<Polled, Error> {
         let refused = |source| Error::Refused { action: "assign partitions".to_owned(), source };
         let committed = self.committed(consumer, partitions)?;
         let mut at = TopicPartitionList::new();
@@ -174,11 +185,21 @@ impl Context {
                 Offset::Offset(next) => next,
                 _ => match (self.resolve)(topic, partition)? {
                     Some(next) => {
-                        tracing::warn!(topic, partition, next, "committed offset is missing, going on from the changelog");
+                        tracing::warn!(
+                            topic,
+                            partition,
+                            next,
+                            "committed offset is missing, going on from the changelog"
+                        );
                         next
                     }
                     None => {
-                        tracing::info!(topic, partition, next = low, "no committed offset, starting at the log start");
+                        tracing::info!(
+                            topic,
+                            partition,
+                            next = low,
+                            "no committed offset, starting at the log start"
+                        );
                         low
                     }
                 },
@@ -202,7 +223,11 @@ impl Context {
         Ok(Polled::Assigned(assigned))
     }
 
-    fn committed(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> Result<TopicPartitionList, Error> {
+    fn committed(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &TopicPartitionList,
+    ) -> Result<TopicPartitionList, Error> {
         let start = Instant::now();
         loop {
             match consumer.committed_offsets(partitions.clone(), CALL) {
@@ -262,11 +287,12 @@ impl Member {
         let Some(consumer) = &self.consumer else { return Ok(Polled::Records) };
         let mut wait = wait;
         loop {
-            let message = if consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-                consumer.poll(wait)
-            } else {
-                None
-            };
+            let message =
+                if consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                    consumer.poll(wait)
+                } else {
+                    None
+                };
             let mut events = consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner);
             if !events.is_empty() {
                 let event = events.remove(0)?;
@@ -277,7 +303,8 @@ impl Member {
                 if let Polled::Assigned(partitions) = &event {
                     metrics::rebalance(&self.options.service, partitions.len());
                     for (topic, partition, next) in partitions {
-                        let topic = self.options.topics.iter().position(|own| own == topic).unwrap_or_default();
+                        let topic =
+                            self.options.topics.iter().position(|own| own == topic).unwrap_or_default();
                         self.positions.insert((topic, *partition), *next);
                     }
                 }
@@ -290,7 +317,8 @@ impl Member {
                     _ => return Ok(Polled::Records),
                 },
                 Some(Ok(message)) => {
-                    let topic = self.options.topics.iter().position(|own| own == message.topic()).unwrap_or_default();
+                    let topic =
+                        self.options.topics.iter().position(|own| own == message.topic()).unwrap_or_default();
                     let with_headers = self.options.with_headers.iter().any(|own| own == message.topic());
                     batch.push(topic, &message, with_headers);
                     // Looked at only now and then: a clock call a record would show.
@@ -347,7 +375,8 @@ impl Member {
         }
         let mut at = TopicPartitionList::new();
         for (&(topic, partition), &next) in &self.positions {
-            at.add_partition_offset(&self.options.topics[topic], partition, Offset::Offset(next)).map_err(refused)?;
+            at.add_partition_offset(&self.options.topics[topic], partition, Offset::Offset(next))
+                .map_err(refused)?;
         }
         consumer.assign(&at).map_err(refused)
     }
@@ -409,7 +438,8 @@ fn instance(kafka: &Kafka, options: &MemberOptions) -> String {
 
 fn subscribe(kafka: &Kafka, options: &MemberOptions, name: &str) -> Result<BaseConsumer<Context>, Error> {
     let refused = |source| Error::Refused { action: format!("join group {}", options.service), source };
-    let context = Context { kafka: kafka.clone(), resolve: options.resolve.clone(), events: Mutex::new(Vec::new()) };
+    let context =
+        Context { kafka: kafka.clone(), resolve: options.resolve.clone(), events: Mutex::new(Vec::new()) };
     let config = kafka.member(&kafka.group(&options.service), name);
     let consumer: BaseConsumer<Context> = config.create_with_context(context).map_err(refused)?;
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();

@@ -71,7 +71,9 @@ pub(crate) fn passing(error: &KafkaError, reason: &str) {
     match error.rdkafka_error_code() {
         // The end of a partition is no error, and comes with every poll of a reader.
         Some(RDKafkaErrorCode::PartitionEOF) => {}
-        Some(RDKafkaErrorCode::AllBrokersDown) => tracing::warn!(reason, "no broker can be reached, librdkafka keeps trying"),
+        Some(RDKafkaErrorCode::AllBrokersDown) => {
+            tracing::warn!(reason, "no broker can be reached, librdkafka keeps trying")
+        }
         _ => tracing::debug!(%error, reason, "librdkafka reports an error that it mends itself"),
     }
 }

@@ -123,11 +123,24 @@ impl TxnProducer {
     ///
     /// # Errors
     /// *Exit* where the broker refuses or does not come.
-    pub fn open(kafka: &Kafka, transactional_id: &str, tracked: bool, guard: Guard) -> Result<TxnProducer, Error> {
+    pub fn open(
+        kafka: &Kafka,
+        transactional_id: &str,
+        tracked: bool,
+        guard: Guard,
+    ) -> Result<TxnProducer, Error> {
         let reports = Arc::new(Mutex::new(Reports::default()));
         let inner = make(kafka, transactional_id, tracked, &reports)?;
         let transactional_id = transactional_id.to_owned();
-        Ok(TxnProducer { kafka: kafka.clone(), transactional_id, tracked, guard, reports, inner, open: false })
+        Ok(TxnProducer {
+            kafka: kafka.clone(),
+            transactional_id,
+            tracked,
+            guard,
+            reports,
+            inner,
+            open: false,
+        })
     }
 
     /// Begins a transaction.
@@ -138,7 +151,9 @@ impl TxnProducer {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         *reports = Reports::default();
         drop(reports);
-        self.inner.begin_transaction().map_err(|source| Error::transactional("begin a transaction", source))?;
+        self.inner
+            .begin_transaction()
+            .map_err(|source| Error::transactional("begin a transaction", source))?;
         self.open = true;
         Ok(())
     }
@@ -176,7 +191,11 @@ impl TxnProducer {
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
                     return Err(Error::Refused {
-                        action: format!("send a record of {} bytes to {}", record.value.map_or(0, <[u8]>::len), record.topic),
+                        action: format!(
+                            "send a record of {} bytes to {}",
+                            record.value.map_or(0, <[u8]>::len),
+                            record.topic
+                        ),
                         source: KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge),
                     });
                 }
@@ -209,7 +228,10 @@ impl TxnProducer {
     ///
     /// # Errors
     /// By class: after *Abort* call [`TxnProducer::abort`], after *Rejoin* drop this producer.
-    pub fn commit(&mut self, offsets: Option<(&TopicPartitionList, &ConsumerGroupMetadata)>) -> Result<(), Error> {
+    pub fn commit(
+        &mut self,
+        offsets: Option<(&TopicPartitionList, &ConsumerGroupMetadata)>,
+    ) -> Result<(), Error> {
         self.flush()?;
         let mut doubt = None;
         if let Some((offsets, group)) = offsets {
@@ -261,7 +283,11 @@ impl TxnProducer {
     }
 
     fn remake(&mut self, call: &'static str) -> Result<(), Error> {
-        tracing::info!(call, transactional_id = self.transactional_id, "transaction in doubt, producer made anew");
+        tracing::info!(
+            call,
+            transactional_id = self.transactional_id,
+            "transaction in doubt, producer made anew"
+        );
         metrics::producer_remade(call);
         self.inner = make(&self.kafka, &self.transactional_id, self.tracked, &self.reports)?;
         Ok(())

@@ -62,7 +62,8 @@ impl Tailer {
             let start = Instant::now();
             while low < mark && watermarks(kafka, &consumer, topic, partition)?.1 < mark {
                 if start.elapsed() > OPEN_TRANSACTION {
-                    let reason = format!("a transaction before offset {mark} of partition {partition} stays open");
+                    let reason =
+                        format!("a transaction before offset {mark} of partition {partition} stays open");
                     return Err(unreachable(kafka, &format!("read {topic} to its end"), &reason));
                 }
                 std::thread::sleep(Duration::from_millis(20));
@@ -135,7 +136,11 @@ pub(crate) fn watermarks(
         match consumer.fetch_watermarks(topic, partition, CALL) {
             Ok(marks) => return Ok(marks),
             Err(source) if start.elapsed() > Duration::from_secs(60) => {
-                return Err(unreachable(kafka, &format!("ask for the end of {topic}/{partition}"), &source.to_string()));
+                return Err(unreachable(
+                    kafka,
+                    &format!("ask for the end of {topic}/{partition}"),
+                    &source.to_string(),
+                ));
             }
             Err(source) => {
                 tracing::warn!(topic, partition, %source, "broker did not answer, trying again");
@@ -146,5 +151,9 @@ pub(crate) fn watermarks(
 }
 
 pub(crate) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
-    Error::Unreachable { action: action.to_owned(), brokers: kafka.brokers.clone(), reason: reason.to_owned() }
+    Error::Unreachable {
+        action: action.to_owned(),
+        brokers: kafka.brokers.clone(),
+        reason: reason.to_owned(),
+    }
 }

@@ -14,7 +14,9 @@ pub struct Slot {
 #[derive(Debug, thiserror::Error)]
 pub enum SlotError {
     /// The wanted one, or all, are held by other processes.
-    #[error("{what} of {service} under {dir} is held by another process; stop it, or choose another --instance")]
+    #[error(
+        "{what} of {service} under {dir} is held by another process; stop it, or choose another --instance"
+    )]
     Held {
         /// `slot 3`, or `every slot`.
         what: String,
@@ -51,7 +53,8 @@ impl Slot {
         let numbers = instance.map_or(0..SLOTS, |number| number..number + 1);
         for number in numbers {
             let path = dir.join(format!("{service}-slot-{number}"));
-            let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+            let lock =
+                File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
             match lock.try_lock() {
                 Ok(()) => return Ok(Slot { number, _lock: lock }),
                 Err(TryLockError::WouldBlock) => {}

@@ -12,8 +12,8 @@ use millrace_schemas::{Event, RawEvent, dead::DeadLetter};
 use crate::store::Store;
 
 pub use run::{GENERATION, SinkOptions, apply, now_micros, run, send_deltas};
-pub use serve::serve;
 pub(crate) use run::{attempt, put_until, send_manifest};
+pub use serve::serve;
 
 /// What a sink could not build or merge; always a bug or damaged data, so the class is *Exit*.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,12 @@ pub trait BundleBuilder {
     ///
     /// # Errors
     /// A bug or damaged data.
-    fn add_dead(&mut self, letter: &DeadLetter, raw: &RawEvent<'_>, generation: i32) -> Result<(), BuildError>;
+    fn add_dead(
+        &mut self,
+        letter: &DeadLetter,
+        raw: &RawEvent<'_>,
+        generation: i32,
+    ) -> Result<(), BuildError>;
 
     /// Bytes of memory that what has been added takes, roughly.
     fn buffered(&self) -> usize;
@@ -74,7 +79,12 @@ pub trait Merger {
     ///
     /// # Errors
     /// [`MergeError`] tells whether the store or the data is at fault.
-    fn merge(&self, store: &Store, parts: &[LivePart], record_id: &str) -> Result<(Vec<u8>, Part), MergeError>;
+    fn merge(
+        &self,
+        store: &Store,
+        parts: &[LivePart],
+        record_id: &str,
+    ) -> Result<(Vec<u8>, Part), MergeError>;
 }
 
 /// Why parts could not be merged.

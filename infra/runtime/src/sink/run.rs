@@ -12,7 +12,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{BuildError, BundleBuilder, Sealed};
 use crate::kafka::admin::Admin;
-use crate::kafka::{Batch, Class, Error, Guard, Member, MemberOptions, OutRecord, Polled, Record, Resolve, TxnProducer, read_to_mark};
+use crate::kafka::{
+    Batch, Class, Error, Guard, Member, MemberOptions, OutRecord, Polled, Record, Resolve, TxnProducer,
+    read_to_mark,
+};
 use crate::metrics;
 use crate::service::{Service, ServiceError};
 
@@ -58,7 +61,13 @@ pub fn run<B: BundleBuilder>(
             guard: options.guard,
         },
     )?;
-    let mut sink = Sink { service: service.clone(), options: options.clone(), member, n_manifest_partitions, open: Open::new(make()?) };
+    let mut sink = Sink {
+        service: service.clone(),
+        options: options.clone(),
+        member,
+        n_manifest_partitions,
+        open: Open::new(make()?),
+    };
     let mut ready = false;
     let mut batch = Batch::default();
     loop {
@@ -84,7 +93,9 @@ pub fn run<B: BundleBuilder>(
                             sink.member.rejoin(&error, &service.stop)?;
                         }
                     }
-                    (Class::Rejoin, ServiceError::Kafka(error)) => sink.member.rejoin(&error, &service.stop)?,
+                    (Class::Rejoin, ServiceError::Kafka(error)) => {
+                        sink.member.rejoin(&error, &service.stop)?
+                    }
                     (Class::Exit, ServiceError::Store(error)) if service.stop.requested() => {
                         tracing::warn!(stage = options.stage, %error, "stopped while the store was away");
                         return Ok(());
@@ -158,7 +169,8 @@ impl<B: BundleBuilder> Sink<B> {
     }
 
     fn gather(&mut self, batch: &Batch, record: &Record) -> Result<(), ServiceError> {
-        let offsets = self.open.next.entry((record.topic, record.partition)).or_insert((record.offset, record.offset));
+        let offsets =
+            self.open.next.entry((record.topic, record.partition)).or_insert((record.offset, record.offset));
         offsets.1 = record.offset + 1;
         self.open.since.get_or_insert_with(Instant::now);
         self.open.n_records += 1;
@@ -194,7 +206,14 @@ impl<B: BundleBuilder> Sink<B> {
     fn foreign(&self, record: &Record, reason: &str) {
         let topic = [topics::PARSED, topics::DEAD][record.topic.min(1)];
         let (partition, offset) = (record.partition, record.offset);
-        tracing::error!(stage = self.options.stage, topic, partition, offset, reason, "record is not ours, passed over");
+        tracing::error!(
+            stage = self.options.stage,
+            topic,
+            partition,
+            offset,
+            reason,
+            "record is not ours, passed over"
+        );
         metrics::records(self.options.stage, "foreign", 1, 0);
     }
 
@@ -236,7 +255,14 @@ impl<B: BundleBuilder> Sink<B> {
         self.member.producer.begin()?;
         let mut value = Vec::new();
         for record in &records {
-            send_manifest(&mut self.member.producer, &self.service, self.options.manifest, self.n_manifest_partitions, record, &mut value)?;
+            send_manifest(
+                &mut self.member.producer,
+                &self.service,
+                self.options.manifest,
+                self.n_manifest_partitions,
+                record,
+                &mut value,
+            )?;
         }
         send_deltas(&mut self.member.producer, &self.service, &deltas, &mut value)?;
         let next = self.open.next.iter().map(|(&at, &(_, next))| (at, next)).collect();
@@ -262,14 +288,21 @@ impl<B: BundleBuilder> Sink<B> {
 }
 
 /// Puts an object, waiting for a store that is away until told to stop.
-pub(crate) fn put_until(service: &Service, stage: &str, path: &str, bytes: Vec<u8>) -> Result<(), ServiceError> {
+pub(crate) fn put_until(
+    service: &Service,
+    stage: &str,
+    path: &str,
+    bytes: Vec<u8>,
+) -> Result<(), ServiceError> {
     let bytes = bytes::Bytes::from(bytes);
     let mut again = false;
     loop {
         match service.store.put_new(path, bytes.clone()) {
             Ok(()) => return Ok(()),
             // Names are never used twice, so an earlier try of this very call got through.
-            Err(error) if again && matches!(error.source, object_store::Error::AlreadyExists { .. }) => return Ok(()),
+            Err(error) if again && matches!(error.source, object_store::Error::AlreadyExists { .. }) => {
+                return Ok(());
+            }
             Err(error) if service.stop.requested() => return Err(error.into()),
             Err(error) => {
                 tracing::error!(stage, path, %error, "store does not take objects, waiting for it");
@@ -352,7 +385,9 @@ pub fn apply(service: &Service, fold: &mut Fold, key: &[u8], value: Option<&[u8]
     let key = String::from_utf8_lossy(key);
     let record = match value {
         Some(value) => Some(service.codecs.manifest().decode::<ManifestRecord>(value).map_err(|error| {
-            Error::Broken(format!("could not read manifest record {key}: {error}; is the registry the one it was written with?"))
+            Error::Broken(format!(
+                "could not read manifest record {key}: {error}; is the registry the one it was written with?"
+            ))
         })?),
         None => None,
     };

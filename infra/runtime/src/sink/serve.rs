@@ -32,7 +32,9 @@ pub fn serve<B: BundleBuilder, M: Merger + Sync>(
             .spawn_scoped(scope, move || stopping(owner::run(service, owner, number, merger, holds_first)))
             .map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?;
         let sank = stopping(super::run(service, sink, number, make));
-        let owned = owning.join().unwrap_or_else(|_| Err(ServiceError::Other("the manifest owner panicked".to_owned())));
+        let owned = owning
+            .join()
+            .unwrap_or_else(|_| Err(ServiceError::Other("the manifest owner panicked".to_owned())));
         sank.and(owned)
     })
 }

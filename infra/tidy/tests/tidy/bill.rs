@@ -53,21 +53,9 @@ pub(crate) fn packages() -> Vec<Package> {
 
 fn ask() -> Vec<Package> {
     let version = run("rustc", &["-vV"]);
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .expect("rustc -vV names the host");
-    let text = run(
-        "cargo",
-        &[
-            "metadata",
-            "--format-version",
-            "1",
-            "--locked",
-            "--filter-platform",
-            host,
-        ],
-    );
+    let host =
+        version.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc -vV names the host");
+    let text = run("cargo", &["metadata", "--format-version", "1", "--locked", "--filter-platform", host]);
     let metadata: Value = serde_json::from_str(&text).unwrap();
     let root = root();
     metadata["packages"]
@@ -81,38 +69,22 @@ fn ask() -> Vec<Package> {
 fn read(package: &Value, root: &str) -> Package {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let manifest = text(&package["manifest_path"]).unwrap();
-    let folder = manifest
-        .strip_prefix(root)
-        .map(|path| path.trim_start_matches('/').trim_end_matches("/Cargo.toml"));
-    let dependency = |value: &Value| Dependency {
-        name: text(&value["name"]).unwrap(),
-        dev: value["kind"] == "dev",
-    };
+    let folder =
+        manifest.strip_prefix(root).map(|path| path.trim_start_matches('/').trim_end_matches("/Cargo.toml"));
+    let dependency =
+        |value: &Value| Dependency { name: text(&value["name"]).unwrap(), dev: value["kind"] == "dev" };
     Package {
         name: text(&package["name"]).unwrap(),
         version: text(&package["version"]).unwrap(),
         licence: text(&package["license"]),
         source: text(&package["source"]),
         folder: folder.unwrap_or_default().to_owned(),
-        dependencies: package["dependencies"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(dependency)
-            .collect(),
+        dependencies: package["dependencies"].as_array().unwrap().iter().map(dependency).collect(),
     }
 }
 
 fn run(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(args)
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(program).args(args).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -39,23 +39,14 @@ fn interpolate(text: &str) -> String {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value
-        .as_sequence()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(interpolate)
-        .collect()
+    value.as_sequence().into_iter().flatten().filter_map(Value::as_str).map(interpolate).collect()
 }
 
 fn services() -> Vec<Service> {
     let document = document();
     let mut services = Vec::new();
     for (name, service) in document["services"].as_mapping().unwrap() {
-        if service
-            .get("image")
-            .and_then(Value::as_str)
-            .is_none_or(|image| !image.contains("MILLRACE_IMAGE"))
+        if service.get("image").and_then(Value::as_str).is_none_or(|image| !image.contains("MILLRACE_IMAGE"))
         {
             continue;
         }
@@ -64,17 +55,12 @@ fn services() -> Vec<Service> {
             other => serde_yaml_ng::to_string(other).unwrap().trim().to_owned(),
         };
         let environment = service["environment"].as_mapping().into_iter().flatten();
-        let split = |volume: String| {
-            volume
-                .split_once(':')
-                .map(|(here, there)| (here.to_owned(), there.to_owned()))
-        };
+        let split =
+            |volume: String| volume.split_once(':').map(|(here, there)| (here.to_owned(), there.to_owned()));
         services.push(Service {
             name: name.as_str().unwrap().to_owned(),
             command: texts(&service["command"]),
-            environment: environment
-                .map(|(key, value)| (scalar(key), scalar(value)))
-                .collect(),
+            environment: environment.map(|(key, value)| (scalar(key), scalar(value))).collect(),
             volumes: service
                 .get("volumes")
                 .map(texts)
@@ -90,14 +76,7 @@ fn services() -> Vec<Service> {
 
 /// The binary beside this test.
 fn binary() -> PathBuf {
-    let beside = || {
-        std::env::current_exe()
-            .unwrap()
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("millrace")
-    };
+    let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("millrace");
     let path = std::env::var_os("MILLRACE_BIN").map_or_else(beside, PathBuf::from);
     let shown = path.display();
     assert!(
@@ -141,29 +120,17 @@ fn every_command_and_configuration_passes_the_check() {
                 .output();
             let help = help.unwrap();
             if !help.status.success() || !String::from_utf8_lossy(&help.stdout).contains("--config") {
-                offences.push(format!(
-                    "{}: {:?} is no subcommand with --config",
-                    service.name, service.command
-                ));
+                offences
+                    .push(format!("{}: {:?} is no subcommand with --config", service.name, service.command));
             }
-            let config = args
-                .iter()
-                .position(|own| own == "--config")
-                .map(|at| args.split_off(at));
-            args = std::iter::once("query".to_owned())
-                .chain(config.unwrap_or_default())
-                .collect();
+            let config = args.iter().position(|own| own == "--config").map(|at| args.split_off(at));
+            args = std::iter::once("query".to_owned()).chain(config.unwrap_or_default()).collect();
         }
         let mut command = Command::new(&binary);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_")) {
             command.env_remove(name);
         }
-        let output = command
-            .args(&args)
-            .arg("--check")
-            .envs(&service.environment)
-            .output()
-            .unwrap();
+        let output = command.args(&args).arg("--check").envs(&service.environment).output().unwrap();
         if !output.status.success() {
             let reason = String::from_utf8_lossy(&output.stderr);
             offences.push(format!(
@@ -174,11 +141,7 @@ fn every_command_and_configuration_passes_the_check() {
             ));
         }
         let shown = String::from_utf8_lossy(&output.stdout);
-        for secret in service
-            .environment
-            .iter()
-            .filter(|(name, _)| name.contains("SECRET"))
-        {
+        for secret in service.environment.iter().filter(|(name, _)| name.contains("SECRET")) {
             if shown.contains(secret.1.as_str()) {
                 offences.push(format!("{}: --check shows {}", service.name, secret.0));
             }
@@ -196,30 +159,15 @@ fn every_service_of_the_design_is_there() {
 #[test]
 fn scaled_services_share_slots_and_nothing_else() {
     let mut offences = Vec::new();
-    for service in services()
-        .iter()
-        .filter(|service| SCALABLE.contains(&service.name.as_str()))
-    {
+    for service in services().iter().filter(|service| SCALABLE.contains(&service.name.as_str())) {
         if service.fixed {
-            offences.push(format!(
-                "{}: a fixed name or port lets only one replica run",
-                service.name
-            ));
+            offences.push(format!("{}: a fixed name or port lets only one replica run", service.name));
         }
-        if !service
-            .volumes
-            .contains(&(service.name.clone(), "/data".to_owned()))
-        {
-            offences.push(format!(
-                "{}: the volume {0} must be at /data, for its slots",
-                service.name
-            ));
+        if !service.volumes.contains(&(service.name.clone(), "/data".to_owned())) {
+            offences.push(format!("{}: the volume {0} must be at /data, for its slots", service.name));
         }
         if service.command.iter().any(|own| own == "--instance") {
-            offences.push(format!(
-                "{}: replicas cannot all have one --instance",
-                service.name
-            ));
+            offences.push(format!("{}: replicas cannot all have one --instance", service.name));
         }
     }
     none("--scale would break:", &offences);
@@ -244,18 +192,13 @@ fn the_broker_is_set_up_as_in_kafka_local() {
     let set: BTreeMap<String, String> = environment
         .iter()
         .map(|(key, value)| {
-            let value = value
-                .as_str()
-                .map_or_else(|| serde_yaml_ng::to_string(value).unwrap(), str::to_owned);
+            let value =
+                value.as_str().map_or_else(|| serde_yaml_ng::to_string(value).unwrap(), str::to_owned);
             (key.as_str().unwrap().to_owned(), value.trim().to_owned())
         })
         .collect();
     let source = read("infra/kafka-local/src/broker.rs");
-    let table = source
-        .split("const SETTINGS")
-        .nth(1)
-        .and_then(|rest| rest.split("];").next())
-        .unwrap();
+    let table = source.split("const SETTINGS").nth(1).and_then(|rest| rest.split("];").next()).unwrap();
     let pair = regex::Regex::new(r#"\(\s*"([a-z._]+)",\s*"([^"]*)",?\s*\)"#).unwrap();
     let mut n_settings = 0;
     let mut offences = Vec::new();
@@ -264,16 +207,9 @@ fn the_broker_is_set_up_as_in_kafka_local() {
         let name = format!("KAFKA_{}", own[1].replace('.', "_").to_uppercase());
         // Listeners have names of their own here.
         if !own[1].contains("listener") && set.get(&name).map(String::as_str) != Some(&own[2]) {
-            offences.push(format!(
-                "{name} is {:?}, and {:?} in infra/kafka-local",
-                set.get(&name),
-                &own[2]
-            ));
+            offences.push(format!("{name} is {:?}, and {:?} in infra/kafka-local", set.get(&name), &own[2]));
         }
     }
-    assert!(
-        n_settings > 10,
-        "only {n_settings} settings: has broker.rs changed its form?"
-    );
+    assert!(n_settings > 10, "only {n_settings} settings: has broker.rs changed its form?");
     none("the broker differs:", &offences);
 }

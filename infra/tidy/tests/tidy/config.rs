@@ -17,11 +17,7 @@ fn uncommented() -> toml::Table {
         }
         _ => line,
     });
-    active
-        .collect::<Vec<_>>()
-        .join("\n")
-        .parse()
-        .expect("up.toml with its settings put in is TOML")
+    active.collect::<Vec<_>>().join("\n").parse().expect("up.toml with its settings put in is TOML")
 }
 
 fn load(tree: toml::Table) -> Config {
@@ -51,22 +47,13 @@ fn the_complete_configuration_has_every_key() {
     // The fields of the types that serde fills, as they are written.
     let source = read("infra/runtime/src/config/raw.rs");
     let field = regex::Regex::new(r"(?m)^    pub\(super\) (\w+):").unwrap();
-    let wanted: BTreeSet<&str> = field
-        .captures_iter(&source)
-        .map(|own| own.get(1).unwrap().as_str())
-        .collect();
-    assert!(
-        wanted.len() > 30,
-        "only {} keys: has raw.rs changed its form?",
-        wanted.len()
-    );
+    let wanted: BTreeSet<&str> =
+        field.captures_iter(&source).map(|own| own.get(1).unwrap().as_str()).collect();
+    assert!(wanted.len() > 30, "only {} keys: has raw.rs changed its form?", wanted.len());
     let mut named = BTreeSet::new();
     names(&toml::Value::Table(uncommented()), &mut named);
-    let missing: Vec<String> = wanted
-        .iter()
-        .filter(|key| !named.contains(**key))
-        .map(|key| (*key).to_owned())
-        .collect();
+    let missing: Vec<String> =
+        wanted.iter().filter(|key| !named.contains(**key)).map(|key| (*key).to_owned()).collect();
     none("infra/config/up.toml does not explain:", &missing);
 }
 
@@ -96,28 +83,14 @@ fn the_complete_configuration_names_true_defaults() {
         ("parse", "streams"),
         ("query", "anonymous"),
     ] {
-        let table = if section.is_empty() {
-            &mut tree
-        } else {
-            tree[section].as_table_mut().unwrap()
-        };
-        assert!(
-            table.remove(key).is_some(),
-            "up.toml has no example of {section}.{key}"
-        );
+        let table = if section.is_empty() { &mut tree } else { tree[section].as_table_mut().unwrap() };
+        assert!(table.remove(key).is_some(), "up.toml has no example of {section}.{key}");
     }
     let (written, real) = (load(tree).describe(), load(toml::Table::new()).describe());
     let differ = |(written, real): (&str, &str)| {
         (written != real).then(|| format!("up.toml has {}, the default is {}", written.trim(), real.trim()))
     };
-    none(
-        "defaults differ:",
-        &written
-            .lines()
-            .zip(real.lines())
-            .filter_map(differ)
-            .collect::<Vec<String>>(),
-    );
+    none("defaults differ:", &written.lines().zip(real.lines()).filter_map(differ).collect::<Vec<String>>());
 }
 
 #[test]
@@ -126,8 +99,5 @@ fn no_configuration_holds_a_secret() {
     let held = files()
         .into_iter()
         .filter(|file| file.path.starts_with("infra/config/") && secret.is_match(&file.text));
-    none(
-        "give secrets by the environment:",
-        &held.map(|file| file.path).collect::<Vec<String>>(),
-    );
+    none("give secrets by the environment:", &held.map(|file| file.path).collect::<Vec<String>>());
 }

@@ -48,13 +48,9 @@ fn links_between_pages_lead_somewhere() {
 #[test]
 fn every_page_is_reached_from_the_readme() {
     let readme = read("README.md");
-    let lost = pages()
-        .into_iter()
-        .filter(|page| page.path.starts_with("docs/") && !readme.contains(&page.path));
-    none(
-        "README.md does not lead to:",
-        &lost.map(|page| page.path).collect::<Vec<String>>(),
-    );
+    let lost =
+        pages().into_iter().filter(|page| page.path.starts_with("docs/") && !readme.contains(&page.path));
+    none("README.md does not lead to:", &lost.map(|page| page.path).collect::<Vec<String>>());
 }
 
 #[test]
@@ -70,15 +66,9 @@ fn tasks_in_docs_are_in_the_makefile() {
 fn metrics_in_docs_and_alarms_exist() {
     let source = read("infra/runtime/src/metrics.rs");
     let mut texts = pages();
-    texts.extend(
-        files()
-            .into_iter()
-            .filter(|file| file.path.starts_with("infra/prometheus/")),
-    );
+    texts.extend(files().into_iter().filter(|file| file.path.starts_with("infra/prometheus/")));
     let pattern = r"\b(millrace_[a-z_]+_(?:total|seconds|records|bytes|wait|assigned))\b";
-    let unknown = offences(&texts, pattern, |_, name| {
-        !source.contains(&format!("\"{name}\""))
-    });
+    let unknown = offences(&texts, pattern, |_, name| !source.contains(&format!("\"{name}\"")));
     none("infra/runtime/src/metrics.rs has no such metric:", &unknown);
 }
 
@@ -87,14 +77,9 @@ fn every_metric_is_documented() {
     let page = read("docs/operate.md");
     let name = Regex::new(r#"describe_\w+!\("(\w+)""#).unwrap();
     let source = read("infra/runtime/src/metrics.rs");
-    let missing = name
-        .captures_iter(&source)
-        .map(|own| own[1].to_owned())
-        .filter(|name| !page.contains(name.as_str()));
-    none(
-        "docs/operate.md does not say what these are:",
-        &missing.collect::<Vec<String>>(),
-    );
+    let missing =
+        name.captures_iter(&source).map(|own| own[1].to_owned()).filter(|name| !page.contains(name.as_str()));
+    none("docs/operate.md does not say what these are:", &missing.collect::<Vec<String>>());
 }
 
 #[test]

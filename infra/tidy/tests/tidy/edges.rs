@@ -66,11 +66,7 @@ fn crates_depend_one_way() {
             continue;
         };
         // Tests may need more, as long as it is below: lines to read, mostly.
-        for dependency in package
-            .dependencies
-            .iter()
-            .filter(|own| own.name.starts_with("millrace-"))
-        {
+        for dependency in package.dependencies.iter().filter(|own| own.name.starts_with("millrace-")) {
             let to = short(&dependency.name);
             let in_tests = dependency.dev && (to == "loadgen" || to == "kafka-local");
             if !allowed.contains(&to) && !in_tests {
@@ -122,10 +118,8 @@ fn every_dependency_is_used() {
     let folders: BTreeSet<&str> = packages.iter().map(|package| package.folder.as_str()).collect();
     let mut offences = Vec::new();
     for package in &packages {
-        let inside = |path: &str| {
-            path.strip_prefix(package.folder.as_str())
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
+        let inside =
+            |path: &str| path.strip_prefix(package.folder.as_str()).is_some_and(|rest| rest.starts_with('/'));
         // The crate's own files, not those of a crate that lies within its folder.
         let own = |path: &str| {
             let deeper = folders.iter().any(|other| {
@@ -133,11 +127,8 @@ fn every_dependency_is_used() {
             });
             inside(path) && path.ends_with(".rs") && !deeper
         };
-        let code: Vec<&str> = files
-            .iter()
-            .filter(|file| own(&file.path))
-            .map(|file| file.text.as_str())
-            .collect();
+        let code: Vec<&str> =
+            files.iter().filter(|file| own(&file.path)).map(|file| file.text.as_str()).collect();
         for dependency in &package.dependencies {
             let name = dependency.name.replace('-', "_");
             let word = regex::Regex::new(&format!(r"\b{name}\b")).unwrap();
@@ -163,8 +154,5 @@ fn every_dependency_is_explained() {
         }
     }
     let offences: Vec<String> = offences.into_iter().collect();
-    none(
-        "a new dependency is a line in ARCHITECTURE.md: what for, who keeps it:",
-        &offences,
-    );
+    none("a new dependency is a line in ARCHITECTURE.md: what for, who keeps it:", &offences);
 }

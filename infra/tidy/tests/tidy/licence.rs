@@ -14,36 +14,20 @@ struct Rules {
 fn rules() -> Rules {
     let deny: toml::Table = read("deny.toml").parse().unwrap();
     let texts = |value: &toml::Value| -> BTreeSet<String> {
-        value
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|text| text.as_str().unwrap().to_owned())
-            .collect()
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     };
     let name = |value: &toml::Value| value["crate"].as_str().unwrap().to_owned();
     let exceptions = deny["licenses"]["exceptions"].as_array().unwrap();
     Rules {
         allowed: texts(&deny["licenses"]["allow"]),
-        exceptions: exceptions
-            .iter()
-            .map(|own| (name(own), texts(&own["allow"])))
-            .collect(),
-        banned: deny["bans"]["deny"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(name)
-            .collect(),
+        exceptions: exceptions.iter().map(|own| (name(own), texts(&own["allow"]))).collect(),
+        banned: deny["bans"]["deny"].as_array().unwrap().iter().map(name).collect(),
     }
 }
 
 /// Whether an SPDX expression can be met by licences for which `allowed` holds. `/` is the old way to write OR.
 fn met(expression: &str, allowed: &impl Fn(&str) -> bool) -> bool {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let tokens: Vec<&str> = spaced.split_whitespace().collect();
     let mut at = 0;
     let answer = either(&tokens, &mut at, allowed);
@@ -104,23 +88,16 @@ fn licences_are_allowed() {
 #[test]
 fn exceptions_are_still_needed() {
     let used: BTreeSet<String> = packages().into_iter().map(|package| package.name).collect();
-    let stale: Vec<String> = rules()
-        .exceptions
-        .into_keys()
-        .filter(|name| !used.contains(name))
-        .collect();
+    let stale: Vec<String> = rules().exceptions.into_keys().filter(|name| !used.contains(name)).collect();
     none("take these exceptions out of deny.toml:", &stale);
 }
 
 #[test]
 fn banned_crates_are_absent() {
     let banned = rules().banned;
-    let found = packages()
-        .into_iter()
-        .filter(|package| banned.contains(&package.name));
-    let offences: Vec<String> = found
-        .map(|package| format!("{} {}", package.name, package.version))
-        .collect();
+    let found = packages().into_iter().filter(|package| banned.contains(&package.name));
+    let offences: Vec<String> =
+        found.map(|package| format!("{} {}", package.name, package.version)).collect();
     none("deny.toml bans these:", &offences);
 }
 

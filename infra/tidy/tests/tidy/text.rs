@@ -49,10 +49,7 @@ fn no_source_file_is_longer_than_the_wall() {
 /// Texts that people read: of errors and of log lines.
 fn told() -> Vec<File> {
     // This crate quotes what it forbids.
-    rust_files()
-        .into_iter()
-        .filter(|file| !file.path.starts_with("infra/tidy/"))
-        .collect()
+    rust_files().into_iter().filter(|file| !file.path.starts_with("infra/tidy/")).collect()
 }
 
 #[test]
@@ -70,19 +67,14 @@ fn errors_begin_lower_case_and_end_without_a_stop() {
 #[test]
 fn log_messages_begin_lower_case_and_end_without_a_stop() {
     let offences = find(&told(), LOG, misfit);
-    none(
-        "log messages are constant, lower-case, without a stop:",
-        &offences,
-    );
+    none("log messages are constant, lower-case, without a stop:", &offences);
 }
 
 fn misfit(text: &str) -> bool {
     let mut chars = text.chars();
     let first = chars.next().is_some_and(|char| char.is_ascii_uppercase());
     // A name in capitals (S3, UTF-8) may stand first.
-    let name = chars
-        .next()
-        .is_some_and(|char| char.is_ascii_uppercase() || char.is_ascii_digit());
+    let name = chars.next().is_some_and(|char| char.is_ascii_uppercase() || char.is_ascii_digit());
     (first && !name) || (text.ends_with('.') && !text.ends_with("..."))
 }
 
@@ -100,10 +92,7 @@ fn nothing_names_the_machine_it_was_written_on() {
             }
         }
     }
-    none(
-        "paths and hosts of one machine mean nothing on another:",
-        &offences,
-    );
+    none("paths and hosts of one machine mean nothing on another:", &offences);
 }
 
 /// Folders of a machine, and hosts that packages come from. In pieces, or this file would be the first offence.
@@ -127,10 +116,7 @@ fn of_one_machine() -> Regex {
 #[test]
 fn the_rules_find_what_they_are_for() {
     let found = |pattern: &str, text: &str| {
-        let file = File {
-            path: "a.rs".to_owned(),
-            text: text.to_owned(),
-        };
+        let file = File { path: "a.rs".to_owned(), text: text.to_owned() };
         !find(&[file], pattern, |text| pattern == FAILED || misfit(text)).is_empty()
     };
     assert!(found(FAILED, r#"anyhow!("Failed to open")"#));
@@ -143,12 +129,7 @@ fn the_rules_find_what_they_are_for() {
     assert!(found(LOG, "warn!(\n    %error,\n    \"trying again.\"\n);"));
     assert!(!found(LOG, r#"info!(name = "Anna", n, "opened");"#));
     let machine = of_one_machine();
-    for bad in [
-        "see /ro#ot/x",
-        "\"/wo#rk/main\"",
-        "https://static.crates.#io/x",
-        "file:///ho#me/x",
-    ] {
+    for bad in ["see /ro#ot/x", "\"/wo#rk/main\"", "https://static.crates.#io/x", "file:///ho#me/x"] {
         assert!(machine.is_match(&bad.replace('#', "")), "{bad}");
     }
     for good in ["target/wo#rk/x", "a/ho#me/b", "the ro#ot/leaf"] {
@@ -158,21 +139,13 @@ fn the_rules_find_what_they_are_for() {
 
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
-    let manifests = files()
-        .into_iter()
-        .filter(|file| file.path.ends_with("/Cargo.toml"));
+    let manifests = files().into_iter().filter(|file| file.path.ends_with("/Cargo.toml"));
     let offences = manifests.filter(|file| {
         let manifest: toml::Table = file.text.parse().unwrap();
-        manifest
-            .get("lints")
-            .and_then(|lints| lints.get("workspace"))
-            .and_then(toml::Value::as_bool)
+        manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool)
             != Some(true)
     });
-    none(
-        "add `[lints] workspace = true`:",
-        &offences.map(|file| file.path).collect::<Vec<String>>(),
-    );
+    none("add `[lints] workspace = true`:", &offences.map(|file| file.path).collect::<Vec<String>>());
 }
 
 #[test]
@@ -184,9 +157,7 @@ fn the_jobs_repeat_the_lints_of_the_root() {
         let same = match (value, jobs.get(key)) {
             (toml::Value::Array(wanted), Some(toml::Value::Array(own))) => {
                 let path = |entry: &toml::Value| entry.get("path").cloned();
-                wanted
-                    .iter()
-                    .all(|entry| own.iter().any(|other| path(other) == path(entry)))
+                wanted.iter().all(|entry| own.iter().any(|other| path(other) == path(entry)))
             }
             (wanted, own) => own == Some(wanted),
         };
@@ -194,8 +165,5 @@ fn the_jobs_repeat_the_lints_of_the_root() {
             offences.push(format!("{key} = {value}"));
         }
     }
-    none(
-        "clippy does not merge files; add to stream-jobs/jobs/clippy.toml:",
-        &offences,
-    );
+    none("clippy does not merge files; add to stream-jobs/jobs/clippy.toml:", &offences);
 }

@@ -23,9 +23,13 @@ pub(crate) struct Cluster {
 
 enum Kafka {
     /// One for all: whoever has it, has it alone, and its topics are made anew.
-    Given { _turn: MutexGuard<'static, ()> },
+    Given {
+        _turn: MutexGuard<'static, ()>,
+    },
     Child(Box<Broker>),
-    Container { _container: Container<GenericImage> },
+    Container {
+        _container: Container<GenericImage>,
+    },
 }
 
 enum Provider {
@@ -37,7 +41,8 @@ enum Provider {
 fn provider() -> Provider {
     let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     if let Some(brokers) = set("MILLRACE_TEST_BROKERS") {
-        let registry = set("MILLRACE_TEST_REGISTRY").expect("MILLRACE_TEST_BROKERS goes with MILLRACE_TEST_REGISTRY");
+        let registry =
+            set("MILLRACE_TEST_REGISTRY").expect("MILLRACE_TEST_BROKERS goes with MILLRACE_TEST_REGISTRY");
         return Provider::Given { brokers, registry };
     }
     match set("MILLRACE_TEST_PROVIDER").as_deref() {
@@ -51,7 +56,8 @@ fn provider() -> Provider {
 
 fn jars() -> Result<&'static Jars, String> {
     static JARS: OnceLock<Result<Jars, String>> = OnceLock::new();
-    let jars = JARS.get_or_init(|| Jars::fetch(&mut |line| println!("{line}")).map_err(|error| error.to_string()));
+    let jars =
+        JARS.get_or_init(|| Jars::fetch(&mut |line| println!("{line}")).map_err(|error| error.to_string()));
     jars.as_ref().map_err(Clone::clone)
 }
 
@@ -81,7 +87,8 @@ impl Cluster {
         let jars = jars().unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
         let mut options = BrokerOptions::new(dir.join("kafka"), dir.join("log"));
         change(&mut options);
-        let broker = Broker::start(jars, options).unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
+        let broker =
+            Broker::start(jars, options).unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
         Cluster {
             brokers: broker.address(),
             registry: child_registry(jars),
@@ -94,7 +101,9 @@ impl Cluster {
     pub(crate) fn broker(&mut self) -> &mut Broker {
         match &mut self.kafka {
             Kafka::Child(broker) => broker,
-            Kafka::Given { .. } | Kafka::Container { .. } => panic!("this cluster's broker is not ours to touch"),
+            Kafka::Given { .. } | Kafka::Container { .. } => {
+                panic!("this cluster's broker is not ours to touch")
+            }
         }
     }
 
@@ -128,7 +137,9 @@ fn container_cluster() -> Cluster {
             .with_wait_for(WaitFor::message_on_stdout("started in"))
             .with_mapped_port(port, 8080.tcp())
             .with_startup_timeout(Duration::from_secs(180));
-        let container = image.start().unwrap_or_else(|error| panic!("the registry's container cannot be started: {error}"));
+        let container = image
+            .start()
+            .unwrap_or_else(|error| panic!("the registry's container cannot be started: {error}"));
         (container, format!("http://127.0.0.1:{port}/apis/ccompat/v7"))
     });
     let port = free_port().unwrap();
@@ -141,7 +152,10 @@ fn container_cluster() -> Cluster {
         ("KAFKA_PROCESS_ROLES", "broker,controller".to_owned()),
         ("KAFKA_LISTENERS", "CLIENT://:9092,INTERNAL://:9094,CONTROLLER://:9093".to_owned()),
         ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://127.0.0.1:{port},INTERNAL://localhost:9094")),
-        ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
+        (
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+            "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+        ),
         ("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL".to_owned()),
         ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER".to_owned()),
         ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093".to_owned()),
@@ -154,7 +168,13 @@ fn container_cluster() -> Cluster {
     ] {
         image = image.with_env_var(key, value);
     }
-    let container = image.start().unwrap_or_else(|error| panic!("kafka's container cannot be started: {error}"));
+    let container =
+        image.start().unwrap_or_else(|error| panic!("kafka's container cannot be started: {error}"));
     let brokers = format!("127.0.0.1:{port}");
-    Cluster { brokers, registry: registry.clone(), kafka: Kafka::Container { _container: container }, direct: None }
+    Cluster {
+        brokers,
+        registry: registry.clone(),
+        kafka: Kafka::Container { _container: container },
+        direct: None,
+    }
 }

@@ -78,8 +78,15 @@ impl World {
         let mut origins = BTreeSet::new();
         let mut last: BTreeMap<(&str, i32, &[u8]), i64> = BTreeMap::new();
         for line in &lines {
-            assert!(origins.insert(line.origin), "raw {:?} is there twice, the second time at {}/{}/{}: {:?}",
-                line.origin, line.topic, line.partition, line.offset, String::from_utf8_lossy(&line.body));
+            assert!(
+                origins.insert(line.origin),
+                "raw {:?} is there twice, the second time at {}/{}/{}: {:?}",
+                line.origin,
+                line.topic,
+                line.partition,
+                line.offset,
+                String::from_utf8_lossy(&line.body)
+            );
             assert_eq!(line.origin.0, line.partition, "a line left its partition");
             let before = last.insert((line.topic, line.partition, &line.key), line.origin.1);
             assert!(before.is_none_or(|before| before < line.origin.1), "order of a key is lost at {line:?}");
@@ -87,7 +94,10 @@ impl World {
         let lost: Vec<_> = raw.difference(&origins).take(5).collect();
         assert!(lost.is_empty(), "raw records neither parsed nor dead: {lost:?} …");
         let made_up: Vec<_> = origins.difference(&raw).take(5).collect();
-        assert!(made_up.is_empty() || !self.raw_is_kept, "lines of raw records that were never committed: {made_up:?} …");
+        assert!(
+            made_up.is_empty() || !self.raw_is_kept,
+            "lines of raw records that were never committed: {made_up:?} …"
+        );
         assert_eq!(lines.len() as u64, n_lines, "number of lines");
         lines
     }
@@ -96,7 +106,8 @@ impl World {
     fn assert_source(&self, source: &Source, lines: &[Line]) {
         let path = source.path.display().to_string();
         let truth = std::fs::read(&source.path).unwrap();
-        let own: Vec<&Line> = lines.iter().filter(|line| line.host == source.host && line.file == path).collect();
+        let own: Vec<&Line> =
+            lines.iter().filter(|line| line.host == source.host && line.file == path).collect();
         assert_eq!(own.len() as u64, source.n_lines, "lines of {path}");
         assert_same(&rebuild(&own), &truth, &format!("{path} from the topics"));
         assert_same(&self.cat(&source.host, &path, &[]), &truth, &format!("{path} from the archive"));
@@ -117,7 +128,12 @@ impl World {
             for _ in 0..(SAMPLE * source.n_lines / n_all.max(1)).max(5) {
                 let number = rng.random_range(0..source.n_lines);
                 let word = source.lines.word(number);
-                assert_eq!(self.n_found(&word), Ok(1), "hits of {word}, line {number} of {}", source.path.display());
+                assert_eq!(
+                    self.n_found(&word),
+                    Ok(1),
+                    "hits of {word}, line {number} of {}",
+                    source.path.display()
+                );
             }
         }
     }
@@ -136,7 +152,8 @@ impl World {
     pub(crate) fn n_found(&self, query: &str) -> Result<u64, String> {
         let target = format!("/api/v1/search?q={}&limit=1", http::escape(query));
         let (status, body) = http::get(self.query_port, &target).map_err(|error| error.to_string())?;
-        let answer: serde_json::Value = serde_json::from_str(&body).map_err(|error| format!("{error} in {body}"))?;
+        let answer: serde_json::Value =
+            serde_json::from_str(&body).map_err(|error| format!("{error} in {body}"))?;
         match answer["total"].as_u64() {
             Some(total) if status == 200 => Ok(total),
             _ => Err(format!("status {status}: {body}")),
@@ -162,7 +179,9 @@ pub(crate) fn assert_same(found: &[u8], truth: &[u8], what: &str) {
         return;
     }
     let at = found.iter().zip(truth).take_while(|(a, b)| a == b).count();
-    let show = |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.min(bytes.len())..(at + 160).min(bytes.len())]).into_owned();
+    let show = |bytes: &[u8]| {
+        String::from_utf8_lossy(&bytes[at.min(bytes.len())..(at + 160).min(bytes.len())]).into_owned()
+    };
     panic!(
         "{what} differs at byte {at} (of {} found, {} written)\n found: {:?}\n wrote: {:?}",
         found.len(),

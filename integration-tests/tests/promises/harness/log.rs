@@ -78,7 +78,8 @@ impl Log {
         let mut lines = Vec::new();
         self.read(topics::DEAD, "read_committed", |message| {
             let headers = message.headers().expect("a dead letter has headers");
-            let find = |name: &str| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
+            let find =
+                |name: &str| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
             let letter = DeadLetter::from_headers(find).unwrap();
             let raw: RawEvent<'_> = self.codecs.raw().decode(message.payload().unwrap()).unwrap();
             lines.push(line(topics::DEAD, message, &raw, (letter.partition, letter.offset)));
@@ -164,16 +165,15 @@ impl Log {
 
     fn partitions(&self, consumer: &BaseConsumer, topic: &str) -> i32 {
         let metadata = consumer.fetch_metadata(Some(topic), CALL).unwrap();
-        metadata.topics().first().filter(|own| own.error().is_none()).map_or(0, |own| own.partitions().len() as i32)
+        metadata
+            .topics()
+            .first()
+            .filter(|own| own.error().is_none())
+            .map_or(0, |own| own.partitions().len() as i32)
     }
 }
 
-fn line(
-    topic: &'static str,
-    message: &BorrowedMessage<'_>,
-    raw: &RawEvent<'_>,
-    origin: (i32, i64),
-) -> Line {
+fn line(topic: &'static str, message: &BorrowedMessage<'_>, raw: &RawEvent<'_>, origin: (i32, i64)) -> Line {
     Line {
         topic,
         partition: message.partition(),

@@ -76,7 +76,8 @@ impl Markers {
     pub(crate) fn tear(&self, deadline: Duration) -> bool {
         let mut state = self.shared.state.lock().unwrap();
         *state = State::Armed;
-        let (state, _) = self.shared.changed.wait_timeout_while(state, deadline, |own| *own == State::Armed).unwrap();
+        let (state, _) =
+            self.shared.changed.wait_timeout_while(state, deadline, |own| *own == State::Armed).unwrap();
         *state == State::Torn
     }
 
@@ -111,7 +112,9 @@ impl Shared {
 
     /// Two requests: the offsets, and everything else.
     fn split(&self, request: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        if i16::from_be_bytes([request[0], request[1]]) != WRITE_TXN_MARKERS || *self.state.lock().unwrap() != State::Armed {
+        if i16::from_be_bytes([request[0], request[1]]) != WRITE_TXN_MARKERS
+            || *self.state.lock().unwrap() != State::Armed
+        {
             return None;
         }
         let (head, markers) = Reader(request).request();

@@ -21,7 +21,11 @@ pub(crate) fn binary() -> PathBuf {
         || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("millrace"),
         PathBuf::from,
     );
-    assert!(path.is_file(), "{} is not there: run `cargo build -p millrace-cli` first, or set MILLRACE_BIN", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not there: run `cargo build -p millrace-cli` first, or set MILLRACE_BIN",
+        path.display()
+    );
     path
 }
 
@@ -29,7 +33,10 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = mortal(&binary());
     command.args(args).envs(env.iter().copied());
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     spawn(command).wait_with_output().unwrap()
 }
 

@@ -67,8 +67,11 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", free_port().unwrap())).unwrap();
         let port = listener.local_addr().unwrap().port();
         let pass: Box<Script> = Box::new(|_| Verdict::Pass);
-        let shared =
-            Arc::new(Shared { upstream: Mutex::new(None), script: Mutex::new(pass), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            upstream: Mutex::new(None),
+            script: Mutex::new(pass),
+            stop: AtomicBool::new(false),
+        });
         let own = shared.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -78,7 +81,9 @@ impl Proxy {
                 let Ok(client) = client else { continue };
                 let upstream = *own.upstream.lock().unwrap();
                 // The broker may be down: the client sees the same as without us.
-                let Some(broker) = upstream.and_then(|address| TcpStream::connect(address).ok()) else { continue };
+                let Some(broker) = upstream.and_then(|address| TcpStream::connect(address).ok()) else {
+                    continue;
+                };
                 let shared = own.clone();
                 std::thread::spawn(move || shared.carry(client, broker));
             }
@@ -115,7 +120,10 @@ impl Proxy {
         send(&mut broker, &request.frame)?;
         let answer = receive(&mut broker)?;
         // Correlation id and throttle time come first.
-        answer.get(8..10).map(|code| i16::from_be_bytes([code[0], code[1]])).ok_or(io::ErrorKind::InvalidData.into())
+        answer
+            .get(8..10)
+            .map(|code| i16::from_be_bytes([code[0], code[1]]))
+            .ok_or(io::ErrorKind::InvalidData.into())
     }
 }
 
@@ -130,7 +138,8 @@ impl Shared {
     fn carry(self: Arc<Shared>, client: TcpStream, broker: TcpStream) {
         drop((client.set_nodelay(true), broker.set_nodelay(true)));
         let late: Arc<Mutex<HashMap<i32, Duration>>> = Arc::default();
-        let (mut from_broker, mut to_client, own_late) = (broker.try_clone().unwrap(), client.try_clone().unwrap(), late.clone());
+        let (mut from_broker, mut to_client, own_late) =
+            (broker.try_clone().unwrap(), client.try_clone().unwrap(), late.clone());
         std::thread::spawn(move || {
             drop(answers(&mut from_broker, &mut to_client, &own_late));
             drop((from_broker.shutdown(Shutdown::Both), to_client.shutdown(Shutdown::Both)));
@@ -167,7 +176,11 @@ impl Shared {
     }
 }
 
-fn answers(broker: &mut TcpStream, client: &mut TcpStream, late: &Mutex<HashMap<i32, Duration>>) -> io::Result<()> {
+fn answers(
+    broker: &mut TcpStream,
+    client: &mut TcpStream,
+    late: &Mutex<HashMap<i32, Duration>>,
+) -> io::Result<()> {
     loop {
         let frame = receive(broker)?;
         let correlation = frame.get(0..4).map(|id| i32::from_be_bytes([id[0], id[1], id[2], id[3]]));

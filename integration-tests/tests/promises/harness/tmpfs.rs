@@ -15,7 +15,15 @@ impl Tmpfs {
     /// Mounts `mib` MiB at `path`. It takes the right to mount: as root, or with `sudo -n`.
     pub(crate) fn mount(path: &Path, mib: u32) -> Tmpfs {
         fs::create_dir_all(path).unwrap();
-        run(&["mount", "-t", "tmpfs", "-o", &format!("size={mib}m,mode=777"), "tmpfs", path.to_str().unwrap()]);
+        run(&[
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={mib}m,mode=777"),
+            "tmpfs",
+            path.to_str().unwrap(),
+        ]);
         Tmpfs { path: path.to_owned() }
     }
 
@@ -38,7 +46,8 @@ impl Drop for Tmpfs {
 }
 
 fn command(args: &[&str]) -> Command {
-    let (program, rest) = if rustix::process::geteuid().is_root() { (args[0], &args[1..]) } else { ("sudo", args) };
+    let (program, rest) =
+        if rustix::process::geteuid().is_root() { (args[0], &args[1..]) } else { ("sudo", args) };
     let mut command = Command::new(program);
     if program == "sudo" {
         command.arg("-n");

@@ -4,7 +4,11 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// Asks `ask` until it answers; panics with what it said last when `deadline` has passed.
-pub(crate) fn until<T, E: Display>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Result<T, E>) -> T {
+pub(crate) fn until<T, E: Display>(
+    what: &str,
+    deadline: Duration,
+    mut ask: impl FnMut() -> Result<T, E>,
+) -> T {
     let start = Instant::now();
     loop {
         match ask() {

@@ -79,8 +79,16 @@ impl World {
         );
         let settings = text.parse().unwrap();
         let objects = dir.join("objects");
-        let world =
-            World { dir, prefix, query_port, services: Vec::new(), objects, raw_is_kept: true, settings, cluster };
+        let world = World {
+            dir,
+            prefix,
+            query_port,
+            services: Vec::new(),
+            objects,
+            raw_is_kept: true,
+            settings,
+            cluster,
+        };
         world.write_config();
         world
     }
@@ -128,7 +136,11 @@ impl World {
         self.cli_ok(&["topics", "apply"]);
         until("the topics are there", Duration::from_secs(20), || {
             let output = self.cli(&["topics", "check"]);
-            if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stdout).into_owned()) }
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stdout).into_owned())
+            }
         });
     }
 
@@ -187,7 +199,10 @@ impl World {
 
     /// A service by name: `parse-0`, `forward-web1`.
     pub(crate) fn service(&mut self, name: &str) -> &mut Service {
-        self.services.iter_mut().find(|own| own.name == name).unwrap_or_else(|| panic!("{name} was never started"))
+        self.services
+            .iter_mut()
+            .find(|own| own.name == name)
+            .unwrap_or_else(|| panic!("{name} was never started"))
     }
 
     /// Panics if a service ended by itself.

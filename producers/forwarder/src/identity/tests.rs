@@ -26,18 +26,7 @@ fn position(byte: i64, prefix_len: i32) -> FilePosition {
 /// An incarnation read to byte 100 of 120 with 10 bytes of prefix.
 #[track_caller]
 fn check(size: u64, prefix_same: bool, tail_same: bool, expected: Verdict) {
-    assert_eq!(
-        judge(
-            &position(100, 10),
-            120,
-            Look {
-                size,
-                prefix_same,
-                tail_same
-            }
-        ),
-        expected
-    );
+    assert_eq!(judge(&position(100, 10), 120, Look { size, prefix_same, tail_same }), expected);
 }
 
 #[test]
@@ -69,18 +58,6 @@ fn a_file_id_names_its_birth() {
     assert_eq!(birth_of(&position(0, 0).file_id), Some(0x77));
     assert!(same_birth(&position(0, 0), 0x77) && same_birth(&position(0, 0), 0));
     assert!(!same_birth(&position(0, 0), 0x78));
-    assert_eq!(
-        file_id(
-            Inode {
-                device: 255,
-                number: 16
-            },
-            9,
-            -1,
-            2,
-            0
-        ),
-        "ff-10-9-ffffffffffffffff-2-0"
-    );
+    assert_eq!(file_id(Inode { device: 255, number: 16 }, 9, -1, 2, 0), "ff-10-9-ffffffffffffffff-2-0");
     assert_eq!(birth_of("ff-10-9-ffffffffffffffff-2-0"), None);
 }

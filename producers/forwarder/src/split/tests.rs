@@ -11,23 +11,13 @@ fn check(text: &str, flush: bool, expected: &str) {
         rebuilt.extend_from_slice(&taken[..found.body]);
         rebuilt.extend_from_slice(found.end.bytes());
         let name = [(LineEnd::None, ""), (LineEnd::Lf, "n"), (LineEnd::CrLf, "rn")];
-        shown.push_str(
-            &String::from_utf8_lossy(&taken[..found.body])
-                .escape_debug()
-                .to_string(),
-        );
-        shown.push_str(
-            name.iter()
-                .find(|(end, _)| *end == found.end)
-                .map_or("", |(_, name)| name),
-        );
+        shown.push_str(&String::from_utf8_lossy(&taken[..found.body]).escape_debug().to_string());
+        shown.push_str(name.iter().find(|(end, _)| *end == found.end).map_or("", |(_, name)| name));
         if let Some(piece) = found.piece {
             shown.push_str(&format!("~{}{}", piece.index, if piece.last { "." } else { "" }));
         }
         shown.push('|');
-        piece = found
-            .piece
-            .map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
+        piece = found.piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
         rest = &rest[found.len()..];
     }
     rebuilt.extend_from_slice(rest);

@@ -70,9 +70,8 @@ fn time(at: &mut Cursor<'_>) -> Result<i64, Stopped> {
     const LEN: usize = 26;
     let stop = at.stop("a time as 17/May/2015:10:05:03 +0000");
     let read = |bytes: &[u8]| {
-        let shape = [(2, b'/'), (6, b'/'), (11, b':'), (20, b' ')]
-            .iter()
-            .all(|&(at, byte)| bytes[at] == byte);
+        let shape =
+            [(2, b'/'), (6, b'/'), (11, b':'), (20, b' ')].iter().all(|&(at, byte)| bytes[at] == byte);
         let sign = match bytes[21] {
             b'+' => 1,
             b'-' => -1,
@@ -117,10 +116,8 @@ fn quoted<'t>(at: &mut Cursor<'t>, expected: &'static str) -> Result<&'t str, St
 /// `method path protocol`; what is not of this form is kept whole as `request`.
 fn request<'t>(quoted: &'t str, found: &mut Found<'t>) {
     let method = quoted.split(' ').next().unwrap_or_default();
-    let is_method = !method.is_empty()
-        && method
-            .bytes()
-            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    let is_method =
+        !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
     match quoted.get(method.len() + 1..) {
         Some(rest) if is_method => {
             let (path, protocol) = match rest.rsplit_once(' ') {
@@ -157,10 +154,7 @@ fn number(
 /// The first cookie named exactly `userid`; an empty one is no user.
 fn user_cookie(quoted: &str) -> Option<Cow<'_, str>> {
     let pairs = quoted.split(';').map(|pair| pair.trim_matches(' '));
-    let user = pairs
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| *name == "userid")?
-        .1;
+    let user = pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "userid")?.1;
     (!user.is_empty()).then(|| unescape(user))
 }
 

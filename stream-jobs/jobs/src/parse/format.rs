@@ -24,13 +24,8 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 5] = [
-        Format::Auto,
-        Format::Json,
-        Format::Apache,
-        Format::Rfc5424,
-        Format::Rfc3164,
-    ];
+    pub const ALL: [Format; 5] =
+        [Format::Auto, Format::Json, Format::Apache, Format::Rfc5424, Format::Rfc3164];
 
     /// Name in configurations and in [`millrace_schemas::Parser`].
     pub fn id(self) -> &'static str {
@@ -53,29 +48,15 @@ impl Format {
     /// The format that `text` looks like.
     pub(crate) fn of(text: &str) -> Format {
         let bytes = text.as_bytes();
-        match bytes
-            .iter()
-            .position(|byte| !byte.is_ascii_whitespace())
-            .map(|at| (at, bytes[at]))
-        {
+        match bytes.iter().position(|byte| !byte.is_ascii_whitespace()).map(|at| (at, bytes[at])) {
             Some((_, b'{')) => Format::Json,
             Some((0, b'<')) => {
-                let after_pri = bytes
-                    .iter()
-                    .take(6)
-                    .position(|byte| *byte == b'>')
-                    .map_or(bytes.len(), |at| at + 1);
-                let version = bytes[after_pri..]
-                    .iter()
-                    .take(4)
-                    .take_while(|byte| byte.is_ascii_digit())
-                    .count();
+                let after_pri =
+                    bytes.iter().take(6).position(|byte| *byte == b'>').map_or(bytes.len(), |at| at + 1);
+                let version =
+                    bytes[after_pri..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
                 let versioned = (1..=3).contains(&version) && bytes.get(after_pri + version) == Some(&b' ');
-                if versioned {
-                    Format::Rfc5424
-                } else {
-                    Format::Rfc3164
-                }
+                if versioned { Format::Rfc5424 } else { Format::Rfc3164 }
             }
             Some((at, _)) if super::time::month(bytes.get(at..at + 3).unwrap_or_default()).is_some() => {
                 Format::Rfc3164

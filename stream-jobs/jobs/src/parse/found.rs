@@ -37,10 +37,7 @@ pub(crate) struct Stopped {
 
 impl Stopped {
     pub(crate) fn new(at: usize, expected: &'static str) -> Stopped {
-        Stopped {
-            at,
-            expected: Cow::Borrowed(expected),
-        }
+        Stopped { at, expected: Cow::Borrowed(expected) }
     }
 }
 
@@ -73,11 +70,7 @@ impl<'t> Cursor<'t> {
 
     /// Steps over `token`, or says that it is `expected`.
     pub(crate) fn expect(&mut self, token: &str, expected: &'static str) -> Result<(), Stopped> {
-        if self.skip(token) {
-            Ok(())
-        } else {
-            Err(self.stop(expected))
-        }
+        if self.skip(token) { Ok(()) } else { Err(self.stop(expected)) }
     }
 
     /// Text up to the ASCII byte `end`, or all that is left; stands before it afterwards.
@@ -91,10 +84,7 @@ impl<'t> Cursor<'t> {
     /// Longest run of ASCII bytes for which `is` holds.
     pub(crate) fn run(&mut self, is: impl Fn(u8) -> bool) -> &'t str {
         let rest = self.rest();
-        let len = rest
-            .bytes()
-            .position(|byte| !(byte.is_ascii() && is(byte)))
-            .unwrap_or(rest.len());
+        let len = rest.bytes().position(|byte| !(byte.is_ascii() && is(byte))).unwrap_or(rest.len());
         self.at += len;
         &rest[..len]
     }

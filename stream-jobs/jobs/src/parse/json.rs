@@ -28,24 +28,13 @@ const FIELD_OVERHEAD: usize = 16;
 
 /// Reads one line.
 pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
-    let start = text
-        .bytes()
-        .position(|byte| !byte.is_ascii_whitespace())
-        .unwrap_or(text.len());
+    let start = text.bytes().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(text.len());
     if text.as_bytes().get(start) != Some(&b'{') {
         return Err(Stopped::new(start, "a JSON object"));
     }
-    let mut flat = Flat {
-        fields: Fields(Vec::with_capacity(12)),
-        room: text.len() + SLACK,
-        cut: false,
-    };
+    let mut flat = Flat { fields: Fields(Vec::with_capacity(12)), room: text.len() + SLACK, cut: false };
     let mut json = serde_json::Deserializer::from_str(text);
-    let object = Object {
-        flat: &mut flat,
-        prefix: "",
-        depth: 0,
-    };
+    let object = Object { flat: &mut flat, prefix: "", depth: 0 };
     let read = (&mut json).deserialize_map(object).and_then(|()| json.end());
     read.map_err(|error| stopped(text, &error))?;
 
@@ -62,11 +51,7 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
 }
 
 fn stopped(text: &str, error: &serde_json::Error) -> Stopped {
-    let before: usize = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum();
+    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let message = error.to_string();
     let reason = message.split(" at line ").next().unwrap_or_default();
     Stopped {
@@ -84,11 +69,7 @@ struct Flat<'t> {
 
 impl<'t> Flat<'t> {
     fn push(&mut self, name: Cow<'t, str>, value: Value<'t>) {
-        let len = if let Value::String(text) = &value {
-            text.len()
-        } else {
-            0
-        };
+        let len = if let Value::String(text) = &value { text.len() } else { 0 };
         match self.room.checked_sub(name.len() + len + FIELD_OVERHEAD) {
             Some(room) => {
                 self.room = room;
@@ -115,16 +96,8 @@ impl<'t> Visitor<'t> for Object<'_, '_, 't> {
 
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key_seed(Key)? {
-            let name = if self.depth == 0 {
-                key
-            } else {
-                Cow::Owned(format!("{}.{key}", self.prefix))
-            };
-            map.next_value_seed(Member {
-                flat: self.flat,
-                name,
-                depth: self.depth,
-            })?;
+            let name = if self.depth == 0 { key } else { Cow::Owned(format!("{}.{key}", self.prefix)) };
+            map.next_value_seed(Member { flat: self.flat, name, depth: self.depth })?;
         }
         Ok(())
     }
@@ -217,12 +190,7 @@ impl<'t> Visitor<'t> for Member<'_, 't> {
             self.push(Value::String(Cow::Owned(object.to_string())));
             return Ok(());
         }
-        Object {
-            flat: self.flat,
-            prefix: &self.name,
-            depth,
-        }
-        .visit_map(map)
+        Object { flat: self.flat, prefix: &self.name, depth }.visit_map(map)
     }
 }
 

@@ -85,21 +85,14 @@ impl Job for Parse {
 
     fn process(&self, record: &Record<'_>, _: &State<'_>, out: &mut Effects<'_>) -> Result<Verdict, Reject> {
         let value = record.value.unwrap_or_default();
-        let raw: RawEvent<'_> = self
-            .raw
-            .decode(value)
-            .map_err(|error| Reject::new(reason::UNDECODABLE, error.to_string()))?;
-        let origin = Origin {
-            generation: Parse::GENERATION,
-            partition: record.partition,
-            offset: record.offset,
-        };
+        let raw: RawEvent<'_> =
+            self.raw.decode(value).map_err(|error| Reject::new(reason::UNDECODABLE, error.to_string()))?;
+        let origin =
+            Origin { generation: Parse::GENERATION, partition: record.partition, offset: record.offset };
         out.account(&raw, origin);
         let text = String::from_utf8_lossy(raw.body);
         let event = read(self.config.format(raw.stream), raw, &text, origin)?;
-        out.emit(0, Partitioning::AsInput, record.key, |bytes| {
-            self.encode(value, &event, bytes)
-        })?;
+        out.emit(0, Partitioning::AsInput, record.key, |bytes| self.encode(value, &event, bytes))?;
         Ok(Verdict::Out)
     }
 
@@ -121,10 +114,7 @@ impl Job for Parse {
 fn read<'a>(format: Format, raw: RawEvent<'a>, text: &'a str, origin: Origin) -> Result<Event<'a>, Reject> {
     let (piece, received) = (raw.piece, raw.received);
     let unread = |format: Format, flags: &[&'static str]| {
-        let parser = Parser {
-            id: format.id(),
-            version: format.version(),
-        };
+        let parser = Parser { id: format.id(), version: format.version() };
         let mut event = Event::unparsed(raw, parser, origin);
         event.flags = flags.iter().copied().map(Cow::Borrowed).collect();
         event
@@ -148,11 +138,7 @@ fn read<'a>(format: Format, raw: RawEvent<'a>, text: &'a str, origin: Origin) ->
     };
     let mut event = unread(format, &[]);
     let oddities = [(found.time.is_none(), "no_time"), (piece.is_some(), "piece")];
-    let flags = oddities
-        .into_iter()
-        .filter(|(odd, _)| *odd)
-        .map(|(_, flag)| flag)
-        .chain(found.flags);
+    let flags = oddities.into_iter().filter(|(odd, _)| *odd).map(|(_, flag)| flag).chain(found.flags);
     event.flags = flags.map(Cow::Borrowed).collect();
     event.time = found.time.unwrap_or(received);
     event.severity = found.severity;

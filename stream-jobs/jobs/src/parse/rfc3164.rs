@@ -60,14 +60,7 @@ fn bsd_time(bytes: &[u8], received: i64) -> Option<(i64, usize)> {
     }
     let (hour, minute, second) = clock(bytes, at)?;
     at += 8;
-    let mut civil = Civil {
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        ..Civil::default()
-    };
+    let mut civil = Civil { month, day, hour, minute, second, ..Civil::default() };
     if bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
         (civil.micro, at) = fraction(bytes, at);
     }

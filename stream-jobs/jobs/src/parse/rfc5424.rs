@@ -29,26 +29,10 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
         at.at += len;
     }
     for (name, max, expected) in [
-        (
-            "hostname",
-            255,
-            "a host name of at most 255 printable characters or -",
-        ),
-        (
-            "appname",
-            48,
-            "an app name of at most 48 printable characters or -",
-        ),
-        (
-            "procid",
-            128,
-            "a process id of at most 128 printable characters or -",
-        ),
-        (
-            "msgid",
-            32,
-            "a message id of at most 32 printable characters or -",
-        ),
+        ("hostname", 255, "a host name of at most 255 printable characters or -"),
+        ("appname", 48, "an app name of at most 48 printable characters or -"),
+        ("procid", 128, "a process id of at most 128 printable characters or -"),
+        ("msgid", 32, "a message id of at most 32 printable characters or -"),
     ] {
         at.expect(" ", expected)?;
         let value = at.run(|byte| byte.is_ascii_graphic());
@@ -110,11 +94,7 @@ fn unused(full: String, seen: &mut HashMap<String, usize>) -> String {
 /// 1 to 32 printable characters without blank, `=`, `]` and `"`.
 fn name<'t>(at: &mut Cursor<'t>, expected: &'static str) -> Result<&'t str, Stopped> {
     let name = at.run(|byte| byte.is_ascii_graphic() && !matches!(byte, b'=' | b']' | b'"'));
-    if (1..=32).contains(&name.len()) {
-        Ok(name)
-    } else {
-        Err(at.stop(expected))
-    }
+    if (1..=32).contains(&name.len()) { Ok(name) } else { Err(at.stop(expected)) }
 }
 
 /// Up to the closing quote; `\"`, `\\` and `\]` are escapes, a bare `]` is not allowed.

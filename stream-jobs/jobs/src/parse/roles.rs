@@ -55,13 +55,8 @@ pub(super) fn lift<'t>(fields: &mut Fields<'t>, found: &mut Found<'t>) {
     found.time = time.and_then(micros);
     found.severity = level.and_then(severity);
     found.user = name.and_then(user);
-    found.message = message.and_then(|value| {
-        if let Value::String(text) = value {
-            Some(text.clone())
-        } else {
-            None
-        }
-    });
+    found.message =
+        message.and_then(|value| if let Value::String(text) = value { Some(text.clone()) } else { None });
     let mut taken = best.map(|place| place.map_or(usize::MAX, |(at, _)| at));
     taken.sort_unstable();
     for at in taken.into_iter().rev().filter(|at| *at != usize::MAX) {
@@ -76,9 +71,9 @@ fn micros(value: &Value<'_>) -> Option<i64> {
     match value {
         Value::String(text) => time::any(text),
         Value::Long(number) => (*number >= EARLIEST).then(|| time::epoch(*number)),
-        Value::Double(number) => (*number >= EARLIEST as f64)
-            .then(|| time::epoch_fraction(*number))
-            .flatten(),
+        Value::Double(number) => {
+            (*number >= EARLIEST as f64).then(|| time::epoch_fraction(*number)).flatten()
+        }
         Value::Boolean(_) => None,
     }
 }
@@ -93,18 +88,9 @@ fn severity<'t>(value: &Value<'t>) -> Option<Cow<'t, str>> {
         // Syslog's numbers, and those of Bunyan and Pino.
         Value::Long(number @ 0..=7) => syslog::severity(*number as usize).map(Cow::Borrowed),
         Value::Long(number) => {
-            let names = [
-                (10, "trace"),
-                (20, "debug"),
-                (30, "info"),
-                (40, "warn"),
-                (50, "error"),
-                (60, "fatal"),
-            ];
-            names
-                .iter()
-                .find(|(own, _)| own == number)
-                .map(|(_, name)| Cow::Borrowed(*name))
+            let names =
+                [(10, "trace"), (20, "debug"), (30, "info"), (40, "warn"), (50, "error"), (60, "fatal")];
+            names.iter().find(|(own, _)| own == number).map(|(_, name)| Cow::Borrowed(*name))
         }
         Value::Double(_) | Value::Boolean(_) => None,
     }

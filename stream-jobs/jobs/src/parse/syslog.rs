@@ -6,9 +6,7 @@ use millrace_schemas::Value;
 
 use super::found::{Cursor, Found};
 
-const SEVERITIES: [&str; 8] = [
-    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
-];
+const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
@@ -35,9 +33,7 @@ pub(crate) fn pri(at: &mut Cursor<'_>, found: &mut Found<'_>) -> Option<()> {
         return None;
     }
     found.severity = severity(number % 8).map(Cow::Borrowed);
-    found
-        .fields
-        .push("facility", Value::String(Cow::Borrowed(facility)));
+    found.fields.push("facility", Value::String(Cow::Borrowed(facility)));
     *at = ahead;
     Some(())
 }

@@ -16,23 +16,13 @@ pub(crate) struct Civil {
 }
 
 const DAY: i64 = 86_400;
-const MONTHS: [&[u8; 3]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-];
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 impl Civil {
     /// µs since the epoch; `None` where there is no such time.
     pub(crate) fn micros(&self) -> Option<i64> {
-        let Civil {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            micro,
-            offset,
-        } = *self;
+        let Civil { year, month, day, hour, minute, second, micro, offset } = *self;
         let valid = (0..=9999).contains(&year)
             && (1..=12).contains(&month)
             && (1..=days_in_month(year, month)).contains(&day)
@@ -77,45 +67,30 @@ pub(crate) fn year_of(micros: i64) -> i64 {
     let day = micros.div_euclid(DAY * 1_000_000);
     // Off by one at most, near New Year.
     let guess = 1970 + (day * 400).div_euclid(146_097);
-    (guess - 1..=guess + 1)
-        .rev()
-        .find(|&year| days(year, 1, 1) <= day)
-        .unwrap_or(guess)
+    (guess - 1..=guess + 1).rev().find(|&year| days(year, 1, 1) <= day).unwrap_or(guess)
 }
 
 /// Number of an English month by its three letters in any case, from 1.
 pub(crate) fn month(name: &[u8]) -> Option<i64> {
-    MONTHS
-        .iter()
-        .position(|own| own.eq_ignore_ascii_case(name))
-        .map(|at| at as i64 + 1)
+    MONTHS.iter().position(|own| own.eq_ignore_ascii_case(name)).map(|at| at as i64 + 1)
 }
 
 /// `len` decimal digits at `at`.
 pub(crate) fn digits(bytes: &[u8], at: usize, len: usize) -> Option<i64> {
     let digits = bytes.get(at..at + len)?;
-    digits.iter().try_fold(0, |sum, digit| {
-        digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
-    })
+    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
 }
 
 /// `hh:mm:ss` at `at`.
 pub(crate) fn clock(bytes: &[u8], at: usize) -> Option<(i64, i64, i64)> {
     let colons = bytes.get(at + 2) == Some(&b':') && bytes.get(at + 5) == Some(&b':');
-    let parts = (
-        digits(bytes, at, 2)?,
-        digits(bytes, at + 3, 2)?,
-        digits(bytes, at + 6, 2)?,
-    );
+    let parts = (digits(bytes, at, 2)?, digits(bytes, at + 3, 2)?, digits(bytes, at + 6, 2)?);
     colons.then_some(parts)
 }
 
 /// A fraction of a second at `at`, which is its point: µs (cut, not rounded) and where it ends.
 pub(crate) fn fraction(bytes: &[u8], at: usize) -> (i64, usize) {
-    let n_digits = bytes[(at + 1).min(bytes.len())..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let n_digits = bytes[(at + 1).min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let kept = n_digits.min(6);
     let micro = digits(bytes, at + 1, kept).unwrap_or(0) * 10_i64.pow(6 - kept as u32);
     (micro, at + 1 + n_digits)
@@ -151,10 +126,8 @@ pub(crate) fn rfc3339(bytes: &[u8], form: Form) -> Option<(i64, usize)> {
         }
         Some(sign @ (b'+' | b'-')) => {
             let colon = bytes.get(at + 3) == Some(&b':');
-            let (hours, minutes) = (
-                digits(bytes, at + 1, 2)?,
-                digits(bytes, at + 3 + usize::from(colon), 2)?,
-            );
+            let (hours, minutes) =
+                (digits(bytes, at + 1, 2)?, digits(bytes, at + 3 + usize::from(colon), 2)?);
             if hours > 23 || minutes > 59 || !(colon || lenient) {
                 return None;
             }
@@ -168,20 +141,7 @@ pub(crate) fn rfc3339(bytes: &[u8], form: Form) -> Option<(i64, usize)> {
         return None; // RFC 5424 6.2.3.1 excludes leap seconds
     }
     let (year, month, day) = (digits(bytes, 0, 4)?, digits(bytes, 5, 2)?, digits(bytes, 8, 2)?);
-    Some((
-        Civil {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            micro,
-            offset,
-        }
-        .micros()?,
-        at,
-    ))
+    Some((Civil { year, month, day, hour, minute, second, micro, offset }.micros()?, at))
 }
 
 /// How closely [`rfc3339`] looks.
@@ -224,14 +184,8 @@ pub(crate) fn any(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse::<i64>() {
         return Some(epoch(number));
     }
-    let numeric = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
-    if numeric {
-        epoch_fraction(text.parse().ok()?)
-    } else {
-        None
-    }
+    let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
+    if numeric { epoch_fraction(text.parse().ok()?) } else { None }
 }
 
 /// Year of a date that has none: the newest that does not lie more than a day after `received`, since lines are written
@@ -241,8 +195,6 @@ pub(crate) fn guess_year(mut civil: Civil, received: i64) -> Option<i64> {
     // Eight years back there is a 29th of February, whatever the century.
     (newest - 9..=newest).rev().find_map(|year| {
         civil.year = year;
-        civil
-            .micros()
-            .filter(|micros| micros.saturating_sub(received) <= DAY * 1_000_000)
+        civil.micros().filter(|micros| micros.saturating_sub(received) <= DAY * 1_000_000)
     })
 }

@@ -51,21 +51,13 @@ pub(super) struct Lexer<'q> {
 
 impl<'q> Lexer<'q> {
     pub(super) fn new(text: &'q str) -> Lexer<'q> {
-        Lexer {
-            text,
-            at: 0,
-            peeked: None,
-        }
+        Lexer { text, at: 0, peeked: None }
     }
 
     /// An error at byte `at`.
     pub(super) fn wrong(&self, at: usize, message: String, help: &'static str) -> QueryError {
         let position = self.text.get(..at).map_or(0, |before| before.chars().count());
-        QueryError {
-            position,
-            message,
-            help,
-        }
+        QueryError { position, message, help }
     }
 
     pub(super) fn peek(&mut self) -> Result<&(Token, usize), QueryError> {
@@ -211,22 +203,10 @@ impl<'q> Lexer<'q> {
         self.at += usize::from(inclusive);
         let end = self.end_of_range(|_| false)?;
         let Some(end) = end else {
-            return Err(self.wrong(
-                self.at,
-                "expected a value to compare with".into(),
-                "as in status:>=500",
-            ));
+            return Err(self.wrong(self.at, "expected a value to compare with".into(), "as in status:>=500"));
         };
-        let end = if inclusive {
-            Bound::Included(end)
-        } else {
-            Bound::Excluded(end)
-        };
-        let (low, high) = if above {
-            (end, Bound::Unbounded)
-        } else {
-            (Bound::Unbounded, end)
-        };
+        let end = if inclusive { Bound::Included(end) } else { Bound::Excluded(end) };
+        let (low, high) = if above { (end, Bound::Unbounded) } else { (Bound::Unbounded, end) };
         Ok((Token::Range(low, high), at))
     }
 
@@ -271,14 +251,11 @@ impl<'q> Lexer<'q> {
             return Ok(None);
         }
         let help = "only * alone may stand there";
-        word.as_literal()
-            .map(Some)
-            .ok_or_else(|| self.wrong(at, "a range takes no wildcards".into(), help))
+        word.as_literal().map(Some).ok_or_else(|| self.wrong(at, "a range takes no wildcards".into(), help))
     }
 }
 
 /// Whether a word before a colon names a field. Digits do not: `12:30` is a time of day.
 fn is_name(word: &Pattern) -> bool {
-    word.as_literal()
-        .is_some_and(|name| !name.is_empty() && !name.chars().all(|char| char.is_ascii_digit()))
+    word.as_literal().is_some_and(|name| !name.is_empty() && !name.chars().all(|char| char.is_ascii_digit()))
 }

@@ -54,11 +54,7 @@ fn check(text: &str, expected: &str) {
 #[track_caller]
 fn refuse(text: &str, position: usize, message: &str) {
     let error = parse(text).unwrap_err();
-    assert_eq!(
-        (error.position, error.message.as_str()),
-        (position, message),
-        "{text}"
-    );
+    assert_eq!((error.position, error.message.as_str()), (position, message), "{text}");
 }
 
 #[test]
@@ -94,10 +90,7 @@ fn queries_are_read() {
         ("status:[500 TO 599}", "status[500..599)"),
         ("status:[ 500 TO * ]", "status[500..)"),
         ("status:[* TO 599]", "status(..599]"),
-        (
-            "time:[\"2026-03-12 08:00\" TO 2026-03-13}",
-            "time[2026-03-12 08:00..2026-03-13)",
-        ),
+        ("time:[\"2026-03-12 08:00\" TO 2026-03-13}", "time[2026-03-12 08:00..2026-03-13)"),
         ("status:>=500", "status[500..)"),
         ("status:>500", "status(500..)"),
         ("status:<=500", "status(..500]"),
@@ -128,19 +121,12 @@ fn errors_say_where_and_what() {
         ("status:[500 TO 599", 18, "expected ] or } at the end of a range"),
         ("status:[5* TO 599]", 8, "a range takes no wildcards"),
         ("status:>=", 9, "expected a value to compare with"),
-        (
-            "host:(a user:b)",
-            8,
-            "user: stands within the values of another field",
-        ),
+        ("host:(a user:b)", 8, "user: stands within the values of another field"),
     ] {
         refuse(text, position, message);
     }
     let error = parse("status:").unwrap_err().to_string();
-    assert!(
-        error.starts_with("expected a value of status, found the end (at character 8)"),
-        "{error}"
-    );
+    assert!(error.starts_with("expected a value of status, found the end (at character 8)"), "{error}");
 }
 
 #[test]
@@ -150,14 +136,7 @@ fn size_and_depth_are_bounded() {
     assert!(parse(&"-".repeat(MAX_QUERY)).is_err());
     assert!(parse(&"a ".repeat(MAX_CONDITIONS)).is_ok());
     assert!(parse(&"a ".repeat(MAX_CONDITIONS + 1)).is_err());
-    assert!(
-        parse(&format!(
-            "{}a{}",
-            "(".repeat(MAX_DEPTH - 1),
-            ")".repeat(MAX_DEPTH - 1)
-        ))
-        .is_ok()
-    );
+    assert!(parse(&format!("{}a{}", "(".repeat(MAX_DEPTH - 1), ")".repeat(MAX_DEPTH - 1))).is_ok());
 }
 
 #[test]

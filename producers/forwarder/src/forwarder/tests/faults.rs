@@ -84,10 +84,7 @@ fn positions_written_by_another_process_are_obeyed() {
     }
     {
         let mut store = rig.store.0.borrow_mut();
-        store.positions = at_one
-            .iter()
-            .map(|position| (position.key(), position.clone()))
-            .collect();
+        store.positions = at_one.iter().map(|position| (position.key(), position.clone())).collect();
         store.rows.truncate(rows.len() - 1);
     }
     rig.settle();

@@ -105,10 +105,7 @@ fn a_truncated_file_begins_a_new_incarnation() {
     rig.settle();
     rig.check(&["one\ntwo\n", "new\n"]);
     let positions = rig.positions();
-    assert_eq!(
-        (positions[0].finished, positions[0].lost, positions[0].truncations),
-        (true, 0, 0)
-    );
+    assert_eq!((positions[0].finished, positions[0].lost, positions[0].truncations), (true, 0, 0));
     assert_eq!((positions[1].finished, positions[1].truncations), (false, 1));
 }
 
@@ -267,10 +264,7 @@ fn a_file_that_vanishes_before_it_is_opened_again_is_lost_and_counted() {
     rig.store.0.borrow_mut().may_write = true;
     rig.later();
     rig.check(&["one\n", "one\n"]);
-    assert_eq!(
-        rig.positions().iter().map(|position| position.lost).sum::<i64>(),
-        4
-    );
+    assert_eq!(rig.positions().iter().map(|position| position.lost).sum::<i64>(), 4);
 }
 
 #[test]
@@ -301,10 +295,7 @@ fn bytes_destroyed_while_the_pipeline_is_full_are_counted() {
         rig.store.0.borrow_mut().may_write = true;
         rig.settle();
         rig.check(&["x\n", "one\n", "what came after it, which is longer\n"]);
-        assert_eq!(
-            rig.positions().iter().map(|position| position.lost).sum::<i64>(),
-            11
-        );
+        assert_eq!(rig.positions().iter().map(|position| position.lost).sum::<i64>(), 11);
     }
 }
 
@@ -362,8 +353,5 @@ fn once_reads_everything_and_returns() {
     rig.write("b.log", "two\n".repeat(120_000));
     let progress = crate::run(rig.options.clone(), rig.store.clone(), || false, |_| {}).unwrap();
     assert_eq!(progress.lines, 120_002);
-    assert_eq!(
-        rig.rebuilt().iter().map(|(_, bytes)| bytes.len()).sum::<usize>(),
-        480_011
-    );
+    assert_eq!(rig.rebuilt().iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), 480_011);
 }

@@ -8,10 +8,7 @@ struct Rng(u64);
 
 impl Rng {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
@@ -45,11 +42,7 @@ fn text(rng: &mut Rng, n: &mut u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=rng.below(6) {
         *n += 1;
-        let fill = if rng.below(8) == 0 {
-            rng.below(300) as usize
-        } else {
-            rng.below(20) as usize
-        };
+        let fill = if rng.below(8) == 0 { rng.below(300) as usize } else { rng.below(20) as usize };
         bytes.extend_from_slice(format!("{n:08} ").as_bytes());
         bytes.extend(std::iter::repeat_n(b'x', fill));
         bytes.extend_from_slice([&b"\n"[..], b"\r\n", b"", b"\0\n", b"\xff\n"][rng.below(5) as usize]);
@@ -70,10 +63,7 @@ fn check(seed: u64) {
         options.limits.quantum_bytes = 200;
     });
     let mut rig = if wide { rig.widen() } else { rig };
-    let mut model = Model {
-        living: Vec::new(),
-        over: Vec::new(),
-    };
+    let mut model = Model { living: Vec::new(), over: Vec::new() };
     let mut n = 0;
     for _ in 0..120 {
         let name = ["a.log", "b.log", "c.log"][rng.below(3) as usize];
@@ -129,47 +119,26 @@ fn check(seed: u64) {
         bytes.extend_from_slice(b"the end\n");
     }
     rig.later();
-    let mut expected: Vec<_> = model
-        .living
-        .into_iter()
-        .map(|(_, bytes)| bytes)
-        .chain(model.over)
-        .collect();
+    let mut expected: Vec<_> = model.living.into_iter().map(|(_, bytes)| bytes).chain(model.over).collect();
     expected.retain(|bytes| !bytes.is_empty());
     let mut rebuilt: Vec<_> = rig.rebuilt().into_iter().map(|(_, bytes)| bytes).collect();
     expected.sort();
     rebuilt.sort();
     for (rebuilt, expected) in rebuilt.iter().zip(&expected) {
-        assert_eq!(
-            String::from_utf8_lossy(rebuilt),
-            String::from_utf8_lossy(expected),
-            "seed {seed}"
-        );
+        assert_eq!(String::from_utf8_lossy(rebuilt), String::from_utf8_lossy(expected), "seed {seed}");
     }
     assert_eq!(rebuilt.len(), expected.len(), "seed {seed}");
-    assert_eq!(
-        rig.positions().iter().map(|position| position.lost).sum::<i64>(),
-        0,
-        "seed {seed}"
-    );
+    assert_eq!(rig.positions().iter().map(|position| position.lost).sum::<i64>(), 0, "seed {seed}");
 }
 
 /// Moves `x.log.1` to `.2` and `x.log` to `.1`; what is `.2` stays where it is for ever, under a name of its own.
 fn rotate(rig: &mut Rig, model: &mut Model, name: &str) {
     for (from, to) in [("2", "old"), ("1", "2"), ("", "1")] {
-        let from = if from.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name}.{from}")
-        };
+        let from = if from.is_empty() { name.to_owned() } else { format!("{name}.{from}") };
         let Ok(metadata) = std::fs::metadata(rig.path(&from)) else {
             continue;
         };
-        let to = if to == "old" {
-            format!("{name}.{}", metadata.ino())
-        } else {
-            format!("{name}.{to}")
-        };
+        let to = if to == "old" { format!("{name}.{}", metadata.ino()) } else { format!("{name}.{to}") };
         rig.rename(&from, &to);
         for (other, _) in model.living.iter_mut().filter(|(other, _)| *other == from) {
             other.clone_from(&to);

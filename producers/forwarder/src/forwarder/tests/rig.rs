@@ -68,11 +68,7 @@ impl Outlet for Memory {
             Some(Fault::RejoinDone) | None => {}
         }
         store.apply(batch);
-        if fault.is_some() {
-            Err(OutletError::Rejoin { reason })
-        } else {
-            Ok(())
-        }
+        if fault.is_some() { Err(OutletError::Rejoin { reason }) } else { Ok(()) }
     }
 
     fn may_write(&mut self) -> bool {
@@ -88,10 +84,7 @@ impl Store {
             let event: RawEvent<'_> = self.codec.decode(batch.value(record)).unwrap();
             size += batch.value(record).len();
             assert_eq!(record.hash, event.sum());
-            assert_eq!(
-                event.account(),
-                ("t", "s", record.received, record.body_len as usize)
-            );
+            assert_eq!(event.account(), ("t", "s", record.received, record.body_len as usize));
             assert_eq!(batch.source(record).key, "t/h");
             let position = event.position.unwrap();
             self.rows.push(Row {
@@ -136,19 +129,10 @@ impl Rig {
             attributes: vec![("a".into(), "b".into())],
             start: Start::Beginning,
         };
-        let limits = Limits {
-            partial_line_timeout: HOUR,
-            ..Limits::USUAL
-        };
+        let limits = Limits { partial_line_timeout: HOUR, ..Limits::USUAL };
         let (host, forwarder_id) = ("h".into(), "f-1".into());
-        let mut options = Options {
-            host,
-            forwarder_id,
-            schema_id: 7,
-            inputs: vec![input],
-            limits,
-            once: false,
-        };
+        let mut options =
+            Options { host, forwarder_id, schema_id: 7, inputs: vec![input], limits, once: false };
         change(&mut options);
         let store = Memory(Rc::new(RefCell::new(Store {
             codec: Codec::new("logs.raw-value", 7, Subject::Raw.versions()[0]).unwrap(),
@@ -160,13 +144,7 @@ impl Rig {
             largest_batch: 0,
         })));
         let forwarder = Forwarder::new(options.clone(), store.clone()).unwrap();
-        Rig {
-            directory,
-            store,
-            options,
-            forwarder,
-            now: Duration::from_secs(1),
-        }
+        Rig { directory, store, options, forwarder, now: Duration::from_secs(1) }
     }
 
     /// Also what was rotated matches.
@@ -186,11 +164,7 @@ impl Rig {
 
     /// Appends; makes the file where there is none.
     pub(super) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path(name))
-            .unwrap();
+        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
         file.write_all(bytes.as_ref()).unwrap();
     }
 
@@ -203,32 +177,20 @@ impl Rig {
     }
 
     pub(super) fn truncate(&self, name: &str, size: u64) {
-        OpenOptions::new()
-            .write(true)
-            .open(self.path(name))
-            .unwrap()
-            .set_len(size)
-            .unwrap();
+        OpenOptions::new().write(true).open(self.path(name)).unwrap().set_len(size).unwrap();
     }
 
     pub(super) fn try_step(&mut self) -> Result<Step, crate::Error> {
         self.now += Duration::from_secs(2);
         let wall = 1_700_000_000_000_000 + self.now.as_micros() as i64;
-        self.forwarder.step(Now {
-            wall,
-            monotonic: self.now,
-        })
+        self.forwarder.step(Now { wall, monotonic: self.now })
     }
 
     /// Steps until nothing is left to do.
     pub(super) fn settle(&mut self) {
         let mut n_idle = 0;
         for _ in 0..10_000 {
-            n_idle = if self.try_step().unwrap() == Step::Idle {
-                n_idle + 1
-            } else {
-                0
-            };
+            n_idle = if self.try_step().unwrap() == Step::Idle { n_idle + 1 } else { 0 };
             if n_idle == 3 {
                 return;
             }
@@ -268,20 +230,12 @@ impl Rig {
     pub(super) fn rebuilt(&self) -> Vec<(String, Vec<u8>)> {
         let mut files: Vec<(String, Vec<u8>, i64, i64)> = Vec::new();
         for row in self.rows() {
-            let at = files
-                .iter()
-                .position(|(id, ..)| *id == row.file_id)
-                .unwrap_or_else(|| {
-                    files.push((row.file_id.clone(), Vec::new(), row.byte, 0));
-                    files.len() - 1
-                });
+            let at = files.iter().position(|(id, ..)| *id == row.file_id).unwrap_or_else(|| {
+                files.push((row.file_id.clone(), Vec::new(), row.byte, 0));
+                files.len() - 1
+            });
             let (_, bytes, start, line) = &mut files[at];
-            assert_eq!(
-                row.byte,
-                *start + bytes.len() as i64,
-                "a gap or repeat in {}",
-                row.path
-            );
+            assert_eq!(row.byte, *start + bytes.len() as i64, "a gap or repeat in {}", row.path);
             assert_eq!(row.line, *line, "line number in {}", row.path);
             bytes.extend_from_slice(&row.bytes);
             *line += i64::from(row.bytes.ends_with(b"\n"));
@@ -293,10 +247,7 @@ impl Rig {
     #[track_caller]
     pub(super) fn check(&self, expected: &[&str]) {
         let rebuilt = self.rebuilt();
-        let texts: Vec<_> = rebuilt
-            .iter()
-            .map(|(_, bytes)| String::from_utf8_lossy(bytes))
-            .collect();
+        let texts: Vec<_> = rebuilt.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
         assert_eq!(texts, expected);
     }
 }

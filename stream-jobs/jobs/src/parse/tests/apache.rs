@@ -40,32 +40,19 @@ fn cookie_column_gives_the_user() {
 #[test]
 fn auth_is_the_user_without_a_cookie() {
     let body = HEAD.replacen("- -", "id al ice", 1);
-    let found = FOUND.replacen(
-        " client=192.0.2.7",
-        " user<al ice> client=192.0.2.7 ident=id auth=al ice",
-        1,
-    );
+    let found = FOUND.replacen(" client=192.0.2.7", " user<al ice> client=192.0.2.7 ident=id auth=al ice", 1);
     apache(&body, &found);
 }
 
 #[test]
 fn zone_is_taken_off() {
-    apache(
-        &HEAD.replacen("10:05:03 +0000", "00:05:03 +0530", 1),
-        &FOUND.replacen("17T10:05", "16T18:35", 1),
-    );
-    apache(
-        &HEAD.replacen("10:05:03 +0000", "23:05:03 -0100", 1),
-        &FOUND.replacen("17T10:05", "18T00:05", 1),
-    );
+    apache(&HEAD.replacen("10:05:03 +0000", "00:05:03 +0530", 1), &FOUND.replacen("17T10:05", "16T18:35", 1));
+    apache(&HEAD.replacen("10:05:03 +0000", "23:05:03 -0100", 1), &FOUND.replacen("17T10:05", "18T00:05", 1));
 }
 
 #[test]
 fn missing_numbers_are_no_fields() {
-    apache(
-        &HEAD.replacen("200 512", "- -", 1),
-        &FOUND.replacen(" status=200L bytes=512L", "", 1),
-    );
+    apache(&HEAD.replacen("200 512", "- -", 1), &FOUND.replacen(" status=200L bytes=512L", "", 1));
 }
 
 #[test]
@@ -75,10 +62,7 @@ fn odd_requests_are_kept() {
     apache(&with("-"), &found(""));
     apache(&with(""), &found(" request="));
     apache(&with("GET /"), &found(" method=GET path=/"));
-    apache(
-        &with("GET /a b HTTP/1.0"),
-        &found(" method=GET path=/a b protocol=HTTP/1.0"),
-    );
+    apache(&with("GET /a b HTTP/1.0"), &found(" method=GET path=/a b protocol=HTTP/1.0"));
     apache(&with(r"\x16\x03\x01"), &found(" request=\u{16}\u{3}\u{1}"));
     apache(
         &with(r#"GET /\"q\"\\\xe4 HTTP/1.1"#),
@@ -91,26 +75,11 @@ fn what_is_not_of_the_format_says_where_it_stopped() {
     let stops = |body: &str, detail: &str| apache(body, &format!("!apache no_match: expected {detail}"));
     stops("hello", "a blank after the client at byte 5");
     stops("a b c d", "[ before the time at byte 4");
-    stops(
-        &HEAD.replacen("May", "Mai", 1),
-        "a time as 17/May/2015:10:05:03 +0000 at byte 15",
-    );
-    stops(
-        &HEAD.replacen("17/May", "32/May", 1),
-        "a time as 17/May/2015:10:05:03 +0000 at byte 15",
-    );
+    stops(&HEAD.replacen("May", "Mai", 1), "a time as 17/May/2015:10:05:03 +0000 at byte 15");
+    stops(&HEAD.replacen("17/May", "32/May", 1), "a time as 17/May/2015:10:05:03 +0000 at byte 15");
     stops(&HEAD.replacen("200", "OK", 1), "a status at byte 65");
-    stops(
-        &HEAD.replacen("512", "99999999999999999999", 1),
-        "a number of bytes at byte 69",
-    );
-    stops(
-        &format!(r#"{HEAD} "-" "unfinished"#),
-        "a closing quote at byte 88",
-    );
-    stops(
-        &format!(r#"{HEAD} "-" "-" "-" 17"#),
-        "the end of the line at byte 84",
-    );
+    stops(&HEAD.replacen("512", "99999999999999999999", 1), "a number of bytes at byte 69");
+    stops(&format!(r#"{HEAD} "-" "unfinished"#), "a closing quote at byte 88");
+    stops(&format!(r#"{HEAD} "-" "-" "-" 17"#), "the end of the line at byte 84");
     stops(&format!(r#"{HEAD} "-""#), "a blank after the referer at byte 76");
 }

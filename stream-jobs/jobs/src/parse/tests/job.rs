@@ -6,36 +6,20 @@ use crate::job::Job;
 
 fn only_event(plan: &Plan) -> Event<'_> {
     assert_eq!((plan.outputs().len(), plan.dead().len()), (1, 0));
-    event_codec()
-        .decode(plan.outputs().next().unwrap().value)
-        .unwrap()
+    event_codec().decode(plan.outputs().next().unwrap().value).unwrap()
 }
 
 #[test]
 fn event_keeps_the_line_and_names_its_origin() {
     let mut raw = line(b"{\"a\":1}");
     raw.attributes.0.push(("env".into(), "test".into()));
-    raw.dedup = Some(Dedup {
-        scope: "s",
-        index: 4,
-        attempt: None,
-    });
+    raw.dedup = Some(Dedup { scope: "s", index: 4, attempt: None });
     let plan = plan_lines(Format::Auto, &[raw.clone()]);
     let event = only_event(&plan);
     assert_eq!(event.raw(), raw);
-    assert_eq!(
-        event.origin,
-        Origin {
-            generation: 1,
-            partition: 3,
-            offset: 40
-        }
-    );
+    assert_eq!(event.origin, Origin { generation: 1, partition: 3, offset: 40 });
     let output = plan.outputs().next().unwrap();
-    assert_eq!(
-        (output.target, output.partition, output.key),
-        (0, Some(3), b"default/h1".as_slice())
-    );
+    assert_eq!((output.target, output.partition, output.key), (0, Some(3), b"default/h1".as_slice()));
     assert_eq!(plan.next().iter().collect::<Vec<_>>(), [(&(0, 3), &41)]);
 }
 
@@ -43,27 +27,16 @@ fn event_keeps_the_line_and_names_its_origin() {
 fn empty_and_blank_lines_are_events() {
     for body in ["", " \t", "\r"] {
         for format in Format::ALL {
-            check(
-                format,
-                body,
-                &format!("{} message<> #no_time #empty", format.id()),
-            );
+            check(format, body, &format!("{} message<> #no_time #empty", format.id()));
         }
     }
 }
 
 #[test]
 fn only_the_first_piece_is_read() {
-    let piece = |body, index| RawEvent {
-        piece: Some(Piece { index, last: false }),
-        ..line(body)
-    };
-    let lines = [
-        piece(b"{\"a\":1}", 0),
-        piece(b"{\"a\":1}", 1),
-        piece(b"{\"a\":\"cut in the mid", 0),
-        piece(b"", 1),
-    ];
+    let piece = |body, index| RawEvent { piece: Some(Piece { index, last: false }), ..line(body) };
+    let lines =
+        [piece(b"{\"a\":1}", 0), piece(b"{\"a\":1}", 1), piece(b"{\"a\":\"cut in the mid", 0), piece(b"", 1)];
     assert_eq!(
         show_plan(&plan_lines(Format::Json, &lines)),
         "json a=1L #no_time #piece\njson #no_time #piece\njson #no_time #piece #no_match\njson #no_time #piece"
@@ -80,31 +53,14 @@ fn bytes_that_are_not_text_are_read_as_far_as_they_are() {
 
 #[test]
 fn nul_bytes_are_kept() {
-    check(
-        Format::Rfc3164,
-        "<13>a\0b",
-        "rfc3164 severity<notice> message<a\0b> facility=user #no_time",
-    );
+    check(Format::Rfc3164, "<13>a\0b", "rfc3164 severity<notice> message<a\0b> facility=user #no_time");
 }
 
 #[test]
 fn stream_decides_the_format() {
     let by_stream = [("web".to_owned(), Format::Apache)].into();
-    let job = Parse::new(
-        ParseConfig {
-            default_format: Format::Json,
-            by_stream,
-        },
-        raw_codec(),
-        event_codec(),
-    );
-    let values = [
-        framed(&line(b"{}")),
-        framed(&RawEvent {
-            stream: "app",
-            ..line(b"{}")
-        }),
-    ];
+    let job = Parse::new(ParseConfig { default_format: Format::Json, by_stream }, raw_codec(), event_codec());
+    let values = [framed(&line(b"{}")), framed(&RawEvent { stream: "app", ..line(b"{}") })];
     let plan = plan(&job, &batch(&values, 0), &Table::default(), None);
     assert_eq!(
         show_plan(&plan),
@@ -115,37 +71,18 @@ fn stream_decides_the_format() {
 #[test]
 fn dead_letter_keeps_the_record() {
     let value = framed(&line(b"nonsense"));
-    let plan = plan(
-        &job(Format::Json),
-        &batch(std::slice::from_ref(&value), 40),
-        &Table::default(),
-        None,
-    );
+    let plan = plan(&job(Format::Json), &batch(std::slice::from_ref(&value), 40), &Table::default(), None);
     let dead = plan.dead().next().unwrap();
-    assert_eq!(
-        (dead.partition, dead.key, dead.value),
-        (3, b"default/h1".as_slice(), value.as_slice())
-    );
+    assert_eq!((dead.partition, dead.key, dead.value), (3, b"default/h1".as_slice(), value.as_slice()));
     assert_eq!(dead.received, RECEIVED);
     let letter = dead.letter;
+    assert_eq!((letter.topic.as_str(), letter.partition, letter.offset), ("logs.raw", 3, 40));
     assert_eq!(
-        (letter.topic.as_str(), letter.partition, letter.offset),
-        ("logs.raw", 3, 40)
-    );
-    assert_eq!(
-        (
-            letter.tenant.as_str(),
-            letter.stream.as_str(),
-            letter.stage.as_str()
-        ),
+        (letter.tenant.as_str(), letter.stream.as_str(), letter.stage.as_str()),
         ("default", "web", "parse")
     );
     assert_eq!(
-        (
-            letter.reason.as_str(),
-            letter.parser.as_str(),
-            letter.parser_version
-        ),
+        (letter.reason.as_str(), letter.parser.as_str(), letter.parser_version),
         ("no_match", "json", 1)
     );
     assert_eq!(plan.next()[&(0, 3)], 41);
@@ -160,91 +97,43 @@ fn undecodable_record_is_counted_under_its_tenant_and_no_stream() {
     let plan = plan(&job(Format::Json), &batch(&values, 40), &Table::default(), None);
     let reasons: Vec<_> = plan
         .dead()
-        .map(|dead| {
-            (
-                dead.letter.reason.clone(),
-                dead.letter.tenant.clone(),
-                dead.letter.stream.clone(),
-            )
-        })
+        .map(|dead| (dead.letter.reason.clone(), dead.letter.tenant.clone(), dead.letter.stream.clone()))
         .collect();
-    assert_eq!(
-        reasons,
-        vec![("undecodable".to_owned(), "default".to_owned(), "-".to_owned()); 4]
-    );
-    let edges: Vec<_> = plan
-        .deltas()
-        .into_iter()
-        .map(|delta| (delta.stream, delta.edge, delta.count))
-        .collect();
-    let expected = [
-        ("-", edge::IN, 4),
-        ("-", edge::DEAD, 4),
-        ("web", edge::IN, 1),
-        ("web", edge::OUT, 1),
-    ];
-    assert_eq!(
-        edges,
-        expected.map(|(stream, edge, count)| (stream.to_owned(), edge.to_owned(), count))
-    );
+    assert_eq!(reasons, vec![("undecodable".to_owned(), "default".to_owned(), "-".to_owned()); 4]);
+    let edges: Vec<_> =
+        plan.deltas().into_iter().map(|delta| (delta.stream, delta.edge, delta.count)).collect();
+    let expected = [("-", edge::IN, 4), ("-", edge::DEAD, 4), ("web", edge::IN, 1), ("web", edge::OUT, 1)];
+    assert_eq!(edges, expected.map(|(stream, edge, count)| (stream.to_owned(), edge.to_owned(), count)));
 }
 
 #[test]
 fn who_stores_an_undecodable_record_counts_what_parse_counted() {
     use millrace_schemas::dead::undecodable;
     use millrace_schemas::ledger::Line;
-    let plan = plan(
-        &job(Format::Json),
-        &batch(&[b"junk".to_vec()], 40),
-        &Table::default(),
-        None,
-    );
+    let plan = plan(&job(Format::Json), &batch(&[b"junk".to_vec()], 40), &Table::default(), None);
     let dead = plan.dead().next().unwrap();
     let stand_in = undecodable(dead.key, dead.value, dead.received);
-    let delta = plan
-        .deltas()
-        .into_iter()
-        .find(|delta| delta.edge == edge::DEAD)
-        .unwrap();
+    let delta = plan.deltas().into_iter().find(|delta| delta.edge == edge::DEAD).unwrap();
     let (tenant, stream, received, bytes) = stand_in.account();
     assert_eq!((delta.tenant.as_str(), delta.stream.as_str()), (tenant, stream));
-    assert_eq!(
-        (delta.minute, delta.bytes, delta.hash),
-        (minute_of(received), bytes as i64, stand_in.sum())
-    );
+    assert_eq!((delta.minute, delta.bytes, delta.hash), (minute_of(received), bytes as i64, stand_in.sum()));
 }
 
 #[test]
 fn tombstone_is_undecodable() {
     let mut batch = Batch::default();
-    batch.push(Record {
-        input: 0,
-        partition: 0,
-        offset: 0,
-        appended: 0,
-        key: b"NO/h",
-        value: None,
-    });
+    batch.push(Record { input: 0, partition: 0, offset: 0, appended: 0, key: b"NO/h", value: None });
     let plan = plan(&job(Format::Auto), &batch, &Table::default(), None);
     assert_eq!(
-        (
-            plan.dead().next().unwrap().letter.reason.as_str(),
-            plan.deltas()[0].tenant.as_str()
-        ),
+        (plan.dead().next().unwrap().letter.reason.as_str(), plan.deltas()[0].tenant.as_str()),
         ("undecodable", "-")
     );
 }
 
 #[test]
 fn learned_schema_is_read_by_the_general_way_to_the_same_event() {
-    let raw = RawEvent {
-        dedup: Some(Dedup {
-            scope: "s",
-            index: 4,
-            attempt: Some(1),
-        }),
-        ..line(b"{\"a\":1}")
-    };
+    let raw =
+        RawEvent { dedup: Some(Dedup { scope: "s", index: 4, attempt: Some(1) }), ..line(b"{\"a\":1}") };
     let mut value = framed(&raw);
     value[4] = 55;
     let mut parse = job(Format::Json);
@@ -267,42 +156,21 @@ fn bytes_behind_the_record_do_not_reach_the_event() {
 
 #[test]
 fn ledger_has_a_cell_a_minute() {
-    let late = RawEvent {
-        received: RECEIVED + MINUTE,
-        ..line(b"{}")
-    };
+    let late = RawEvent { received: RECEIVED + MINUTE, ..line(b"{}") };
     let plan = plan_lines(Format::Json, &[line(b"{}"), late, line(b"x")]);
     let cells: Vec<_> = plan
         .deltas()
         .iter()
-        .map(|delta| {
-            (
-                delta.minute - minute_of(RECEIVED),
-                delta.edge.clone(),
-                delta.count,
-            )
-        })
+        .map(|delta| (delta.minute - minute_of(RECEIVED), delta.edge.clone(), delta.count))
         .collect();
-    let expected = [
-        (0, "in", 2),
-        (0, "out", 1),
-        (0, "dead", 1),
-        (MINUTE, "in", 1),
-        (MINUTE, "out", 1),
-    ];
-    assert_eq!(
-        cells,
-        expected.map(|(minute, edge, count)| (minute, edge.to_owned(), count))
-    );
+    let expected = [(0, "in", 2), (0, "out", 1), (0, "dead", 1), (MINUTE, "in", 1), (MINUTE, "out", 1)];
+    assert_eq!(cells, expected.map(|(minute, edge, count)| (minute, edge.to_owned(), count)));
 }
 
 /// Ring 2: every example of the subject.
 #[test]
 fn every_example_of_the_schema_is_answered() {
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../schemas/avro/logs.raw-value/examples"
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/avro/logs.raw-value/examples");
     let mut n_examples = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

@@ -24,23 +24,14 @@ fn nested_objects_get_dots_and_arrays_stay_text() {
 
 #[test]
 fn escapes_are_undone() {
-    json(
-        r#"{"na\u006de":"a\tb\u00e4\ud83d\ude00"}"#,
-        "json name=a\tb\u{e4}\u{1f600} #no_time",
-    );
+    json(r#"{"na\u006de":"a\tb\u00e4\ud83d\ude00"}"#, "json name=a\tb\u{e4}\u{1f600} #no_time");
 }
 
 #[test]
 fn time_is_found_in_its_usual_keys() {
     for (body, time) in [
-        (
-            r#"{"time":"2015-05-17T10:05:03.123456789+02:00"}"#,
-            "2015-05-17T08:05:03.123456Z",
-        ),
-        (
-            r#"{"timestamp":"2015-05-17 10:05:03,5"}"#,
-            "2015-05-17T10:05:03.500000Z",
-        ),
+        (r#"{"time":"2015-05-17T10:05:03.123456789+02:00"}"#, "2015-05-17T08:05:03.123456Z"),
+        (r#"{"timestamp":"2015-05-17 10:05:03,5"}"#, "2015-05-17T10:05:03.500000Z"),
         (r#"{"@timestamp":"2015-05-17t10:05:03z"}"#, "2015-05-17T10:05:03Z"),
         (r#"{"ts":1431857103}"#, "2015-05-17T10:05:03Z"),
         (r#"{"ts":1431857103.25}"#, "2015-05-17T10:05:03.250000Z"),
@@ -59,10 +50,7 @@ fn first_usable_key_counts_and_others_stay_fields() {
         r#"{"ts":1431857103,"time":0.25,"msg":"m","message":7,"user":{"id":3},"user_id":42,"userid":"z"}"#,
         "json 2015-05-17T10:05:03Z user<42> message<m> time=0.25D message=7L user.id=3L userid=z",
     );
-    json(
-        r#"{"time":"yesterday","level":true}"#,
-        "json time=yesterday level=true #no_time",
-    );
+    json(r#"{"time":"yesterday","level":true}"#, "json time=yesterday level=true #no_time");
 }
 
 #[test]
@@ -82,31 +70,19 @@ fn severity_is_lower_case() {
 
 #[test]
 fn last_of_equal_names_counts() {
-    json(
-        r#"{"a":1,"b":2,"a":3,"c":{"d":4},"c.d":5}"#,
-        "json a=3L b=2L c.d=5L #no_time #duplicate_key",
-    );
+    json(r#"{"a":1,"b":2,"a":3,"c":{"d":4},"c.d":5}"#, "json a=3L b=2L c.d=5L #no_time #duplicate_key");
     let many: Vec<String> = (0..60).map(|n| format!(r#""k{}":{n}"#, n % 30)).collect();
     let last: Vec<String> = (30..60).map(|n| format!("k{}={n}L", n % 30)).collect();
-    json(
-        &format!("{{{}}}", many.join(",")),
-        &format!("json {} #no_time #duplicate_key", last.join(" ")),
-    );
+    json(&format!("{{{}}}", many.join(",")), &format!("json {} #no_time #duplicate_key", last.join(" ")));
 }
 
 #[test]
 fn deep_objects_stay_text() {
     let deep = format!("{}1{}", r#"{"a":"#.repeat(20), "}".repeat(20));
     let names = ["a"; 16].join(".");
-    json(
-        &deep,
-        &format!(r#"json {names}={{"a":{{"a":{{"a":{{"a":1}}}}}}}} #no_time"#),
-    );
+    json(&deep, &format!(r#"json {names}={{"a":{{"a":{{"a":{{"a":1}}}}}}}} #no_time"#));
     let endless = r#"{"a":"#.repeat(100_000);
-    json(
-        &endless,
-        "!json no_match: expected valid JSON (recursion limit exceeded) at byte 635",
-    );
+    json(&endless, "!json no_match: expected valid JSON (recursion limit exceeded) at byte 635");
 }
 
 #[test]
@@ -116,11 +92,7 @@ fn long_names_do_not_multiply() {
     let body = format!(r#"{{"{name}":{{{}}}}}"#, leaves.join(","));
     let plan = super::plan_lines(Format::Json, &[super::line(body.as_bytes())]);
     let shown = super::show_plan(&plan);
-    assert!(
-        shown.ends_with("#fields_cut") && shown.len() < 4 * body.len() + (64 << 10),
-        "{}",
-        shown.len()
-    );
+    assert!(shown.ends_with("#fields_cut") && shown.len() < 4 * body.len() + (64 << 10), "{}", shown.len());
 }
 
 #[test]

@@ -29,14 +29,7 @@ pub(super) fn event_codec() -> Codec {
 }
 
 pub(super) fn job(default_format: Format) -> Parse {
-    Parse::new(
-        ParseConfig {
-            default_format,
-            by_stream: Default::default(),
-        },
-        raw_codec(),
-        event_codec(),
-    )
+    Parse::new(ParseConfig { default_format, by_stream: Default::default() }, raw_codec(), event_codec())
 }
 
 pub(super) fn line(body: &[u8]) -> RawEvent<'_> {
@@ -93,15 +86,10 @@ pub(super) fn check(format: Format, body: &str, expected: &str) {
 }
 
 pub(super) fn show_plan(plan: &Plan) -> String {
-    let events = plan
-        .outputs()
-        .map(|output| show(&event_codec().decode(output.value).unwrap()));
-    let dead = plan.dead().map(|dead| {
-        format!(
-            "!{} {}: {}",
-            dead.letter.parser, dead.letter.reason, dead.letter.detail
-        )
-    });
+    let events = plan.outputs().map(|output| show(&event_codec().decode(output.value).unwrap()));
+    let dead = plan
+        .dead()
+        .map(|dead| format!("!{} {}: {}", dead.letter.parser, dead.letter.reason, dead.letter.detail));
     events.chain(dead).collect::<Vec<_>>().join("\n")
 }
 
@@ -110,16 +98,8 @@ fn show(event: &Event<'_>) -> String {
     if event.time != RECEIVED {
         shown.push(rfc3339(event.time));
     }
-    let named = [
-        ("severity", &event.severity),
-        ("user", &event.user),
-        ("message", &event.message),
-    ];
-    shown.extend(
-        named
-            .iter()
-            .filter_map(|(name, text)| text.as_ref().map(|text| format!("{name}<{text}>"))),
-    );
+    let named = [("severity", &event.severity), ("user", &event.user), ("message", &event.message)];
+    shown.extend(named.iter().filter_map(|(name, text)| text.as_ref().map(|text| format!("{name}<{text}>"))));
     shown.extend(event.fields.0.iter().map(|(name, value)| match value {
         Value::String(text) => format!("{name}={text}"),
         Value::Long(number) => format!("{name}={number}L"),
@@ -132,10 +112,7 @@ fn show(event: &Event<'_>) -> String {
 
 /// Back from µs, by counting days: independent of the arithmetic under test.
 fn rfc3339(micros: i64) -> String {
-    let (mut day, micro) = (
-        micros.div_euclid(86_400_000_000),
-        micros.rem_euclid(86_400_000_000),
-    );
+    let (mut day, micro) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
     let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let mut year = 1970;
     while day < 0 {
@@ -147,36 +124,15 @@ fn rfc3339(micros: i64) -> String {
         year += 1;
     }
     let mut month = 0;
-    let months = [
-        31,
-        28 + i64::from(leap(year)),
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
+    let months = [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     while day >= months[month] {
         day -= months[month];
         month += 1;
     }
     let second = micro / 1_000_000;
     let (hour, minute, second, micro) = (second / 3600, second / 60 % 60, second % 60, micro % 1_000_000);
-    let fraction = if micro == 0 {
-        String::new()
-    } else {
-        format!(".{micro:06}")
-    };
-    format!(
-        "{year:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z",
-        month + 1,
-        day + 1
-    )
+    let fraction = if micro == 0 { String::new() } else { format!(".{micro:06}") };
+    format!("{year:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z", month + 1, day + 1)
 }
 
 #[test]

@@ -36,15 +36,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let good = (body(), any::<i64>(), 0..4_i32).prop_map(|(body, received, piece)| {
-        let piece = (piece > 1).then_some(millrace_schemas::Piece {
-            index: piece - 2,
-            last: false,
-        });
-        framed(&RawEvent {
-            received,
-            piece,
-            ..line(&body)
-        })
+        let piece = (piece > 1).then_some(millrace_schemas::Piece { index: piece - 2, last: false });
+        framed(&RawEvent { received, piece, ..line(&body) })
     });
     prop_oneof![8 => good, 1 => prop::collection::vec(any::<u8>(), 0..60)]
 }
@@ -54,45 +47,21 @@ fn format() -> impl Strategy<Value = Format> {
 }
 
 /// Everything that the plans write, in order, and the ledger's sums.
-type Written = (
-    Vec<Vec<u8>>,
-    Vec<(Vec<u8>, String)>,
-    BTreeMap<String, (i64, i64, u128)>,
-);
+type Written = (Vec<Vec<u8>>, Vec<(Vec<u8>, String)>, BTreeMap<String, (i64, i64, u128)>);
 
 fn written(plans: &[Plan]) -> Written {
-    let outputs = plans.iter().flat_map(|plan| {
-        plan.outputs()
-            .map(|output| output.value.to_vec())
-            .collect::<Vec<_>>()
-    });
+    let outputs =
+        plans.iter().flat_map(|plan| plan.outputs().map(|output| output.value.to_vec()).collect::<Vec<_>>());
     let dead = plans.iter().flat_map(|plan| {
         plan.dead()
-            .map(|dead| {
-                (
-                    dead.value.to_vec(),
-                    format!("{:?} {}", dead.letter, dead.received),
-                )
-            })
+            .map(|dead| (dead.value.to_vec(), format!("{:?} {}", dead.letter, dead.received)))
             .collect::<Vec<_>>()
     });
     let mut sums: BTreeMap<String, (i64, i64, u128)> = BTreeMap::new();
     for delta in plans.iter().flat_map(Plan::deltas) {
-        let Delta {
-            tenant,
-            stream,
-            minute,
-            edge,
-            ..
-        } = &delta;
-        let sum = sums
-            .entry(format!("{tenant} {stream} {minute} {edge}"))
-            .or_default();
-        *sum = (
-            sum.0 + delta.count,
-            sum.1 + delta.bytes,
-            sum.2.wrapping_add(delta.hash.0),
-        );
+        let Delta { tenant, stream, minute, edge, .. } = &delta;
+        let sum = sums.entry(format!("{tenant} {stream} {minute} {edge}")).or_default();
+        *sum = (sum.0 + delta.count, sum.1 + delta.bytes, sum.2.wrapping_add(delta.hash.0));
     }
     (outputs.collect(), dead.collect(), sums)
 }

@@ -5,12 +5,7 @@ use super::super::time::{Civil, any, days, epoch, epoch_fraction, guess_year, ye
 #[test]
 fn days_are_counted_from_the_epoch() {
     assert_eq!(
-        (
-            days(1970, 1, 1),
-            days(1969, 12, 31),
-            days(2000, 3, 1),
-            days(0, 1, 1)
-        ),
+        (days(1970, 1, 1), days(1969, 12, 31), days(2000, 3, 1), days(0, 1, 1)),
         (0, -1, 11_017, -719_528)
     );
 }
