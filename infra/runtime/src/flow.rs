@@ -49,16 +49,11 @@ impl Gate {
         self.tailer.poll(wait, &mut |_, _, _, value| -> Result<(), Error> {
             let record = value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok());
             if let Some((record, mark)) = record.as_ref().and_then(|record| Some((record, record.as_flow()?)))
+                && waiting.insert(record.id.clone(), mark.wait) != Some(mark.wait)
+                && mark.wait
             {
-                if waiting.insert(record.id.clone(), mark.wait) != Some(mark.wait) && mark.wait {
-                    let (bytes, bound) = (mark.bytes, mark.bound);
-                    tracing::warn!(
-                        topic = record.id,
-                        bytes,
-                        bound,
-                        "topic is over its bound, producers wait"
-                    );
-                }
+                let (bytes, bound) = (mark.bytes, mark.bound);
+                tracing::warn!(topic = record.id, bytes, bound, "topic is over its bound, producers wait");
             }
             Ok(())
         })?;

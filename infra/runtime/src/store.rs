@@ -22,7 +22,7 @@ pub struct StoreError {
     /// Address of the store.
     pub store: String,
     /// What the store said last.
-    pub source: object_store::Error,
+    pub source: Box<object_store::Error>,
 }
 
 /// An object as a listing shows it.
@@ -64,7 +64,12 @@ impl Store {
     /// Wrong address or options, or a folder that cannot be made.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let fail =
-            |source| StoreError { action: "open", path: String::new(), store: options.url.clone(), source };
+            |source| StoreError {
+            action: "open",
+            path: String::new(),
+            store: options.url.clone(),
+            source: Box::new(source),
+        };
         let generic = |error: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "store",
             source: error,
@@ -225,7 +230,7 @@ impl Store {
                         action,
                         path: path.to_owned(),
                         store: self.address.clone(),
-                        source,
+                        source: Box::new(source),
                     });
                 }
                 Err(source) => {

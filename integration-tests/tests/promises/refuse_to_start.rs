@@ -49,39 +49,38 @@ fn missing_topics_are_named_with_the_command_that_makes_them() {
 }
 
 #[test]
-fn brokers_that_do_not_answer_are_named() {
-    let mut world = World::new("no-brokers");
+fn what_is_away_is_waited_for_and_then_named() {
+    let mut world = World::new("away");
     world.set("forward", "input", forward_input());
     world.apply_topics();
-    let nobody = format!("127.0.0.1:{}", free_port().unwrap());
-    let said = refusal(&world, &["job", "parse"], &[("MILLRACE__KAFKA__BROKERS", &nobody)]);
-    assert_says(&said, &[&nobody, "kafka.brokers", "millrace doctor"]);
-    // It takes connections and never answers.
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = mute.local_addr().unwrap().to_string();
-    let output = {
-        let config = world.config();
-        run(
-            &["topics", "check", "--config", config.to_str().unwrap()],
-            &[("MILLRACE__KAFKA__BROKERS", &address)],
-        )
-    };
-    assert_eq!(output.status.code(), Some(2), "topics check at a mute broker: it cannot say");
-    assert_says(&String::from_utf8_lossy(&output.stderr), &[&address]);
-    let output = world.cli(&["doctor", "--format", "json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
-}
-
-#[test]
-fn registry_that_is_away_is_waited_for_and_then_named() {
-    let mut world = World::new("no-registry");
-    world.apply_topics();
-    let away = format!("http://127.0.0.1:{}/apis/ccompat/v7", free_port().unwrap());
-    let said = refusal(&world, &["index"], &[("MILLRACE__REGISTRY__URL", &away)]);
-    assert_says(&said, &[&away, "registry.url", "millrace doctor"]);
-    // An answer that is none of a registry's.
+    // Each waits for a minute: at the same time.
+    std::thread::scope(|scope| {
+        let own = &world;
+        scope.spawn(|| {
+            let nobody = format!("127.0.0.1:{}", free_port().unwrap());
+            let said = refusal(own, &["job", "parse"], &[("MILLRACE__KAFKA__BROKERS", &nobody)]);
+            assert_says(&said, &[&nobody, "kafka.brokers", "millrace doctor"]);
+        });
+        scope.spawn(|| {
+            let away = format!("http://127.0.0.1:{}/apis/ccompat/v7", free_port().unwrap());
+            let said = refusal(own, &["index"], &[("MILLRACE__REGISTRY__URL", &away)]);
+            assert_says(&said, &[&away, "registry.url", "millrace doctor"]);
+        });
+        scope.spawn(|| {
+            // It takes connections and never answers.
+            let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = mute.local_addr().unwrap().to_string();
+            let config = own.config();
+            let args = ["topics", "check", "--config", config.to_str().unwrap()];
+            let output = run(&args, &[("MILLRACE__KAFKA__BROKERS", &address)]);
+            assert_eq!(output.status.code(), Some(2), "topics check at a mute broker: it cannot say");
+            assert_says(&String::from_utf8_lossy(&output.stderr), &[&address]);
+        });
+    });
     let said = refusal(&world, &["index"], &[("MILLRACE__REGISTRY__URL", "https//nowhere")]);
     assert_says(&said, &["registry.url"]);
+    let output = world.cli(&["doctor", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     world.start("index", 0);
     world.service("index-0").wait_ready();
     world.stop();

@@ -236,7 +236,7 @@ fn empty(folder: &Path) -> std::io::Result<()> {
 }
 
 fn gone_or(error: StoreError, object: &str) -> SearchError {
-    match error.source {
+    match &*error.source {
         object_store::Error::NotFound { .. } => SearchError::Gone { object: object.to_owned() },
         _ => SearchError::Store(error),
     }

@@ -177,7 +177,8 @@ impl<B: BundleBuilder> Sink<B> {
         let value = batch.value(record).unwrap_or_default();
         if record.topic == 1 {
             let Ok(letter) = DeadLetter::from_headers(|name| batch.header(record, name)) else {
-                return Ok(self.foreign(record, "dead letter without our headers"));
+                self.foreign(record, "dead letter without our headers");
+                return Ok(());
             };
             let raw = match self.service.codecs.raw().decode::<RawEvent<'_>>(value) {
                 Ok(raw) => raw,
@@ -194,7 +195,10 @@ impl<B: BundleBuilder> Sink<B> {
                     let text = self.service.registry.schema(id)?;
                     self.service.codecs.learn_parsed(id, &text)?;
                 }
-                Err(error) => return Ok(self.foreign(record, &error.to_string())),
+                Err(error) => {
+                    self.foreign(record, &error.to_string());
+                    return Ok(());
+                }
             }
         };
         self.open.bytes += event.body.len() as u64;
@@ -300,7 +304,7 @@ pub(crate) fn put_until(
         match service.store.put_new(path, bytes.clone()) {
             Ok(()) => return Ok(()),
             // Names are never used twice, so an earlier try of this very call got through.
-            Err(error) if again && matches!(error.source, object_store::Error::AlreadyExists { .. }) => {
+            Err(error) if again && matches!(*error.source, object_store::Error::AlreadyExists { .. }) => {
                 return Ok(());
             }
             Err(error) if service.stop.requested() => return Err(error.into()),
