@@ -110,6 +110,8 @@ fn follow(shared: &Shared, tailer: &mut Tailer) -> Result<(), ServiceError> {
         for (key, value) in &changes {
             apply(&shared.service, &mut fold, key, value.as_deref())?;
         }
+        // Splits that a merge has replaced would hold their disk space while they are open.
+        shared.cache.retain(&fold);
     }
     Ok(())
 }

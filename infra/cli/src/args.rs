@@ -196,9 +196,20 @@ pub(crate) struct Files {
     #[arg(long, default_value = "default")]
     pub(crate) tenant: String,
     #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: FilesFormat,
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+/// How the list of files looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FilesFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// Statements for DuckDB that make views `events` and `dead` over exactly these files
+    Sql,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use millrace_query::cat::{Which, cat as rebuild, incarnations, list_files};
+use millrace_query::cat::{Which, cat as rebuild, duckdb_sql, incarnations, list_files};
 use millrace_runtime::kafka::admin::Admin;
 use millrace_runtime::kafka::read_to_mark;
 use millrace_runtime::service::Service;
@@ -10,7 +10,7 @@ use millrace_runtime::sink::apply;
 use millrace_schemas::manifest::Fold;
 use millrace_schemas::topics;
 
-use crate::args::{Cat, Files, Format};
+use crate::args::{Cat, Files, FilesFormat};
 use crate::output::{Answer, grouped, minute, size, table};
 use crate::place;
 
@@ -49,9 +49,16 @@ pub(crate) fn files(args: &Files) -> anyhow::Result<Answer> {
     let service = place::service(&args.place)?;
     let fold = archive(&service)?;
     let files = list_files(&fold, &service.store, &args.tenant);
-    if args.format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&files)?);
-        return Ok(Answer::Yes);
+    match args.format {
+        FilesFormat::Text => {}
+        FilesFormat::Json => {
+            println!("{}", serde_json::to_string_pretty(&files)?);
+            return Ok(Answer::Yes);
+        }
+        FilesFormat::Sql => {
+            println!("{}", duckdb_sql(&files));
+            return Ok(Answer::Yes);
+        }
     }
     let rows = files.iter().map(|file| {
         let kind = if file.plain { "file" } else { "in bundle" };

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(args: &Demo) -> anyhow::Result<Answer> {
     let start = Instant::now();
+    // The demo's own lines are what is to be seen; warnings still show.
+    millrace_runtime::log::start(millrace_runtime::log::Format::Text, "warn");
     let stop = Stop::on_signals()?;
     let mut platform = Platform::start(&args.data, None, args.ports, &stop, |text| eprintln!("{text}"))?;
     let outcome = show(&platform, args, &stop, start);

@@ -122,6 +122,7 @@ fn forward(service: &Service) -> Result<(), ServiceError> {
         |progress| {
             millrace_runtime::metrics::lost_bytes(progress.lost_bytes - lost);
             lost = progress.lost_bytes;
+            millrace_runtime::metrics::forwarder(progress.files, progress.behind_bytes);
         },
     );
     let progress = progress.map_err(|error| other(crate::output::chain(&error.into())))?;

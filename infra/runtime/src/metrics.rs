@@ -35,6 +35,8 @@ pub fn describe() {
         "millrace_forwarder_lost_bytes_total",
         "bytes destroyed by truncations before they could be read"
     );
+    describe_gauge!("millrace_forwarder_behind_bytes", "bytes of followed files that are not committed yet");
+    describe_gauge!("millrace_forwarder_files", "files that are followed");
     describe_histogram!("millrace_search_seconds", "how long searches took");
 }
 
@@ -102,4 +104,10 @@ pub fn lost_bytes(bytes: u64) {
 /// A search took `took`.
 pub fn search(took: Duration) {
     histogram!("millrace_search_seconds").record(took.as_secs_f64());
+}
+
+/// The forwarder follows `n_files` and has `behind` bytes of them to go.
+pub fn forwarder(n_files: usize, behind: u64) {
+    gauge!("millrace_forwarder_files").set(n_files as f64);
+    gauge!("millrace_forwarder_behind_bytes").set(behind as f64);
 }

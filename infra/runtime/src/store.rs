@@ -63,8 +63,7 @@ impl Store {
     /// # Errors
     /// Wrong address or options, or a folder that cannot be made.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        let fail =
-            |source| StoreError {
+        let fail = |source| StoreError {
             action: "open",
             path: String::new(),
             store: options.url.clone(),

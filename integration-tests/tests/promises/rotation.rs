@@ -212,7 +212,11 @@ fn bytes_destroyed_before_they_could_be_read_are_counted_and_named() {
     file.rotate(Rotation::Truncate);
     file.append(10);
     wait_read(&mut world, &log, &file, 4);
-    let lost = positions(&log).into_iter().filter(|position| position.path.ends_with("access.log")).map(|position| position.lost).sum::<i64>();
+    let lost = positions(&log)
+        .into_iter()
+        .filter(|position| position.path.ends_with("access.log"))
+        .map(|position| position.lost)
+        .sum::<i64>();
     assert_eq!(lost, half.len() as i64, "bytes counted as lost in millrace.positions");
     let service = world.service("forward-web1");
     assert_eq!(service.metric("millrace_forwarder_lost_bytes_total", ""), half.len() as f64);
