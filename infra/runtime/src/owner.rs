@@ -305,9 +305,12 @@ impl Owner {
     /// Objects that no manifest names, whose range the group's committed offset has passed; the manifest is read after
     /// the offsets (I5).
     fn collect_orphans(&mut self) -> Result<(), ServiceError> {
-        let mut listed = self.service.store.list(&format!("bundles/{}", self.options.stage))?;
-        for folder in &self.options.folders {
+        let mut listed = Vec::new();
+        let bundles = format!("bundles/{}", self.options.stage);
+        for folder in self.options.folders.iter().chain([&bundles]) {
             listed.extend(self.service.store.list(folder)?);
+            // Nobody puts an object whose range has passed, so the same rule holds for what is half written.
+            listed.extend(self.service.store.staged(folder));
         }
         if listed.iter().all(|object| self.fold.names(&object.path)) {
             return Ok(());
@@ -328,7 +331,11 @@ impl Owner {
                 committed.get(&topic).and_then(|own| own.get(&partition)).is_some_and(|next| *next > last);
             if passed {
                 tracing::info!(object = object.path, bytes = object.size, "orphan deleted");
-                self.service.store.delete(&object.path)?;
+                if object.path.contains('#') {
+                    self.service.store.delete_staged(&object.path)?;
+                } else {
+                    self.service.store.delete(&object.path)?;
+                }
                 metrics::object_deleted(self.options.stage, true);
             }
         }
@@ -385,6 +392,7 @@ mod tests {
             range("index/tenant=a/day=2026-01-01/m1-42-ff.split"),
             Some(("millrace.splits".into(), 1, 42))
         );
+        assert_eq!(range("bundles/index/logs.parsed-3-10-99-ab12#1"), Some(("logs.parsed".into(), 3, 99)));
         assert_eq!(range("bundles/index/readme"), None);
     }
 }

@@ -185,6 +185,32 @@ impl Store {
         })
     }
 
+    /// What a kill in the middle of a put left behind in a local folder: `NAME#<n>`, which no listing shows.
+    pub fn staged(&self, prefix: &str) -> Vec<Listed> {
+        let mut found = Vec::new();
+        if let Some(root) = &self.local_root {
+            walk_staged(root, &root.join(prefix), &mut found);
+        }
+        found
+    }
+
+    /// Deletes what [`Store::staged`] found.
+    ///
+    /// # Errors
+    /// The folder does not let it go.
+    pub fn delete_staged(&self, path: &str) -> Result<(), StoreError> {
+        let Some(file) = self.local_file(path) else { return Ok(()) };
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError {
+                action: "delete",
+                path: path.to_owned(),
+                store: self.address.clone(),
+                source: Box::new(object_store::Error::Generic { store: "store", source: Box::new(error) }),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Where an object lies on this machine's disk, for a local store.
     pub fn local_file(&self, path: &str) -> Option<std::path::PathBuf> {
         self.local_root.as_ref().map(|root| root.join(path))
@@ -238,6 +264,22 @@ impl Store {
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
             }
+        }
+    }
+}
+
+fn walk_staged(root: &std::path::Path, folder: &std::path::Path, found: &mut Vec<Listed>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
+        if meta.is_dir() {
+            walk_staged(root, &path, found);
+            continue;
+        }
+        let name = entry.file_name();
+        let staged = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, n)| n.parse::<u64>().is_ok());
+        if let Some(path) = path.strip_prefix(root).ok().filter(|_| staged) {
+            found.push(Listed { path: path.display().to_string(), size: meta.len(), modified: 0 });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Splits: immutable tantivy indices, each in one byte range of an object.
 //!
-//! [`Rows`] gathers what a split is to hold, [`write`] makes the split, [`merge`] makes several into one, [`Split::open`]
+//! [`Rows`] gathers what a split is to hold, [`write()`] makes the split, [`merge`] makes several into one, [`Split::open`]
 //! reads one in place. A split holds rows of one tenant, one table and one event-time day; it knows neither.
 
 mod container;

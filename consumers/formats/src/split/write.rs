@@ -25,10 +25,10 @@ pub fn write(rows: Rows) -> Result<Vec<u8>, SplitError> {
     write_and_reuse(rows).map(|(bytes, _)| bytes)
 }
 
-/// As [`write`], and gives the emptied buffers back: fresh ones cost a page fault for every 4 KiB.
+/// As [`write()`], and gives the emptied buffers back: fresh ones cost a page fault for every 4 KiB.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_and_reuse(mut rows: Rows) -> Result<(Vec<u8>, Rows), SplitError> {
     if rows.is_empty() {
         return Err(SplitError::new(ACTION, "there are no rows"));

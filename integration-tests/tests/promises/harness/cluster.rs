@@ -28,7 +28,7 @@ enum Kafka {
     },
     Child(Box<Broker>),
     Container {
-        _container: Container<GenericImage>,
+        _container: Box<Container<GenericImage>>,
     },
 }
 
@@ -174,7 +174,7 @@ fn container_cluster() -> Cluster {
     Cluster {
         brokers,
         registry: registry.clone(),
-        kafka: Kafka::Container { _container: container },
+        kafka: Kafka::Container { _container: Box::new(container) },
         direct: None,
     }
 }

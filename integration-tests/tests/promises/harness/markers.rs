@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Producer → topic → its partitions with their error codes.
-    fn answer(mut self) -> (Vec<u8>, BTreeMap<i64, Vec<(String, Vec<(i32, i16)>)>>) {
+    fn answer(mut self) -> (Vec<u8>, Answers) {
         let head = self.take(4).to_vec();
         self.no_tags();
         let mut producers = BTreeMap::new();
@@ -293,3 +293,6 @@ fn merge(first: &[u8], second: &[u8]) -> Vec<u8> {
     out.push(0);
     out
 }
+
+/// Producer → topic → its partitions with their error codes.
+type Answers = BTreeMap<i64, Vec<(String, Vec<(i32, i16)>)>>;
