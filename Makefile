@@ -15,7 +15,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TEST_THREADS ?= 2
 MINUTES ?= 10
 # Test binaries outside integration-tests, by name: promises run last and by themselves.
-INNER := $(sort $(filter-out promises,$(notdir $(basename $(wildcard */tests/*.rs */*/tests/*.rs)))))
+INNER := $(sort $(filter-out promises,$(notdir $(basename $(wildcard */tests/*.rs */*/tests/*.rs)) \
+  $(patsubst %/main.rs,%,$(wildcard */tests/*/main.rs */*/tests/*/main.rs)))))
 
 help: ## List the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \

@@ -24,5 +24,7 @@ mod refuse_to_start;
 mod restore;
 #[path = "promises/rotation.rs"]
 mod rotation;
+#[path = "promises/s3_faults.rs"]
+mod s3_faults;
 #[path = "promises/store_faults.rs"]
 mod store_faults;

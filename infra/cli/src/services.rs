@@ -53,6 +53,8 @@ pub(crate) fn run(kind: Kind, args: &ServiceArgs) -> anyhow::Result<Answer> {
     log::start(config.log.0, &config.log.1);
     let stop = Stop::on_signals()?;
     let service = Service::open(&config, &stop)?;
+    // Not ready until the loop itself says so.
+    service.health.turned(kind.name(), false);
     if let Some(address) = &config.ops_listen {
         let address = ops::serve(address, service.health.clone(), stop)?;
         tracing::info!(%address, "serving /metrics, /live and /ready");

@@ -134,6 +134,9 @@ impl Platform {
         admin.ping(std::time::Duration::from_secs(30))?;
         admin.apply(&topic_specs()?)?;
         let service = Service::open(&config, stop)?;
+        for kind in Kind::ALL {
+            service.health.turned(kind.name(), false);
+        }
         if let Some(address) = &config.ops_listen {
             addresses.ops = ops::serve(address, service.health.clone(), stop.clone())?.to_string();
         }

@@ -1,17 +1,15 @@
 //! Others read us: a stock Avro consumer decodes `logs.parsed`, and DuckDB reads the archive's files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use millrace_runtime::service::topic_specs;
 
+use crate::harness::tools::python;
 use crate::harness::{Lines, Seed, Source, World, Writer, until};
 
 const LINES: u64 = 5_000;
-/// Versions that are known to work together; pinned so that a release elsewhere does not break the build here.
-const PACKAGES: [&str; 2] = ["confluent-kafka[avro,schemaregistry]==2.12.1", "duckdb==1.4.1"];
-
 const AVRO: &str = r#"
 import json, sys
 from confluent_kafka import DeserializingConsumer, TopicPartition, OFFSET_BEGINNING
@@ -108,34 +106,4 @@ fn script(python: &Path, dir: &Path, text: &str, args: &[&str]) -> serde_json::V
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} ended with {}:\n{said}", python.display(), output.status);
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// A Python with the packages, made once and kept beside the build.
-fn python() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
-    let (done, python) = (dir.join("packages"), dir.join("bin/python"));
-    let wanted = PACKAGES.join("\n");
-    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
-        return python;
-    }
-    let run = |program: &Path, args: &[&str]| {
-        let output = Command::new(program)
-            .args(args)
-            .output()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{} {} ended with {}:\n{said}",
-            program.display(),
-            args.join(" "),
-            output.status
-        );
-    };
-    run(Path::new("python3"), &["-m", "venv", "--clear", dir.to_str().unwrap()]);
-    let mut install = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    install.extend(PACKAGES);
-    run(&python, &install);
-    std::fs::write(&done, wanted).unwrap();
-    python
 }

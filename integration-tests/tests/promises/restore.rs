@@ -12,6 +12,7 @@ use rand::Rng;
 
 use crate::harness::log::Log;
 use crate::harness::markers::Markers;
+use crate::harness::seed::rounds;
 use crate::harness::{Lines, Seed, Source, World, Writer, until};
 
 const CHANGELOG: &str = "millrace.parse.state";
@@ -33,11 +34,11 @@ fn death_between_the_markers_loses_nothing_of_the_state() {
     world.apply_topics();
     let logs = world.forward("web1");
     world.start_all();
-    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("r"), 200_000, 1_000);
+    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("r"), 10_000_000, 1_000);
     let log = world.log();
     let group = format!("{}.parse", world.prefix);
 
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS) {
         // A transaction that fits comes whenever lines flow.
         assert!(markers.tear(Duration::from_secs(60)), "no transaction was torn in round {round}");
         world.service("parse-0").kill();

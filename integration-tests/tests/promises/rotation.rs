@@ -13,6 +13,7 @@ use rand::seq::IndexedRandom;
 
 use crate::harness::equality::assert_same;
 use crate::harness::log::Log;
+use crate::harness::seed::rounds;
 use crate::harness::{Lines, Seed, World, until};
 
 const ROUNDS: usize = 12;
@@ -98,7 +99,7 @@ fn every_incarnation_is_rebuilt_byte_for_byte() {
     world.start_all();
     let log = world.log();
     let mut file = Rotated::create(&path);
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS) {
         let how = *[Rotation::Rename, Rotation::CopyTruncate, Rotation::Truncate].choose(&mut rng).unwrap();
         println!("round {round}: {how:?}");
         round_of(&mut world, &log, &mut file, how, &mut rng);

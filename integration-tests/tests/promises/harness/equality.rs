@@ -30,6 +30,8 @@ impl Source {
 const CATCH_UP: Duration = Duration::from_secs(180);
 /// Lines that are looked up one by one.
 const SAMPLE: u64 = 200;
+/// Lines whose words are asked for at once: those that differ in their last three digits.
+const PAGE: u64 = 1_000;
 
 impl World {
     /// Waits until all of `sources` is through, then proves the equality.
@@ -120,12 +122,12 @@ impl World {
         self.cli_ok(&args)
     }
 
-    /// Search finds each line once: the total, and a sample one by one.
+    /// Search finds each line once: the total, every word by pages of a thousand, and a sample one by one.
     fn assert_found(&mut self, sources: &[Source], n_lines: u64, rng: &mut StdRng) {
         self.wait_found("", n_lines);
-        let n_all: u64 = sources.iter().map(|source| source.n_lines).sum();
         for source in sources.iter().filter(|source| source.n_lines > 0) {
-            for _ in 0..(SAMPLE * source.n_lines / n_all.max(1)).max(5) {
+            self.assert_every_word(source);
+            for _ in 0..(SAMPLE * source.n_lines / n_lines).max(5) {
                 let number = rng.random_range(0..source.n_lines);
                 let word = source.lines.word(number);
                 assert_eq!(
@@ -135,6 +137,31 @@ impl World {
                     source.path.display()
                 );
             }
+        }
+    }
+
+    /// Asks for all words that begin alike, and compares with those that were written.
+    fn assert_every_word(&self, source: &Source) {
+        for page in 0..source.n_lines.div_ceil(PAGE) {
+            let wanted: BTreeSet<String> = (page * PAGE..source.n_lines.min((page + 1) * PAGE))
+                .map(|number| source.lines.word(number))
+                .collect();
+            let first = source.lines.word(page * PAGE);
+            let answer = self.search(&format!("{}*", &first[..first.len() - 3]), 10 * PAGE).unwrap();
+            let hits = answer["hits"].as_array().unwrap();
+            let word_of = |hit: &serde_json::Value| {
+                let body = hit["body"].as_str().unwrap_or_else(|| panic!("no body in {hit}")).to_owned();
+                let word = body
+                    .split(|char: char| !char.is_ascii_alphanumeric())
+                    .find(|word| wanted.contains(*word));
+                word.unwrap_or_else(|| panic!("{body} is none of the lines of page {page}")).to_owned()
+            };
+            let mut found = BTreeSet::new();
+            for hit in hits {
+                let word = word_of(hit);
+                assert!(found.insert(word.clone()), "{word} is found twice");
+            }
+            assert_eq!(found.len(), wanted.len(), "lines of page {page} that search finds");
         }
     }
 
@@ -150,13 +177,19 @@ impl World {
 
     /// Total hits of a query.
     pub(crate) fn n_found(&self, query: &str) -> Result<u64, String> {
-        let target = format!("/api/v1/search?q={}&limit=1", http::escape(query));
+        self.search(query, 1).map(|answer| answer["total"].as_u64().unwrap_or_default())
+    }
+
+    /// What the query service answers.
+    fn search(&self, query: &str, limit: u64) -> Result<serde_json::Value, String> {
+        let target = format!("/api/v1/search?q={}&limit={limit}", http::escape(query));
         let (status, body) = http::get(self.query_port, &target).map_err(|error| error.to_string())?;
         let answer: serde_json::Value =
             serde_json::from_str(&body).map_err(|error| format!("{error} in {body}"))?;
-        match answer["total"].as_u64() {
-            Some(total) if status == 200 => Ok(total),
-            _ => Err(format!("status {status}: {body}")),
+        if status == 200 && answer["total"].is_u64() {
+            Ok(answer)
+        } else {
+            Err(format!("status {status}: {body}"))
         }
     }
 }

@@ -8,10 +8,12 @@ pub(crate) mod log;
 pub(crate) mod markers;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 pub(crate) mod scratch;
 pub(crate) mod seed;
 pub(crate) mod spawn;
 pub(crate) mod tmpfs;
+pub(crate) mod tools;
 pub(crate) mod until;
 pub(crate) mod world;
 

@@ -29,3 +29,8 @@ impl Seed {
 pub(crate) fn soak_minutes() -> Option<u64> {
     std::env::var("MINUTES").ok().and_then(|text| text.parse().ok())
 }
+
+/// `n` rounds, or so many a minute of the soak.
+pub(crate) fn rounds(n: usize) -> usize {
+    n * soak_minutes().map_or(1, |minutes| minutes as usize)
+}
