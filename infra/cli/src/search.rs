@@ -64,7 +64,8 @@ pub(crate) fn show(found: &Value) {
         } else {
             String::new()
         };
-        println!("{} {} {}{dead}  {}", text("time"), text("host"), text("stream"), text("body"));
+        let body = harmless(text("body"));
+        println!("{} {} {}{dead}  {body}", text("time"), harmless(text("host")), text("stream"));
     }
     let total = found["total"].as_i64().unwrap_or_default();
     let (searched, pruned) = (&found["splits_searched"], &found["splits_pruned"]);
@@ -74,4 +75,19 @@ pub(crate) fn show(found: &Value) {
         hits.len(),
         grouped(total)
     );
+}
+
+/// Control characters of a line must not reach the terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|own| if own.is_control() && own != '\t' { '·' } else { own }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\tc"), "a·[2Jb\tc");
+    }
 }
