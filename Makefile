@@ -32,7 +32,7 @@ up: ## Build, then start everything on ./millrace-data; ARGS='--config FILE'
 
 # One set of packages and features in every line below (--workspace): nothing is compiled twice.
 test: ## Run all tests: cores first, the promises against a real Kafka last; TEST_THREADS=2
-	cargo build --workspace --bins --tests
+	cargo build --workspace --bins --tests --examples
 	cargo test --workspace --lib --bins $(addprefix --test ,$(INNER)) --no-fail-fast
 	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)
 
@@ -50,7 +50,7 @@ doc: ## Build the API docs, warnings are errors
 # Licences, bans and sources are tested here, over `cargo metadata`: cargo-deny says the same, but compiling it takes
 # longer than all other checks together. It runs in `make audit`.
 tidy: ## Check edges between crates, licences, sources, texts, docs, configurations, compose file
-	cargo build --workspace --bins --tests
+	cargo build --workspace --bins --tests --examples
 	cargo test --workspace --test tidy
 
 bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
@@ -58,7 +58,7 @@ bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/ben
 	$(TARGET)/demo/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## The kill tests for longer; MINUTES=10 SEED=n
-	cargo build --workspace --bins --tests
+	cargo build --workspace --bins --tests --examples
 	MINUTES=$(MINUTES) SEED=$(SEED) cargo test --workspace --test promises -- --test-threads=1 --nocapture kill
 
 audit: ## Known vulnerabilities, licences, bans, sources, by cargo-deny (needs a network, compiles it once)
