@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -209,7 +209,7 @@ impl TxnProducer {
     /// # Errors
     /// By class.
     pub fn flush(&mut self) -> Result<Vec<Delivery>, Error> {
-        self.inner.flush(self.guard.timeout).map_err(|source| Error::transactional("flush", source))?;
+        drain(&self.inner, self.guard.timeout).map_err(|source| Error::transactional("flush", source))?;
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = reports.failed.take() {
             return Err(match Error::transactional("deliver", source) {
@@ -268,7 +268,7 @@ impl TxnProducer {
             return Ok(());
         }
         // An abort with records still in the queue can turn fatal (librdkafka#4849); what fails here is void anyway.
-        drop(self.inner.flush(self.guard.timeout));
+        drop(drain(&self.inner, self.guard.timeout));
         let start = Instant::now();
         self.inner
             .abort_transaction(self.guard.timeout)
@@ -292,6 +292,20 @@ impl TxnProducer {
         self.inner = make(&self.kafka, &self.transactional_id, self.tracked, &self.reports)?;
         Ok(())
     }
+}
+
+/// Waits until nothing is on its way. rdkafka's own `flush` sleeps for 100 ms at a time while no report comes, and where
+/// only failures are reported none ever does.
+pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Duration) -> KafkaResult<()> {
+    let start = Instant::now();
+    while producer.in_flight_count() > 0 {
+        if start.elapsed() > timeout {
+            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+        }
+        producer.poll(Duration::from_millis(1));
+    }
+    producer.poll(Duration::ZERO);
+    Ok(())
 }
 
 fn make(
