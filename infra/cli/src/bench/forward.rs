@@ -34,7 +34,9 @@ pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
             .note(format!("ProducerPerformance reached {perf:.0} lines/s")),
     ];
     if rsyslog.is_empty() {
-        eprintln!("forwarder_vs_rsyslog is not measured: install rsyslog with its module omkafka (Debian: rsyslog-kafka)");
+        eprintln!(
+            "forwarder_vs_rsyslog is not measured: install rsyslog with its module omkafka (Debian: rsyslog-kafka)"
+        );
     } else {
         let rsyslog = middle(rsyslog);
         let note = format!("rsyslog imfile → omkafka reached {rsyslog:.0} lines/s");
@@ -122,7 +124,10 @@ fn imfile_omkafka(site: &Site, path: &Path, run: usize) -> anyhow::Result<Option
         .spawn()?;
     let running = Running(child);
     while n_records(site)? - before < LINES as i64 {
-        anyhow::ensure!(start.elapsed() < Duration::from_secs(180), "rsyslog did not send all lines in 180 s");
+        anyhow::ensure!(
+            start.elapsed() < Duration::from_secs(180),
+            "rsyslog did not send all lines in 180 s"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     let rate = LINES as f64 / start.elapsed().as_secs_f64();

@@ -42,14 +42,14 @@ impl PlainProducer {
         let mut out = BaseRecord::to(topic).key(key);
         out.payload = value;
         out.partition = partition;
-        let start = Instant::now();
+        let mut full: Option<Instant> = None;
         loop {
             match self.inner.send(out) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                    if start.elapsed() < PATIENCE =>
+                    if full.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
                 {
-                    self.inner.poll(Duration::from_millis(5));
+                    self.inner.poll(Duration::from_millis(1));
                     out = back;
                 }
                 Err((source, _)) => {

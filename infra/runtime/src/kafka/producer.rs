@@ -177,16 +177,17 @@ impl TxnProducer {
             }
             out = out.headers(headers);
         }
-        let start = Instant::now();
+        // The clock is looked at only while the queue is full: a call a record would show.
+        let mut full: Option<Instant> = None;
         loop {
             match self.inner.send(out) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    if start.elapsed() > self.guard.timeout {
+                    if full.get_or_insert_with(Instant::now).elapsed() > self.guard.timeout {
                         let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
                         return Err(Error::Void { action: "send", source });
                     }
-                    self.inner.poll(Duration::from_millis(5));
+                    self.inner.poll(Duration::from_millis(1));
                     out = back;
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
@@ -232,7 +233,9 @@ impl TxnProducer {
         &mut self,
         offsets: Option<(&TopicPartitionList, &ConsumerGroupMetadata)>,
     ) -> Result<(), Error> {
+        let start = Instant::now();
         self.flush()?;
+        let flushed = start.elapsed();
         let mut doubt = None;
         if let Some((offsets, group)) = offsets {
             let start = Instant::now();
@@ -243,6 +246,7 @@ impl TxnProducer {
                 doubt = Some("offsets");
             }
         }
+        let offsets_sent = start.elapsed();
         let start = Instant::now();
         self.inner
             .commit_transaction(self.guard.timeout)
@@ -250,6 +254,13 @@ impl TxnProducer {
         self.open = false;
         let took = start.elapsed();
         metrics::transaction("committed", took);
+        tracing::debug!(
+            transactional_id = self.transactional_id,
+            ?flushed,
+            ?offsets_sent,
+            ?took,
+            "committed"
+        );
         if took >= self.guard.end {
             doubt = Some("commit");
         }

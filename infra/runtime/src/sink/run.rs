@@ -371,13 +371,13 @@ pub fn send_deltas(
 /// Where a group without offsets goes on: what its manifest holds is stored already.
 fn resolve_from_manifest(service: &Service, manifest: &'static str, n_partitions: i32) -> Resolve {
     let service = service.clone();
-    Arc::new(move |topic, partition| {
+    Arc::new(move |missing| {
         let mut fold = Fold::default();
         let partitions: Vec<i32> = (0..n_partitions).collect();
         read_to_mark(&service.config.kafka, manifest, &partitions, |_, _, key, value| {
             apply(&service, &mut fold, key, value)
         })?;
-        Ok(fold.next_offset(topic, partition))
+        Ok(missing.iter().map(|(topic, partition)| fold.next_offset(topic, *partition)).collect())
     })
 }
 
