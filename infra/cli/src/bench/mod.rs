@@ -1,8 +1,10 @@
 //! `millrace bench`: what this machine reaches, against the targets of docs/bench.md.
 
+mod fleet;
 mod forward;
 mod pure;
 mod runner;
+mod search;
 mod site;
 mod whole;
 
@@ -59,14 +61,26 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 7] = [
+const RUNS: [(&[&str], Run); 8] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
     (&["index"], |_| pure::index()),
     (&["archive_rate", "archive_ratio"], |_| pure::archive()),
     (&["forwarder_kafka", "forwarder_vs_perf", "forwarder_vs_rsyslog"], |_| forward::run()),
     (&["runner_passthrough", "runner_transactions"], |_| runner::run()),
-    (&["whole_way", "freshness_p99", "memory_all", "search_term_p99"], |_| whole::run()),
+    (
+        &[
+            "freshness_p99",
+            "whole_way",
+            "memory_forward",
+            "memory_parse",
+            "memory_index",
+            "memory_archive",
+            "memory_query",
+        ],
+        |_| whole::run(),
+    ),
+    (&["search_term_p99", "search_all_p99"], |_| search::run()),
 ];
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Answer> {

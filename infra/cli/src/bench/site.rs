@@ -42,6 +42,10 @@ impl Site {
         Ok(folder)
     }
 
+    pub(super) fn registry_url(&self) -> String {
+        self.registry.url()
+    }
+
     /// The configuration of a service here; the forwarder reads `file` to its end.
     pub(super) fn config(&self, file: &Path) -> anyhow::Result<Config> {
         let text = format!(
@@ -49,7 +53,7 @@ impl Site {
              [forward]\nonce = true\n[[forward.input]]\nglobs = [{:?}]\nstream = \"web\"\n",
             self.scratch.0,
             self.broker.address(),
-            self.registry.url(),
+            self.registry_url(),
             file
         );
         let tree: toml::Table = text.parse()?;

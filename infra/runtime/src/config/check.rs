@@ -167,7 +167,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         config
     };
     let index = sink("index", raw.index, 1_000, 64);
-    let archive = sink("archive", raw.archive, 5_000, 48);
+    let archive = sink("archive", raw.archive, 5_000, 32);
 
     let query = QueryConfig {
         listen: raw.query.listen.unwrap_or_else(|| "127.0.0.1:8090".to_owned()),

@@ -139,7 +139,10 @@ impl Kafka {
         config.set("auto.offset.reset", "error");
         config.set("isolation.level", "read_committed");
         config.set("partition.assignment.strategy", "range");
-        config.set("fetch.wait.max.ms", "50");
+        // Records in packs: at once what is many, within 100 ms what is few. A fetch for every few records costs the broker
+        // more than the records.
+        config.set("fetch.min.bytes", "131072");
+        config.set("fetch.wait.max.ms", "100");
         config.set("queued.max.messages.kbytes", "16384");
         // Bytes bound the queue, not records; and a full queue is looked at again soon: the default pause of a second is
         // longer than it takes to empty it.
