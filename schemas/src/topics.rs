@@ -20,6 +20,8 @@ pub const SPLITS: &str = "millrace.splits";
 pub const FILES: &str = "millrace.files";
 /// Ledger deltas.
 pub const LEDGER: &str = "millrace.ledger";
+/// Ledger cells: what old deltas were folded into.
+pub const LEDGER_FOLDED: &str = "millrace.ledger.folded";
 
 /// Changelog of job `job`.
 pub fn changelog(job: &str) -> String {

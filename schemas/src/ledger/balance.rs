@@ -82,7 +82,7 @@ pub struct Total {
 }
 
 /// All deltas read, summed by cell and edge. Bounded by the number of minutes asked for, not of transactions.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
     cells: BTreeMap<CellKey, BTreeMap<(String, String), Total>>,
 }
@@ -120,11 +120,21 @@ pub struct Report {
 }
 
 impl Book {
-    /// Adds one delta.
-    pub fn add(&mut self, delta: &Delta) {
+    /// Takes over a folded cell, in the place of what was there: the compacted topic may hold older values of it.
+    pub fn set(&mut self, cell: &Delta) {
+        *self.total_mut(cell) = Total::default();
+        self.add(cell);
+    }
+
+    fn total_mut(&mut self, delta: &Delta) -> &mut Total {
         let key = (delta.generation, delta.tenant.clone(), delta.stream.clone(), delta.minute);
         let edges = self.cells.entry(key).or_default();
-        let total = edges.entry((delta.stage.clone(), delta.edge.clone())).or_default();
+        edges.entry((delta.stage.clone(), delta.edge.clone())).or_default()
+    }
+
+    /// Adds one delta.
+    pub fn add(&mut self, delta: &Delta) {
+        let total = self.total_mut(delta);
         total.count += delta.count;
         total.bytes += delta.bytes;
         total.hash += delta.hash;

@@ -1,6 +1,7 @@
 //! The ledger: what every stage did to every minute of every stream, and whether it adds up (I8).
 
 mod balance;
+pub mod fold;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub mod stage {
     pub const INDEX: &str = "index";
     /// The archiver: edges `in` (events) and `dead` (dead letters).
     pub const ARCHIVE: &str = "archive";
+    /// Whoever folds the ledger: only in [`super::fold::mark`].
+    pub const FOLD: &str = "fold";
 }
 
 /// Names of the edges.
