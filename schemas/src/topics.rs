@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// Generation of the raw topic that is read today.
+pub const GENERATION: i32 = 1;
+
 /// Raw lines; what replay reads.
 pub const RAW: &str = "logs.raw";
 /// Parsed lines.

@@ -25,6 +25,7 @@ pub fn run(service: &Service) -> Result<(), ServiceError> {
         manifest: topics::FILES,
         commit_interval: config.commit_interval,
         max_buffer_bytes: config.max_buffer_bytes,
+        writes_letters: true,
         guard: Guard::default(),
     };
     let owner = OwnerOptions {

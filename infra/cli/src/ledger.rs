@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Ledger) -> anyhow::Result<Answer> {
 }
 
 fn print(book: &Book, report: &Report) {
-    let columns = [
+    let mut columns = vec![
         (stage::FORWARD, edge::OUT),
         (stage::PARSE, edge::IN),
         (stage::PARSE, edge::OUT),
@@ -52,6 +52,14 @@ fn print(book: &Book, report: &Report) {
         (stage::ARCHIVE, edge::IN),
         (stage::ARCHIVE, edge::DEAD),
     ];
+    // Seldom: only where somebody else wrote to our topics.
+    if book.total(stage::ARCHIVE, edge::FOREIGN).0 > 0 {
+        columns.extend([
+            (stage::ARCHIVE, edge::FOREIGN),
+            (stage::INDEX, edge::LETTER),
+            (stage::ARCHIVE, edge::LETTER),
+        ]);
+    }
     let mut headers = vec!["tenant".to_owned(), "stream".to_owned(), "minute".to_owned()];
     headers.extend(columns.iter().map(|(stage, edge)| format!("{stage}.{edge}")));
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
