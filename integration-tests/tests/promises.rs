@@ -28,5 +28,7 @@ mod restore;
 mod rotation;
 #[path = "promises/s3_faults.rs"]
 mod s3_faults;
+#[path = "promises/session_conformance.rs"]
+mod session_conformance;
 #[path = "promises/store_faults.rs"]
 mod store_faults;
