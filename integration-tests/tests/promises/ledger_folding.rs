@@ -100,7 +100,11 @@ fn folded_ledger_says_what_its_deltas_said() {
     world.apply_topics();
     let logs = world.forward("web1");
     world.start_all();
-    let mut writer = Writer::start(&logs.join("first.log"), Lines::new("a"), 20_000, 5_000);
+    // Lines that wait for the services would come through in a few transactions: few deltas.
+    for name in ["parse-0", "index-0", "archive-0"] {
+        world.service(name).wait_ready();
+    }
+    let mut writer = Writer::start(&logs.join("first.log"), Lines::new("a"), 20_000, 2_500);
     let n_first = writer.join();
     world.wait_through(n_first);
     world.assert_balanced();

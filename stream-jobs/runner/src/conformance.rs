@@ -164,16 +164,18 @@ impl<S: Session> Process<S> {
         assert_eq!(n_done, n_records, "records");
     }
 
-    /// Does what the class of `error` asks for.
+    /// Does what the class of `error` asks for; what cannot be rewound is taken up anew, as the loop does it.
     fn recover(&mut self, error: &Error) {
         self.read = self.committed.clone();
-        match error.class() {
-            Class::Abort => self.session.rewind(error).unwrap(),
-            Class::Rejoin => {
-                self.table.clear();
-                self.session.rejoin(error).unwrap();
-            }
+        let rewound = match error.class() {
+            Class::Abort => self.session.rewind(error),
+            Class::Rejoin => Err(cause(Class::Rejoin)),
             Class::Exit => panic!("the session gave up: {error}"),
+        };
+        if let Err(next) = rewound {
+            assert_ne!(next.class(), Class::Exit, "the session gave up: {next}");
+            self.table.clear();
+            self.session.rejoin(&next).unwrap();
         }
     }
 

@@ -5,8 +5,8 @@
 use std::fmt::Write;
 
 use apache_avro::Schema;
-use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::types::Value as Avro;
+use apache_avro::writer::datum::GenericDatumWriter;
 
 use super::*;
 
