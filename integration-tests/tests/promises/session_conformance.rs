@@ -21,18 +21,20 @@ use crate::harness::log::Log;
 
 const CALL: Duration = Duration::from_secs(30);
 
-struct Real {
+/// One part's log in the cluster of all: with topics and a group of its own.
+struct Real<'w> {
+    world: &'w World,
+    log: &'w Log,
     service: Service,
-    log: Log,
-    // Last: the broker outlives what talks to it.
-    world: World,
+    /// Names group, changelog and transactional id.
+    name: &'static str,
+    job: Count,
 }
 
-impl Real {
-    fn new(part: &str) -> Real {
-        let world = World::new(&format!("session-{part}"));
-        world.apply_topics();
-        let config = Config::load_with(Some(&world.config()), std::iter::empty(), |_| {}).unwrap();
+impl<'w> Real<'w> {
+    fn new(world: &'w World, log: &'w Log, service: &Service, part: &str) -> Real<'w> {
+        let name: &'static str = format!("conformance-{part}").leak();
+        let job = Count { input: format!("{name}.in"), output: format!("{name}.out") };
         let topic = |name: &str, cleanup| TopicSpec {
             name: name.to_owned(),
             about: "of a test".to_owned(),
@@ -44,12 +46,12 @@ impl Real {
             owner_deletes: false,
         };
         let topics = [
-            topic(Count::INPUT, Cleanup::Delete),
-            topic(Count::OUTPUT, Cleanup::Delete),
-            topic(&changelog(Count::NAME), Cleanup::Compact),
+            topic(&job.input, Cleanup::Delete),
+            topic(&job.output, Cleanup::Delete),
+            topic(&changelog(name), Cleanup::Compact),
         ];
-        Admin::open(&config.kafka).unwrap().apply(&topics).unwrap();
-        Real { service: Service::open(&config, &Stop::default()).unwrap(), log: world.log(), world }
+        Admin::open(&service.config.kafka).unwrap().apply(&topics).unwrap();
+        Real { world, log, service: service.clone(), name, job }
     }
 
     fn client(&self) -> ClientConfig {
@@ -59,13 +61,17 @@ impl Real {
     }
 }
 
-impl Rig for Real {
+impl Rig for Real<'_> {
     type Session = KafkaSession;
+
+    fn job(&self) -> Count {
+        self.job.clone()
+    }
 
     fn append(&mut self, partition: i32, values: &[&str]) {
         let producer: BaseProducer = self.client().set("acks", "all").create().unwrap();
         for value in values {
-            let record = BaseRecord::to(Count::INPUT).partition(partition).key("t/k").payload(*value);
+            let record = BaseRecord::to(&self.job.input).partition(partition).key("t/k").payload(*value);
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(CALL).unwrap();
@@ -73,20 +79,20 @@ impl Rig for Real {
     }
 
     fn start(&mut self) -> KafkaSession {
-        let options = SessionOptions::usual(Count::NAME, Count.inputs(), Count.outputs(), 0, 0);
+        let options = SessionOptions::usual(self.name, self.job.inputs(), self.job.outputs(), 0, 0);
         KafkaSession::join(&self.service, options).unwrap()
     }
 
     fn break_next_commit(&mut self, _: &mut KafkaSession) {
         // Somebody takes the transactional id: what the session sends from now on is refused.
-        let id = format!("{}-{}-0-0", self.world.prefix, Count::NAME);
+        let id = format!("{}-{}-0-0", self.world.prefix, self.name);
         let fencing: BaseProducer = self.client().set("transactional.id", id).create().unwrap();
         fencing.init_transactions(CALL).unwrap();
     }
 
     fn outputs(&mut self) -> BTreeMap<i32, Vec<String>> {
         let mut outputs: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-        self.log.read(Count::OUTPUT, "read_committed", |message| {
+        self.log.read(&self.job.output, "read_committed", |message| {
             let value = String::from_utf8(message.payload().unwrap().to_vec()).unwrap();
             outputs.entry(message.partition()).or_default().push(value);
         });
@@ -100,14 +106,16 @@ impl Rig for Real {
             let find =
                 |name: &str| headers.iter().find(|header| header.key == name).and_then(|own| own.value);
             let letter = DeadLetter::from_headers(find).unwrap();
-            assert_eq!((letter.stage.as_str(), letter.topic.as_str()), (Count::NAME, Count::INPUT));
-            dead.push((letter.partition, letter.offset));
+            assert_eq!(letter.stage, Count::NAME);
+            if letter.topic == self.job.input {
+                dead.push((letter.partition, letter.offset));
+            }
         });
         dead
     }
 
     fn committed(&mut self) -> BTreeMap<i32, i64> {
-        self.log.committed(&format!("{}.{}", self.world.prefix, Count::NAME), Count::INPUT)
+        self.log.committed(&format!("{}.{}", self.world.prefix, self.name), &self.job.input)
     }
 
     fn schema_ids(&self) -> (u32, u32) {
@@ -117,5 +125,10 @@ impl Rig for Real {
 
 #[test]
 fn session_on_kafka_does_what_every_session_must_do() {
-    suite(Real::new);
+    let world = World::new("session");
+    world.apply_topics();
+    let config = Config::load_with(Some(&world.config()), std::iter::empty(), |_| {}).unwrap();
+    let service = Service::open(&config, &Stop::default()).unwrap();
+    let log = world.log();
+    suite(|part| Real::new(&world, &log, &service, part));
 }

@@ -17,6 +17,8 @@ pub trait Rig {
     /// What is tested.
     type Session: Session;
 
+    /// The job, with the topics of this log.
+    fn job(&self) -> Count;
     /// Appends records to a partition of the input.
     fn append(&mut self, partition: i32, values: &[&str]);
     /// Starts a process: fences the one before.
@@ -34,25 +36,23 @@ pub trait Rig {
 }
 
 /// Passes each value on with the number of times it came, which is its state; rejects what begins with `!`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Count;
-
-impl Count {
+#[derive(Debug, Clone, Default)]
+pub struct Count {
     /// Its input topic.
-    pub const INPUT: &'static str = "conformance.in";
+    pub input: String,
     /// Its output topic.
-    pub const OUTPUT: &'static str = "conformance.out";
+    pub output: String,
 }
 
 impl Job for Count {
     const NAME: &'static str = "conformance";
 
     fn inputs(&self) -> Vec<String> {
-        vec![Count::INPUT.to_owned()]
+        vec![self.input.clone()]
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec![Count::OUTPUT.to_owned()]
+        vec![self.output.clone()]
     }
 
     fn process(
@@ -97,6 +97,7 @@ impl Job for Count {
 /// A process in miniature: what the loop does, call by call. Every poll is held against the one order of each partition:
 /// what was committed never comes again, what was not comes again from its beginning, and nothing is left out.
 struct Process<S> {
+    job: Count,
     session: S,
     table: Table,
     batch: Batch,
@@ -112,6 +113,7 @@ impl<S: Session> Process<S> {
     fn start(rig: &mut impl Rig<Session = S>) -> Process<S> {
         let committed = rig.committed();
         Process {
+            job: rig.job(),
             session: rig.start(),
             table: Table::default(),
             batch: Batch::default(),
@@ -147,7 +149,7 @@ impl<S: Session> Process<S> {
 
     fn commit(&mut self) -> Result<(), Error> {
         let mut plan = Plan::default();
-        plan.fill(&Count, &self.batch, &self.table, None);
+        plan.fill(&self.job, &self.batch, &self.table, None);
         self.session.commit(&plan)?;
         self.table.merge(plan.take_writes());
         self.committed = self.read.clone();
@@ -291,8 +293,11 @@ pub fn next_process_goes_on(rig: &mut impl Rig) {
 
 /// A registry that denies a schema is no error: the records are.
 pub fn schema_is_given_or_denied(rig: &mut impl Rig) {
-    let mut session = rig.start();
+    rig.append(0, &["a"]);
+    let mut process = Process::start(rig);
+    process.process(1);
     let (known, denied) = rig.schema_ids();
+    let session = &mut process.session;
     for _ in 0..2 {
         assert!(session.schema(known).unwrap().is_some_and(|text| !text.is_empty()));
         assert_eq!(session.schema(denied).unwrap(), None);

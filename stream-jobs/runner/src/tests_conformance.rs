@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::Class;
-use crate::conformance::{Rig, suite};
+use crate::conformance::{Count, Rig, suite};
 use crate::scripted::{KNOWN_ID, Kind, Scripted, World};
 
 struct InMemory {
@@ -16,6 +16,10 @@ struct InMemory {
 
 impl Rig for InMemory {
     type Session = Scripted;
+
+    fn job(&self) -> Count {
+        Count { input: "in".to_owned(), output: "out".to_owned() }
+    }
 
     fn append(&mut self, partition: i32, values: &[&str]) {
         let mut world = self.world.borrow_mut();
