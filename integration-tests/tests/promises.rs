@@ -14,6 +14,8 @@ mod harness;
 mod kill;
 #[path = "promises/late_end_txn.rs"]
 mod late_end_txn;
+#[path = "promises/ledger_folding.rs"]
+mod ledger_folding;
 #[path = "promises/others_read_us.rs"]
 mod others_read_us;
 #[path = "promises/rebalance.rs"]
@@ -26,5 +28,7 @@ mod restore;
 mod rotation;
 #[path = "promises/s3_faults.rs"]
 mod s3_faults;
+#[path = "promises/session_conformance.rs"]
+mod session_conformance;
 #[path = "promises/store_faults.rs"]
 mod store_faults;

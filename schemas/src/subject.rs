@@ -49,7 +49,7 @@ impl Subject {
         match self {
             Subject::Raw => &["logs.raw-value", "logs.dead-value"],
             Subject::Parsed => &["logs.parsed-value"],
-            Subject::Ledger => &["millrace.ledger-value"],
+            Subject::Ledger => &["millrace.ledger-value", "millrace.ledger.folded-value"],
             Subject::Position => &["millrace.positions-value"],
             Subject::Manifest => &["millrace.splits-value", "millrace.files-value"],
             Subject::Progress => &["millrace.parse.state-value"],

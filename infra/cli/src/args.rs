@@ -108,9 +108,9 @@ pub(crate) struct ServiceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Folder for everything: Kafka's log, objects, ids, caches
-    #[arg(long, value_name = "DIR", default_value = "millrace-data", env = "MILLRACE_DATA")]
-    pub(crate) data: PathBuf,
+    /// Folder for everything: Kafka's log, objects, ids, caches [default: data_dir of the configuration, millrace-data]
+    #[arg(long, value_name = "DIR", env = "MILLRACE_DATA")]
+    pub(crate) data: Option<PathBuf>,
     /// Configuration file; without one, DIR/logs/*.log is followed
     #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
     pub(crate) config: Option<PathBuf>,

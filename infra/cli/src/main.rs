@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod books;
 mod cat;
 mod demo;
 mod doctor;

@@ -169,6 +169,11 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     let index = sink("index", raw.index, 1_000, 64);
     let archive = sink("archive", raw.archive, 5_000, 32);
 
+    let fold_after = raw.ledger.fold_after_seconds.unwrap_or(600);
+    if !(1..=604_800).contains(&fold_after) {
+        fault("ledger.fold_after_seconds", format!("{fold_after} is not in 1..=604800"));
+    }
+
     let query = QueryConfig {
         listen: raw.query.listen.unwrap_or_else(|| "127.0.0.1:8090".to_owned()),
         anonymous: raw.query.anonymous,
@@ -220,6 +225,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         parse,
         index,
         archive,
+        ledger_fold_after: Duration::from_secs(fold_after),
         query,
         data_dir,
     };

@@ -49,6 +49,8 @@ pub struct Config {
     pub index: SinkConfig,
     /// The archiver.
     pub archive: SinkConfig,
+    /// Ledger deltas of this age are folded into cells.
+    pub ledger_fold_after: Duration,
     /// The query server.
     pub query: QueryConfig,
 }

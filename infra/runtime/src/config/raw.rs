@@ -21,6 +21,7 @@ pub(super) struct Config {
     pub(super) parse: Parse,
     pub(super) index: Sink,
     pub(super) archive: Sink,
+    pub(super) ledger: Ledger,
     pub(super) query: Query,
 }
 
@@ -94,6 +95,12 @@ pub(super) struct Sink {
     pub(super) commit_interval_ms: Option<u64>,
     pub(super) max_buffer_mib: Option<usize>,
     pub(super) delete_after_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Ledger {
+    pub(super) fold_after_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use millrace_schemas::dead::DeadLetter;
-use millrace_schemas::ledger::{CHAIN, Frontiers, edge, stage};
-use millrace_schemas::{Event, topics};
+use millrace_schemas::Event;
+use millrace_schemas::dead::{DeadLetter, FROM_DEAD, FROM_PARSED};
+use millrace_schemas::ledger::{CHAIN, Check, Frontiers, Side, edge, stage};
+use millrace_schemas::topics::{self, GENERATION};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
@@ -44,7 +45,9 @@ pub fn sink_frontier(
                 let headers = message.headers()?;
                 headers.iter().find(|header| header.key == name).and_then(|header| header.value)
             };
-            DeadLetter::from_headers(find).ok().map(|letter| letter.offset)
+            // Letters from elsewhere carry offsets of another topic: they say nothing of `logs.raw`.
+            let letter = DeadLetter::from_headers(find).ok().filter(|letter| letter.topic == topics::RAW);
+            letter.map(|letter| letter.offset)
         } else {
             let event = message.payload().and_then(|value| codecs.parsed().decode::<Event<'_>>(value).ok());
             event.map(|event| event.origin.offset)
@@ -61,16 +64,52 @@ pub fn sink_frontier(
 /// `Unreachable`, or a refusal.
 pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Frontiers, Error> {
     let parsed = admin.committed("parse", topics::RAW)?;
+    let lettered = lettered(admin)?;
     let mut all = Vec::new();
-    for check in CHAIN {
-        let dead = check.downstream.edges == [edge::DEAD];
-        let topic = if dead { topics::DEAD } else { topics::PARSED };
-        all.push(match check.downstream.stage {
+    for Check { downstream: Side { stage, edges }, .. } in CHAIN {
+        let topic = if edges == [edge::DEAD] { topics::DEAD } else { topics::PARSED };
+        if edges == [edge::LETTER] {
+            all.push(letter_frontier(kafka, admin, stage, &lettered)?);
+            continue;
+        }
+        let own = match stage {
             stage::PARSE => parsed.clone(),
             service => sink_frontier(kafka, admin, codecs, service, topic, &parsed)?,
-        });
+        };
+        all.push(own.into_iter().map(|(partition, next)| ((GENERATION, partition), next)).collect());
     }
     Ok(Frontiers(all))
+}
+
+/// Offsets below which the archiver has made letters of all foreign records, by generation of the letters and partition.
+fn lettered(admin: &Admin) -> Result<BTreeMap<(i32, i32), i64>, Error> {
+    let mut offsets = BTreeMap::new();
+    for (generation, topic) in [(FROM_PARSED, topics::PARSED), (FROM_DEAD, topics::DEAD)] {
+        let committed = admin.committed(stage::ARCHIVE, topic)?;
+        offsets.extend(committed.into_iter().map(|(partition, next)| ((generation, partition), next)));
+    }
+    Ok(offsets)
+}
+
+/// Offsets below which `service` has stored all letters of foreign records: those that were written when `lettered` was
+/// taken, in partitions of `logs.dead` that it has read to the end since; in others none that is known.
+fn letter_frontier(
+    kafka: &Kafka,
+    admin: &Admin,
+    service: &str,
+    lettered: &BTreeMap<(i32, i32), i64>,
+) -> Result<BTreeMap<(i32, i32), i64>, Error> {
+    let committed = admin.committed(service, topics::DEAD)?;
+    let mut at = BTreeMap::new();
+    for partition in 0..admin.partitions(topics::DEAD)? {
+        let (low, _) = admin.watermarks(topics::DEAD, partition)?;
+        at.insert(partition, committed.get(&partition).copied().unwrap_or(low).max(low));
+    }
+    let mut frontier = lettered.clone();
+    first_records(kafka, topics::DEAD, &at, |unread, _| {
+        frontier.retain(|(_, partition), _| *partition != unread);
+    })?;
+    Ok(frontier)
 }
 
 /// Gives the first committed record at or after the given offsets, for partitions that have one.

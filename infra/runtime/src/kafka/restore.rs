@@ -49,14 +49,35 @@ impl Tailer {
     /// # Errors
     /// *Exit* where the broker does not answer, or an open transaction does not end.
     pub fn open(kafka: &Kafka, topic: &str, partitions: &[i32]) -> Result<Tailer, Error> {
+        let from = partitions.iter().map(|partition| (*partition, 0)).collect();
+        Tailer::open_at(kafka, topic, &from)
+    }
+
+    /// Opens the partitions of `from`, each at the offset given there, or at its start where that is later:
+    /// [`Tailer::positions`] tells.
+    ///
+    /// # Errors
+    /// As [`Tailer::open`]; *Exit* too where an offset lies beyond the end.
+    pub fn open_at(
+        kafka: &Kafka,
+        topic: &str,
+        from: &std::collections::BTreeMap<i32, i64>,
+    ) -> Result<Tailer, Error> {
         let refused = |source| Error::Refused { action: format!("read {topic}"), source };
         let uncommitted = kafka.reader("read_uncommitted").map_err(refused)?;
         let consumer = kafka.reader("read_committed").map_err(refused)?;
         let mut assignment = TopicPartitionList::new();
         let mut waiting = Vec::new();
         let mut positions = std::collections::BTreeMap::new();
-        for &partition in partitions {
+        for (&partition, &from) in from {
             let (low, mark) = watermarks(kafka, &uncommitted, topic, partition)?;
+            let low = low.max(from);
+            if low > mark {
+                return Err(Error::Broken(format!(
+                    "the offset {low} to go on from in {topic}/{partition} is beyond the log's end {mark}: \
+                     the topic was made anew or lost its end"
+                )));
+            }
             positions.insert(partition, low);
             // The reader's end-of-partition counts only once nothing before the mark is open any more.
             let start = Instant::now();
