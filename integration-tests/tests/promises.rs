@@ -14,6 +14,8 @@ mod harness;
 mod kill;
 #[path = "promises/late_end_txn.rs"]
 mod late_end_txn;
+#[path = "promises/load.rs"]
+mod load;
 #[path = "promises/others_read_us.rs"]
 mod others_read_us;
 #[path = "promises/rebalance.rs"]

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Write a log, run everything on it, and show what came out
     Demo(Demo),
+    /// Make real-looking lines, the same for the same seed: to files, Kafka or a gateway
+    Loadgen(crate::loadgen::args::Loadgen),
     /// Measure this machine against the targets of docs/bench.md
     Bench(Bench),
     /// Print a completion script for your shell

@@ -6,6 +6,7 @@ mod cat;
 mod demo;
 mod doctor;
 mod ledger;
+mod loadgen;
 mod output;
 mod place;
 mod search;
@@ -61,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Loadgen(args) => loadgen::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut std::io::stdout());
