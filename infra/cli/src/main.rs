@@ -5,6 +5,7 @@ mod bench;
 mod cat;
 mod demo;
 mod doctor;
+mod inputs;
 mod ledger;
 mod loadgen;
 mod output;

@@ -12,6 +12,7 @@ use millrace_runtime::stop::Stop;
 use millrace_runtime::{log, ops};
 
 use crate::args::{Place, ServiceArgs};
+use crate::inputs;
 use crate::output::Answer;
 use crate::place;
 
@@ -43,6 +44,9 @@ impl Kind {
 pub(crate) fn run(kind: Kind, args: &ServiceArgs) -> anyhow::Result<Answer> {
     let mut config = load(&args.place)?;
     config.instance = args.instance.or(config.instance);
+    if kind == Kind::Forward && !config.forward.inputs.is_empty() {
+        inputs::check(&config.forward, args.place.config.as_deref())?;
+    }
     if args.check {
         if kind == Kind::Forward && config.forward.inputs.is_empty() {
             anyhow::bail!("forward.input is empty: name at least one [[forward.input]] with globs");
@@ -89,25 +93,11 @@ fn forward(service: &Service) -> Result<(), ServiceError> {
     let config = &service.config.forward;
     let id = millrace_forwarder::id::load_or_make(&service.config.data_dir)
         .map_err(|error| other(error.to_string()))?;
-    let inputs = config.inputs.iter().map(|input| {
-        let globs = input.globs.iter().map(|glob| absolute(glob)).collect();
-        millrace_forwarder::Input {
-            tenant: input.tenant.clone(),
-            stream: input.stream.clone(),
-            globs,
-            attributes: Vec::new(),
-            start: if input.from_beginning {
-                millrace_forwarder::Start::Beginning
-            } else {
-                millrace_forwarder::Start::End
-            },
-        }
-    });
     let options = millrace_forwarder::Options {
         host: config.host.clone(),
         forwarder_id: id.as_str().to_owned(),
         schema_id: service.codecs.raw().id(),
-        inputs: inputs.collect(),
+        inputs: config.inputs.iter().map(inputs::input).collect(),
         limits: millrace_forwarder::Limits {
             max_line_bytes: config.max_line_bytes,
             partial_line_timeout: config.partial_line_timeout,
@@ -135,15 +125,6 @@ fn forward(service: &Service) -> Result<(), ServiceError> {
         "forwarder ended"
     );
     Ok(())
-}
-
-/// Globs are matched as absolute paths: what a line says of its file does not depend on where the process was started.
-fn absolute(glob: &str) -> String {
-    if glob.starts_with('/') {
-        return glob.to_owned();
-    }
-    let here = std::env::current_dir().unwrap_or_default();
-    here.join(glob).display().to_string()
 }
 
 fn parse(service: &Service) -> Result<(), ServiceError> {

@@ -4,6 +4,7 @@ use millrace_schemas::ledger::{Sum, Tally, edge, line_hash, line_seed};
 use millrace_schemas::position::FilePosition;
 use millrace_schemas::{Attributes, LineEnd, Piece, Position, RawTemplate};
 
+use crate::encoding::Encoding;
 use crate::options::{Input, Options};
 
 /// Lines and positions that are committed together.
@@ -126,7 +127,7 @@ impl Batch {
             line.body,
         );
         let hash = line_hash(source.seed, Some(line.position), None, line.body, &mut self.scratch);
-        self.bytes += (line.body.len() + line.end.bytes().len()) as u64;
+        self.bytes += line.read as u64;
         self.records.push(Record {
             hash,
             received,
@@ -145,6 +146,8 @@ pub(crate) struct Line<'a> {
     pub(crate) end: LineEnd,
     pub(crate) piece: Option<Piece>,
     pub(crate) body: &'a [u8],
+    /// Bytes of the file that it was made from.
+    pub(crate) read: usize,
 }
 
 /// What all lines of one incarnation have in common, encoded and hashed once.
@@ -156,10 +159,19 @@ pub(crate) struct LineSource {
 }
 
 impl LineSource {
-    pub(crate) fn new(options: &Options, index: usize, position: &FilePosition) -> LineSource {
+    pub(crate) fn new(
+        options: &Options,
+        index: usize,
+        position: &FilePosition,
+        encoding: Encoding,
+    ) -> LineSource {
         let attributes: &[_] = options.inputs.get(index).map_or(&[], |input| &input.attributes);
         let pair = |(name, value): &(String, String)| (name.clone().into(), value.clone().into());
-        let attributes = Attributes(attributes.iter().map(pair).collect());
+        let mut attributes = Attributes(attributes.iter().map(pair).collect());
+        // With it the text can be written as it was.
+        if encoding != Encoding::Utf8 && !attributes.0.iter().any(|(name, _)| name == "encoding") {
+            attributes.0.push(("encoding".into(), encoding.name().into()));
+        }
         let FilePosition { tenant, stream, path, file_id, .. } = position;
         let file = Some((path.as_str(), file_id.as_str()));
         LineSource {

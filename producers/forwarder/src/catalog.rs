@@ -133,9 +133,14 @@ impl Catalog {
             after,
             seen_in: self.scan_number,
         };
-        let from_end = options.inputs.get(input).is_some_and(|input| input.start == Start::End);
+        let from_end = options.inputs.get(input).is_some_and(|input| match input.start {
+            Start::Beginning => false,
+            Start::End => true,
+            Start::Since(time) => sight.modified < i128::from(time) * 1_000,
+        });
         if from_end && !self.begun.contains(&input) && self.scan_number == 1 && committed.is_none() {
-            start_at_end(&mut follow)?;
+            let unit = options.inputs.get(input).map_or(1, |input| input.encoding.widest() as u64);
+            start_at_end(&mut follow, unit)?;
         }
         // So that it is found again should it be renamed before its first line is complete.
         follow.dirty |= committed.is_none() && follow.size > 0;
@@ -237,6 +242,7 @@ impl Catalog {
             first_seen: now.wall,
             lost: 0,
             finished: false,
+            text: None,
         })
     }
 
@@ -331,12 +337,14 @@ impl Catalog {
     }
 }
 
-fn start_at_end(follow: &mut Follow) -> std::io::Result<()> {
+/// Passes over what is there, to a multiple of `unit` bytes.
+fn start_at_end(follow: &mut Follow, unit: u64) -> std::io::Result<()> {
     let Some(file) = &follow.file else { return Ok(()) };
     let mut tail = [0; PRINT];
-    let len = follow.size.min(PRINT as u64);
-    let n_read = crate::disk::read_at(file, &mut tail[..len as usize], follow.size - len)?;
-    follow.position.byte = (follow.size - len) as i64 + n_read as i64;
+    let end = follow.size - follow.size % unit;
+    let len = end.min(PRINT as u64);
+    let n_read = crate::disk::read_at(file, &mut tail[..len as usize], end - len)?;
+    follow.position.byte = (end - len) as i64 + n_read as i64;
     follow.position.tail_len = n_read as i32;
     follow.position.tail_hash = print(&tail[..n_read]);
     follow.dirty = true;

@@ -18,7 +18,8 @@ use crate::follow::{Follow, Mark};
 use crate::identity::Inode;
 use crate::options::Options;
 use crate::outlet::{Outlet, OutletError};
-use crate::reader::{Reader, Visit, has_room};
+use crate::reader::{Reader, Task, Visit, has_room};
+use crate::rules::Rules;
 use crate::{Error, Now, Progress, Step};
 
 /// First and longest pause before an outlet is asked again.
@@ -34,6 +35,8 @@ pub struct Forwarder<O> {
     outlet: O,
     catalog: Catalog,
     reader: Reader,
+    /// By input.
+    rules: Vec<Rules>,
     batch: Batch,
     batch_since: Option<Duration>,
     /// The batch is complete and waits for the outlet; marks of its positions before it, by file id.
@@ -53,9 +56,12 @@ impl<O: Outlet> Forwarder<O> {
     /// [`Error::Options`].
     pub fn new(options: Options, outlet: O) -> Result<Forwarder<O>, Error> {
         options.check()?;
+        let compile = |input| Rules::compile(input, "input", &mut Vec::new());
+        let rules: Vec<Rules> = options.inputs.iter().map(compile).collect();
         Ok(Forwarder {
             catalog: Catalog::default(),
-            reader: Reader::new(&options.limits),
+            reader: Reader::new(&options.limits, &rules),
+            rules,
             batch: Batch::new(&options),
             batch_since: None,
             sealed: None,
@@ -81,7 +87,7 @@ impl<O: Outlet> Forwarder<O> {
         }
         // Also while the outlet is away: an open file is not lost when it is deleted.
         if now.monotonic >= self.next_scan {
-            self.catalog.scan(&self.options, now);
+            self.catalog.scan(&self.options, &self.rules, now);
             self.next_scan = now.monotonic + self.options.limits.scan_interval;
         }
         if self.sealed.is_some() {
@@ -155,7 +161,8 @@ impl<O: Outlet> Forwarder<O> {
         }
         queue.into_iter().for_each(|inode| self.catalog.enqueue(inode));
         for inode in done {
-            self.catalog.end(inode, 0, now);
+            let lost = self.catalog.files.get(&inode).map_or(0, |own| self.rules[own.input].no_text(own));
+            self.catalog.end(inode, lost, now);
         }
         for (inode, error) in broken {
             self.set_aside(inode, &error);
@@ -234,7 +241,8 @@ impl<O: Outlet> Forwarder<O> {
         follow.broken = false;
         let was_dirty = follow.dirty;
         let lost = follow.position.lost;
-        let visit = self.reader.visit(follow, &mut self.batch, &self.options, now, patience)?;
+        let task = Task { options: &self.options, rules: &self.rules[follow.input], now, patience };
+        let visit = self.reader.visit(follow, &mut self.batch, &task)?;
         self.catalog.lost += (follow.position.lost - lost) as u64;
         if follow.dirty && !was_dirty {
             self.catalog.dirty.push(inode);

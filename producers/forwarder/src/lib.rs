@@ -10,6 +10,7 @@ mod batch;
 pub mod bench;
 mod catalog;
 mod disk;
+mod encoding;
 mod follow;
 mod forwarder;
 pub mod id;
@@ -18,6 +19,7 @@ pub mod kafka;
 mod options;
 mod outlet;
 mod reader;
+mod rules;
 mod scan;
 mod split;
 mod trouble;
@@ -25,8 +27,9 @@ mod trouble;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use batch::{Batch, Record, Source};
+pub use encoding::Encoding;
 pub use forwarder::Forwarder;
-pub use options::{Input, Limits, Options, Start};
+pub use options::{Input, Limits, Options, Redaction, Start};
 pub use outlet::{Outlet, OutletError};
 
 /// Why a forwarder ended.

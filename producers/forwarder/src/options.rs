@@ -5,6 +5,8 @@ use std::time::Duration;
 use millrace_schemas::id::valid_id;
 
 use crate::Error;
+use crate::encoding::Encoding;
+use crate::rules::Rules;
 
 /// Everything that one forwarder is told.
 #[derive(Debug, Clone)]
@@ -32,10 +34,25 @@ pub struct Input {
     pub stream: String,
     /// Shell patterns of absolute paths.
     pub globs: Vec<String>,
+    /// Of these, shell patterns of what is left out: of paths, or of names where they have no slash.
+    pub exclude: Vec<String>,
     /// Added to every line.
     pub attributes: Vec<(String, String)>,
     /// Where to begin in the files that are there when the stream is followed for the first time.
     pub start: Start,
+    /// How characters are written. What is not UTF-8 is handed on as UTF-8.
+    pub encoding: Encoding,
+    /// What is masked before a line leaves the host, one rule after the other.
+    pub redact: Vec<Redaction>,
+}
+
+/// What must not leave the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    /// Expression as the regex crate has them, over the bytes of a line without its end.
+    pub pattern: String,
+    /// What stands in its place; `${1}` is a group of the match.
+    pub mask: String,
 }
 
 /// Where to begin in a file that was never seen. Files that appear later are always read from their beginning.
@@ -45,6 +62,8 @@ pub enum Start {
     Beginning,
     /// After what is there already.
     End,
+    /// With its first byte where the file was changed at or after this time (µs since the epoch), else as `End`.
+    Since(i64),
 }
 
 /// Bounds and times of a forwarder.
@@ -116,7 +135,22 @@ impl Options {
 }
 
 impl Input {
+    /// Follows `globs` from the beginning of each file, and hands the lines on as they are.
+    pub fn new(tenant: &str, stream: &str, globs: Vec<String>) -> Input {
+        Input {
+            tenant: tenant.to_owned(),
+            stream: stream.to_owned(),
+            globs,
+            exclude: Vec::new(),
+            attributes: Vec::new(),
+            start: Start::Beginning,
+            encoding: Encoding::Utf8,
+            redact: Vec::new(),
+        }
+    }
+
     fn check(&self, i: usize, faults: &mut Vec<String>) {
+        Rules::compile(self, &format!("inputs[{i}]"), faults);
         if !valid_id(&self.tenant) {
             faults.push(format!("inputs[{i}].tenant {:?} is not of the form [a-z0-9-]{{1,64}}", self.tenant));
         }

@@ -9,10 +9,12 @@ use tracing::warn;
 use crate::Now;
 use crate::batch::{Batch, Line, LineSource};
 use crate::disk::{look, read_at};
+use crate::encoding::{Encoding, MARK};
 use crate::follow::{Follow, Held};
 use crate::identity::{PRINT, Verdict, judge, print};
 use crate::options::{Limits, Options};
-use crate::split::{LINE_END_MAX, cut};
+use crate::rules::Rules;
+use crate::split::cut;
 
 /// Fits the processor's cache, so that lines are found and copied while they are in it.
 const CHUNK: usize = 256 << 10;
@@ -33,29 +35,45 @@ pub(crate) enum Visit {
     },
 }
 
-/// The read buffer.
+/// What a visit is to do, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) options: &'a Options,
+    /// Of the file's input.
+    pub(crate) rules: &'a Rules,
+    pub(crate) now: Now,
+    /// A line without end is sent as it is once it has waited for so long.
+    pub(crate) patience: Duration,
+}
+
+/// The read buffer, and the text made of it where that is not the same.
 #[derive(Debug)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl Reader {
-    pub(crate) fn new(limits: &Limits) -> Reader {
-        Reader { buffer: vec![0; PRINT + CHUNK.max(limits.max_line_bytes + LINE_END_MAX)] }
+    pub(crate) fn new(limits: &Limits, rules: &[Rules]) -> Reader {
+        let longest = |rules: &Rules| {
+            let units = limits.max_line_bytes + rules.margin();
+            MARK + units * rules.encoding.widest()
+        };
+        let longest = rules.iter().map(longest).max().unwrap_or_default();
+        Reader { buffer: vec![0; PRINT + CHUNK.max(longest)], text: Vec::new() }
     }
 
-    /// Reads on in `follow`; with `patience` over, a line without end is sent as it is.
+    /// Reads on in `follow`; with the patience over, a line without end is sent as it is.
     pub(crate) fn visit(
         &mut self,
         follow: &mut Follow,
         batch: &mut Batch,
-        options: &Options,
-        now: Now,
-        patience: Duration,
+        task: &Task<'_>,
     ) -> io::Result<Visit> {
-        let limits = &options.limits;
-        let source = LineSource::new(options, follow.input, &follow.position);
-        let (mut left, mut chunk) = (limits.quantum_bytes, CHUNK);
+        let Task { options, rules, now, patience } = *task;
+        let encoding = order(rules.encoding, follow)?;
+        let source = LineSource::new(options, follow.input, &follow.position, encoding);
+        let (mut left, mut chunk) = (options.limits.quantum_bytes, CHUNK);
         loop {
             let Some(file) = &follow.file else {
                 return Ok(Visit::End);
@@ -80,7 +98,19 @@ impl Reader {
                 follow.held = Some(Held { end, since: now.monotonic });
             }
             let flush = whole && follow.must_flush(now.monotonic, patience);
-            let (used, full) = take(&source, follow, batch, limits, &window[tail_len..], (now.wall, flush));
+            let fresh = &window[tail_len..];
+            let mark = if follow.position.byte == 0 { encoding.mark(fresh) } else { 0 };
+            let text = match encoding {
+                Encoding::Utf8 => fresh,
+                _ => {
+                    self.text.clear();
+                    encoding.decode(&fresh[mark..], flush, &mut self.text);
+                    &self.text
+                }
+            };
+            let (taken, full) = take(&source, follow, batch, task, encoding, (text, flush));
+            let used = encoding.source_len(&text[..taken]) + if taken > 0 { mark } else { 0 };
+            follow.position.byte += used as i64;
             if used > 0 {
                 let read = &window[..tail_len + used];
                 let tail = &read[read.len().saturating_sub(PRINT)..];
@@ -89,9 +119,12 @@ impl Reader {
                 follow.dirty = true;
                 follow.quiet_since = now.monotonic;
             }
-            let rest = window.len() - tail_len - used;
+            let rest = fresh.len() - used;
             if rest == 0 || full || !whole {
                 follow.held = None;
+            } else if flush {
+                // Half a character: asked again when as much time has passed.
+                follow.held = Some(Held { end, since: now.monotonic });
             }
             left = left.saturating_sub(used);
             match (full, whole) {
@@ -106,34 +139,59 @@ impl Reader {
     }
 }
 
-/// Moves the lines at the front of `bytes` into the batch; answers the bytes taken and whether the batch is full.
+/// The encoding with its order of bytes, which the file's first bytes tell.
+fn order(encoding: Encoding, follow: &Follow) -> io::Result<Encoding> {
+    let mut first = [0; MARK];
+    match &follow.file {
+        Some(file) if encoding == Encoding::Utf16 => {
+            let n_read = read_at(file, &mut first, 0)?;
+            Ok(encoding.resolve(&first[..n_read]))
+        }
+        Some(_) | None => Ok(encoding),
+    }
+}
+
+/// Moves the lines at the front of `text` into the batch; answers the bytes taken and whether the batch is full.
 fn take(
     source: &LineSource,
     follow: &mut Follow,
     batch: &mut Batch,
-    limits: &Limits,
-    bytes: &[u8],
-    (received, flush): (i64, bool),
+    task: &Task<'_>,
+    encoding: Encoding,
+    (text, flush): (&[u8], bool),
 ) -> (usize, bool) {
+    let (limits, rules) = (&task.options.limits, task.rules);
     let position = &mut follow.position;
-    let mut used = 0;
-    while let Some(found) = cut(&bytes[used..], position.piece, limits.max_line_bytes, flush) {
+    let max = limits.max_line_bytes;
+    let mut at = position.text.unwrap_or(position.byte);
+    let (mut used, mut full) = (0, false);
+    while let Some(mut found) = cut(&text[used..], position.piece, (max, rules.margin()), flush) {
         if !has_room(batch, limits, found.body) {
-            return (used, true);
+            full = true;
+            break;
         }
+        if found.piece.is_some_and(|piece| !piece.last) {
+            let view = &text[used..text.len().min(used + max + rules.margin())];
+            found.body = rules.soft_cut(view, found.body);
+        }
+        let body = rules.masked(&text[used..used + found.body], max);
         let line = Line {
-            position: Position { byte: position.byte, line: position.line },
+            position: Position { byte: at, line: position.line },
             end: found.end,
             piece: found.piece,
-            body: &bytes[used..used + found.body],
+            body: &body,
+            read: encoding.source_len(&text[used..used + found.len()]),
         };
-        batch.push(source, received, &line);
+        batch.push(source, task.now.wall, &line);
         used += found.len();
-        position.byte += found.len() as i64;
+        at += (body.len() + found.end.bytes().len()) as i64;
         position.line += i64::from(found.end != LineEnd::None);
         position.piece = found.piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
     }
-    (used, false)
+    if used > 0 && (rules.alter() || position.text.is_some()) {
+        position.text = Some(at);
+    }
+    (used, full)
 }
 
 /// Whether a line of `body` bytes still fits.

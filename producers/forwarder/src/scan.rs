@@ -12,15 +12,17 @@ use crate::catalog::Catalog;
 use crate::disk::{Sight, find_inodes};
 use crate::identity::Inode;
 use crate::options::Options;
+use crate::rules::Rules;
 
 impl Catalog {
     /// Looks at every path that the globs name, then for those files that they no longer name.
-    pub(crate) fn scan(&mut self, options: &Options, now: Now) {
+    pub(crate) fn scan(&mut self, options: &Options, rules: &[Rules], now: Now) {
         self.scan_number += 1;
-        for (input, spec) in options.inputs.iter().enumerate() {
+        for (input, (spec, rules)) in options.inputs.iter().zip(rules).enumerate() {
             // Patterns were checked at start.
             for found in spec.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten() {
                 match found {
+                    Ok(path) if rules.leaves_out(&path) => {}
                     Ok(path) => self.look_at(options, input, path, now),
                     Err(error) => {
                         self.troubles.report(error.path(), error.error().to_string(), self.scan_number);

@@ -150,6 +150,7 @@ pub(crate) fn position(own: &FilePosition) -> Avro {
         ("first_seen", Avro::TimestampMicros(own.first_seen)),
         ("lost", Avro::Long(own.lost)),
         ("finished", Avro::Boolean(own.finished)),
+        ("text", optional(own.text.map(Avro::Long))),
     ])
 }
 

@@ -77,7 +77,18 @@ pub(super) struct Input {
     pub(super) tenant: Option<String>,
     pub(super) stream: Option<String>,
     pub(super) globs: Vec<String>,
+    pub(super) exclude: Vec<String>,
     pub(super) start: Option<String>,
+    pub(super) encoding: Option<String>,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) redact: Vec<Redact>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Redact {
+    pub(super) pattern: String,
+    pub(super) mask: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

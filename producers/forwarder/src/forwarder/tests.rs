@@ -2,5 +2,6 @@
 
 mod faults;
 mod follow;
+mod inputs;
 mod random;
 mod rig;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::rig::{Fault, Rig};
+use crate::Encoding;
 
 struct Rng(u64);
 
@@ -50,6 +51,28 @@ fn text(rng: &mut Rng, n: &mut u64) -> Vec<u8> {
     bytes
 }
 
+const ENCODINGS: [Encoding; 6] =
+    [Encoding::Utf8, Encoding::Utf8, Encoding::Utf8, Encoding::Latin1, Encoding::Utf16, Encoding::Utf16Be];
+
+/// What a program that writes in `encoding` writes; at the beginning of a file with the mark.
+fn encoded(encoding: Encoding, new: bool, bytes: Vec<u8>) -> Vec<u8> {
+    let order = match encoding {
+        Encoding::Utf8 | Encoding::Latin1 => return bytes,
+        Encoding::Utf16 | Encoding::Utf16Le => u16::to_le_bytes,
+        Encoding::Utf16Be => u16::to_be_bytes,
+    };
+    let mark = if new { "\u{feff}" } else { "" };
+    let text = format!("{mark}{}😀", String::from_utf8_lossy(&bytes));
+    text.encode_utf16().flat_map(order).collect()
+}
+
+fn decoded(encoding: Encoding, bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let order = encoding.resolve(bytes);
+    order.decode(&bytes[order.mark(bytes)..], true, &mut text);
+    text
+}
+
 #[track_caller]
 fn check(seed: u64) {
     println!("seed {seed}");
@@ -63,13 +86,17 @@ fn check(seed: u64) {
         options.limits.quantum_bytes = 200;
     });
     let mut rig = if wide { rig.widen() } else { rig };
+    let encoding = ENCODINGS[rng.below(6) as usize];
+    rig.options.inputs[0].encoding = encoding;
+    rig.restart();
     let mut model = Model { living: Vec::new(), over: Vec::new() };
     let mut n = 0;
     for _ in 0..120 {
         let name = ["a.log", "b.log", "c.log"][rng.below(3) as usize];
         match rng.below(16) {
             0..=6 => {
-                let bytes = text(&mut rng, &mut n);
+                let new = !rig.path(name).exists();
+                let bytes = encoded(encoding, new, text(&mut rng, &mut n));
                 rig.write(name, &bytes);
                 model.file(name).extend_from_slice(&bytes);
             }
@@ -85,7 +112,7 @@ fn check(seed: u64) {
                 rig.later();
                 if model.end(name) {
                     rig.truncate(name, 0);
-                    let bytes = text(&mut rng, &mut n);
+                    let bytes = encoded(encoding, true, text(&mut rng, &mut n));
                     rig.write(name, &bytes);
                     model.file(name).extend_from_slice(&bytes);
                 }
@@ -115,11 +142,13 @@ fn check(seed: u64) {
     // One write more shows also a file that was truncated and is as long as before.
     for at in 0..model.living.len() {
         let (name, bytes) = &mut model.living[at];
-        rig.write(name, "the end\n");
-        bytes.extend_from_slice(b"the end\n");
+        let end = encoded(encoding, bytes.is_empty(), b"the end\n".to_vec());
+        rig.write(name, &end);
+        bytes.extend_from_slice(&end);
     }
     rig.later();
     let mut expected: Vec<_> = model.living.into_iter().map(|(_, bytes)| bytes).chain(model.over).collect();
+    expected.iter_mut().for_each(|bytes| *bytes = decoded(encoding, bytes));
     expected.retain(|bytes| !bytes.is_empty());
     let mut rebuilt: Vec<_> = rig.rebuilt().into_iter().map(|(_, bytes)| bytes).collect();
     expected.sort();

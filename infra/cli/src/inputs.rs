@@ -1,0 +1,83 @@
+//! From `[[forward.input]]` to what the forwarder is told.
+
+use std::path::Path;
+
+use millrace_forwarder::{Encoding, Input, Limits, Options, Redaction, Start};
+use millrace_runtime::config::{ConfigError, ForwardConfig, InputConfig, StartConfig};
+
+/// What the configuration itself cannot check: patterns and expressions. All faults at once, with their paths.
+pub(crate) fn check(config: &ForwardConfig, file: Option<&Path>) -> Result<(), ConfigError> {
+    let options = Options {
+        host: config.host.clone(),
+        forwarder_id: "check".to_owned(),
+        schema_id: 0,
+        inputs: config.inputs.iter().map(input).collect(),
+        limits: Limits::USUAL,
+        once: true,
+    };
+    let Err(millrace_forwarder::Error::Options { faults }) = options.check() else { return Ok(()) };
+    let named = |fault: String| fault.replacen("inputs", "forward.input", 1);
+    let file = file.map_or("defaults".to_owned(), |file| file.display().to_string());
+    Err(ConfigError { file, faults: faults.into_iter().map(named).collect() })
+}
+
+pub(crate) fn input(config: &InputConfig) -> Input {
+    let encoding = Encoding::NAMES.iter().find(|(name, _)| *name == config.encoding);
+    let redaction =
+        |(pattern, mask): &(String, String)| Redaction { pattern: pattern.clone(), mask: mask.clone() };
+    Input {
+        globs: config.globs.iter().map(|glob| absolute(glob)).collect(),
+        // Without a slash it is of names.
+        exclude: config
+            .exclude
+            .iter()
+            .map(|own| if own.contains('/') { absolute(own) } else { own.clone() })
+            .collect(),
+        attributes: config.attributes.clone(),
+        start: match config.start {
+            StartConfig::Beginning => Start::Beginning,
+            StartConfig::End => Start::End,
+            StartConfig::Since(time) => Start::Since(time),
+        },
+        encoding: encoding.map(|(_, encoding)| *encoding).unwrap_or_default(),
+        redact: config.redact.iter().map(redaction).collect(),
+        ..Input::new(&config.tenant, &config.stream, Vec::new())
+    }
+}
+
+/// Globs are matched as absolute paths: what a line says of its file does not depend on where the process was started.
+fn absolute(glob: &str) -> String {
+    if glob.starts_with('/') {
+        return glob.to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    here.join(glob).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_runtime::config::Config;
+
+    use super::*;
+
+    fn load(text: &str) -> Config {
+        let tree: toml::Table = text.parse().unwrap();
+        Config::load_with(None, std::iter::empty(), |own| own.extend(tree)).unwrap()
+    }
+
+    #[test]
+    fn patterns_and_expressions_are_checked_before_anything_starts() {
+        let text = "[[forward.input]]\nglobs = [\"/a***\"]\nredact = [{ pattern = \"(\" }]\n";
+        let error = check(&load(text).forward, None).unwrap_err();
+        let paths: Vec<&str> = error.faults.iter().filter_map(|fault| fault.split(' ').next()).collect();
+        assert_eq!(paths, ["forward.input[0].redact[0].pattern", "forward.input[0].globs[0]"]);
+    }
+
+    #[test]
+    fn every_encoding_of_the_configuration_is_known() {
+        for (name, encoding) in Encoding::NAMES {
+            let text = format!("[[forward.input]]\nglobs = [\"a\"]\nencoding = {name:?}\n");
+            assert_eq!(input(&load(&text).forward.inputs[0]).encoding, encoding);
+        }
+    }
+}
