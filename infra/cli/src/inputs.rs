@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use millrace_forwarder::{Encoding, Input, Limits, Options, Redaction, Start};
-use millrace_runtime::config::{ConfigError, ForwardConfig, InputConfig, StartConfig};
+use millrace_forwarder::{
+    Container, Encoding, Input, Join, Limits, Mode, Options, Redaction, Start, join_preset,
+};
+use millrace_runtime::config::{ConfigError, ForwardConfig, InputConfig, MultilineConfig, StartConfig};
 
 /// What the configuration itself cannot check: patterns and expressions. All faults at once, with their paths.
 pub(crate) fn check(config: &ForwardConfig, file: Option<&Path>) -> Result<(), ConfigError> {
@@ -41,7 +43,28 @@ pub(crate) fn input(config: &InputConfig) -> Input {
         },
         encoding: encoding.map(|(_, encoding)| *encoding).unwrap_or_default(),
         redact: config.redact.iter().map(redaction).collect(),
+        container: Container::NAMES
+            .iter()
+            .find(|(name, _)| config.container.as_deref() == Some(name))
+            .map(|(_, container)| *container),
+        join: config.multiline.as_ref().and_then(join),
+        entry_max_lines: config.entry_max_lines,
+        entry_timeout: config.entry_timeout,
         ..Input::new(&config.tenant, &config.stream, Vec::new())
+    }
+}
+
+fn join(config: &MultilineConfig) -> Option<Join> {
+    let condition = |start: &str, mode, condition: &String| {
+        Some(Join::Condition { start: start.to_owned(), mode, condition: condition.clone() })
+    };
+    match config {
+        MultilineConfig::Start(pattern) => Some(Join::start(pattern)),
+        MultilineConfig::Continuation(pattern) => Some(Join::continuation(pattern)),
+        MultilineConfig::Continued(pattern) => condition(pattern, Mode::ContinuePast, pattern),
+        MultilineConfig::End(pattern) => condition("", Mode::HaltWith, pattern),
+        MultilineConfig::Indentation => Some(Join::indentation()),
+        MultilineConfig::Preset(name) => join_preset(name),
     }
 }
 
@@ -71,6 +94,28 @@ mod tests {
         let error = check(&load(text).forward, None).unwrap_err();
         let paths: Vec<&str> = error.faults.iter().filter_map(|fault| fault.split(' ').next()).collect();
         assert_eq!(paths, ["forward.input[0].redact[0].pattern", "forward.input[0].globs[0]"]);
+    }
+
+    #[test]
+    fn every_rule_of_the_configuration_is_known() {
+        for preset in millrace_forwarder::JOIN_PRESETS {
+            let text = format!("[[forward.input]]\nglobs = [\"a\"]\nmultiline = {{ rule = {preset:?} }}\n");
+            assert!(input(&load(&text).forward.inputs[0]).join.is_some(), "{preset}");
+        }
+        for (name, container) in Container::NAMES {
+            let text = format!("[[forward.input]]\nglobs = [\"a\"]\ncontainer = {name:?}\n");
+            assert_eq!(input(&load(&text).forward.inputs[0]).container, Some(container));
+        }
+        let rules = |rule: &str| {
+            let text = format!("[[forward.input]]\nglobs = [\"a\"]\nmultiline = {{ {rule} }}\n");
+            let joiner = input(&load(&text).forward.inputs[0]).join.unwrap().compile().unwrap();
+            joiner.entries(&[b"1 a", b" b\\", b"c;", b"2 d"])
+        };
+        assert_eq!(rules("rule = 'start', pattern = '^[0-9]'"), [0..3, 3..4]);
+        assert_eq!(rules("rule = 'continuation', pattern = '^[ c]'"), [0..3, 3..4]);
+        assert_eq!(rules(r"rule = 'continued', pattern = '\\$'"), [0..1, 1..3, 3..4]);
+        assert_eq!(rules("rule = 'end', pattern = ';$'"), [0..3, 3..4]);
+        assert_eq!(rules("rule = 'indentation'"), [0..2, 2..3, 3..4]);
     }
 
     #[test]

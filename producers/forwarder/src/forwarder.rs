@@ -144,13 +144,16 @@ impl<O: Outlet> Forwarder<O> {
         let (mut queue, mut done, mut broken, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (inode, follow) in &self.catalog.files {
             let Some(file) = &follow.file else {
-                if follow.must_flush(now.monotonic, patience) {
+                if follow.must_flush(now.monotonic, self.rules[follow.input].patience(patience)) {
                     queue.push(*inode);
                 }
                 continue;
             };
             match Sight::of(file) {
-                Ok(sight) if follow.needs_visit(&sight) || follow.must_flush(now.monotonic, patience) => {
+                Ok(sight)
+                    if follow.needs_visit(&sight)
+                        || follow.must_flush(now.monotonic, self.rules[follow.input].patience(patience)) =>
+                {
                     queue.push(*inode);
                 }
                 Ok(_) if follow.gone && now.monotonic >= follow.quiet_since + patience => done.push(*inode),
@@ -212,7 +215,7 @@ impl<O: Outlet> Forwarder<O> {
                 Err(error) => self.set_aside(inode, &error),
             }
         }
-        !has_room(&self.batch, &self.options.limits, 0)
+        !has_room(&self.batch, &self.options.limits, 1, 0)
     }
 
     fn visit(&mut self, inode: Inode, now: Now) -> io::Result<Visit> {

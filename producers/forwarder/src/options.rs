@@ -5,7 +5,9 @@ use std::time::Duration;
 use millrace_schemas::id::valid_id;
 
 use crate::Error;
+use crate::container::Container;
 use crate::encoding::Encoding;
+use crate::join::Join;
 use crate::rules::Rules;
 
 /// Everything that one forwarder is told.
@@ -42,6 +44,14 @@ pub struct Input {
     pub start: Start,
     /// How characters are written. What is not UTF-8 is handed on as UTF-8.
     pub encoding: Encoding,
+    /// Files that container runtimes write: their lines are unwrapped, their parts put together.
+    pub container: Option<Container>,
+    /// Which lines belong together; each line by itself where there is none.
+    pub join: Option<Join>,
+    /// Lines of one entry; the next one begins a new entry. Bytes are bounded by [`Limits::max_line_bytes`].
+    pub entry_max_lines: usize,
+    /// Lines and parts that may go on are complete when the file has not grown for so long.
+    pub entry_timeout: Duration,
     /// What is masked before a line leaves the host, one rule after the other.
     pub redact: Vec<Redaction>,
 }
@@ -145,6 +155,10 @@ impl Input {
             attributes: Vec::new(),
             start: Start::Beginning,
             encoding: Encoding::Utf8,
+            container: None,
+            join: None,
+            entry_max_lines: 1_000,
+            entry_timeout: Duration::from_secs(1),
             redact: Vec::new(),
         }
     }

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use millrace_schemas::{LineEnd, Position};
+use millrace_schemas::position::FilePosition;
+use millrace_schemas::{LineEnd, Piece, Position};
 use tracing::warn;
 
 use crate::Now;
@@ -12,9 +13,9 @@ use crate::disk::{look, read_at};
 use crate::encoding::{Encoding, MARK};
 use crate::follow::{Follow, Held};
 use crate::identity::{PRINT, Verdict, judge, print};
+use crate::join::{Entry, Flush};
 use crate::options::{Limits, Options};
-use crate::rules::Rules;
-use crate::split::cut;
+use crate::rules::{Found, Rules};
 
 /// Fits the processor's cache, so that lines are found and copied while they are in it.
 const CHUNK: usize = 256 << 10;
@@ -97,14 +98,18 @@ impl Reader {
             if follow.held.is_none_or(|held| held.end != end) {
                 follow.held = Some(Held { end, since: now.monotonic });
             }
-            let flush = whole && follow.must_flush(now.monotonic, patience);
+            let flush = match whole {
+                true if follow.must_flush(now.monotonic, patience) => Flush::Line,
+                true if follow.must_flush(now.monotonic, rules.patience(patience)) => Flush::Entry,
+                true | false => Flush::No,
+            };
             let fresh = &window[tail_len..];
             let mark = if follow.position.byte == 0 { encoding.mark(fresh) } else { 0 };
             let text = match encoding {
                 Encoding::Utf8 => fresh,
                 _ => {
                     self.text.clear();
-                    encoding.decode(&fresh[mark..], flush, &mut self.text);
+                    encoding.decode(&fresh[mark..], flush == Flush::Line, &mut self.text);
                     &self.text
                 }
             };
@@ -122,7 +127,7 @@ impl Reader {
             let rest = fresh.len() - used;
             if rest == 0 || full || !whole {
                 follow.held = None;
-            } else if flush {
+            } else if flush == Flush::Line {
                 // Half a character: asked again when as much time has passed.
                 follow.held = Some(Held { end, since: now.monotonic });
             }
@@ -151,42 +156,51 @@ fn order(encoding: Encoding, follow: &Follow) -> io::Result<Encoding> {
     }
 }
 
-/// Moves the lines at the front of `text` into the batch; answers the bytes taken and whether the batch is full.
+/// Moves what is complete at the front of `text` into the batch; answers the bytes taken and whether the batch is full.
 fn take(
     source: &LineSource,
     follow: &mut Follow,
     batch: &mut Batch,
     task: &Task<'_>,
     encoding: Encoding,
-    (text, flush): (&[u8], bool),
+    (text, flush): (&[u8], Flush),
 ) -> (usize, bool) {
     let (limits, rules) = (&task.options.limits, task.rules);
-    let position = &mut follow.position;
     let max = limits.max_line_bytes;
+    let position = &mut follow.position;
     let mut at = position.text.unwrap_or(position.byte);
     let (mut used, mut full) = (0, false);
-    while let Some(mut found) = cut(&text[used..], position.piece, (max, rules.margin()), flush) {
-        if !has_room(batch, limits, found.body) {
+    while let Some(found) = rules.find(&text[used..], position.piece, max, flush) {
+        let (n_records, body) = match &found {
+            Found::Entry(entry) => (1, entry.cut.body),
+            Found::Group(group) => (group.lines.len(), group.lines.iter().map(|line| line.text.len()).sum()),
+        };
+        if !has_room(batch, limits, n_records, body) {
             full = true;
             break;
         }
-        if found.piece.is_some_and(|piece| !piece.last) {
-            let view = &text[used..text.len().min(used + max + rules.margin())];
-            found.body = rules.soft_cut(view, found.body);
+        let mut on = HandOn { batch: &mut *batch, position: &mut *position, at: &mut at, task };
+        match found {
+            Found::Entry(Entry { mut cut, line_ends }) => {
+                if cut.piece.is_some_and(|piece| !piece.last) {
+                    let view = &text[used..text.len().min(used + max + rules.margin())];
+                    cut.body = rules.soft_cut(view, cut.body);
+                }
+                let read = encoding.source_len(&text[used..used + cut.len()]);
+                on.push(source, &text[used..used + cut.body], (cut.end, cut.piece, line_ends), read);
+                used += cut.len();
+            }
+            Found::Group(group) => {
+                let mut read = encoding.source_len(&text[used..used + group.len]);
+                for line in &group.lines {
+                    let own =
+                        LineSource::of_container(task.options, follow.input, on.position, encoding, line);
+                    on.push(&own, &line.text, (line.end, line.piece, line.line_ends()), read);
+                    read = 0;
+                }
+                used += group.len;
+            }
         }
-        let body = rules.masked(&text[used..used + found.body], max);
-        let line = Line {
-            position: Position { byte: at, line: position.line },
-            end: found.end,
-            piece: found.piece,
-            body: &body,
-            read: encoding.source_len(&text[used..used + found.len()]),
-        };
-        batch.push(source, task.now.wall, &line);
-        used += found.len();
-        at += (body.len() + found.end.bytes().len()) as i64;
-        position.line += i64::from(found.end != LineEnd::None);
-        position.piece = found.piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
     }
     if used > 0 && (rules.alter() || position.text.is_some()) {
         position.text = Some(at);
@@ -194,10 +208,38 @@ fn take(
     (used, full)
 }
 
-/// Whether a line of `body` bytes still fits.
-pub(crate) fn has_room(batch: &Batch, limits: &Limits, body: usize) -> bool {
+/// Puts lines into the batch and moves on.
+struct HandOn<'a> {
+    batch: &'a mut Batch,
+    position: &'a mut FilePosition,
+    /// Byte of the text that is handed on.
+    at: &'a mut i64,
+    task: &'a Task<'a>,
+}
+
+impl HandOn<'_> {
+    /// One line, piece or entry, made from `read` bytes of the file.
+    fn push(
+        &mut self,
+        source: &LineSource,
+        body: &[u8],
+        (end, piece, line_ends): (LineEnd, Option<Piece>, i64),
+        read: usize,
+    ) {
+        let body = self.task.rules.masked(body, self.task.options.limits.max_line_bytes);
+        let position = Position { byte: *self.at, line: self.position.line };
+        self.batch.push(source, self.task.now.wall, &Line { position, end, piece, body: &body, read });
+        *self.at += (body.len() + end.bytes().len()) as i64;
+        self.position.line += line_ends;
+        self.position.piece = piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
+    }
+}
+
+/// Whether `n_more` records with bodies of `body` bytes still fit.
+pub(crate) fn has_room(batch: &Batch, limits: &Limits, n_more: usize, body: usize) -> bool {
     let n_records = batch.records().len();
-    n_records == 0 || (n_records < limits.batch_max_lines && batch.len() + body <= limits.batch_max_bytes)
+    n_records == 0
+        || (n_records + n_more <= limits.batch_max_lines && batch.len() + body <= limits.batch_max_bytes)
 }
 
 fn count_cut(follow: &mut Follow, lost: u64) {

@@ -5,15 +5,18 @@ mod tests;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
 use glob::{MatchOptions, Pattern};
 use regex::bytes::{Regex, RegexBuilder};
 use tracing::warn;
 
+use crate::container::{Bounds, Container, Group, cut_group};
 use crate::encoding::{Encoding, MARK};
 use crate::follow::Follow;
+use crate::join::{Entry, Flush, Joiner, cut_entry};
 use crate::options::Input;
-use crate::split::LINE_END_MAX;
+use crate::split::{LINE_END_MAX, cut};
 
 /// Bytes beyond the longest line that are looked at before it is cut, so that no match of this length is cut in two.
 pub(crate) const REDACTION_VIEW: usize = 4 << 10;
@@ -24,7 +27,20 @@ pub(crate) struct Rules {
     /// By name where the pattern has no slash, else by path.
     exclude: Vec<(Pattern, bool)>,
     pub(crate) encoding: Encoding,
+    pub(crate) container: Option<Container>,
+    pub(crate) joiner: Option<Joiner>,
+    max_lines: usize,
+    entry_timeout: Duration,
     redact: Vec<(Regex, Vec<u8>)>,
+}
+
+/// What is handed on at once.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A line, a piece of one, or lines that belong together: bytes of the text as they stand there.
+    Entry(Entry),
+    /// Lines of containers.
+    Group(Group),
 }
 
 impl Rules {
@@ -49,7 +65,18 @@ impl Rules {
                 }
             }
         }
-        Rules { exclude, encoding: input.encoding, redact }
+        let joiner = input.join.as_ref().and_then(|join| {
+            join.compile().map_err(|error| faults.push(format!("{path}.join: {error}"))).ok()
+        });
+        Rules {
+            exclude,
+            encoding: input.encoding,
+            container: input.container,
+            joiner,
+            max_lines: input.entry_max_lines.max(1),
+            entry_timeout: input.entry_timeout,
+            redact,
+        }
     }
 
     /// Whether the input does not want `path`, though a glob names it.
@@ -64,7 +91,30 @@ impl Rules {
 
     /// Whether what is handed on can be of another length than what was read.
     pub(crate) fn alter(&self) -> bool {
-        self.encoding != Encoding::Utf8 || !self.redact.is_empty()
+        self.encoding != Encoding::Utf8 || self.container.is_some() || !self.redact.is_empty()
+    }
+
+    /// How long what is there waits for what may belong to it, where a line without end waits for `line`.
+    pub(crate) fn patience(&self, line: Duration) -> Duration {
+        let whole_lines = self.container.is_none() && self.joiner.is_none();
+        if whole_lines { line } else { line.min(self.entry_timeout) }
+    }
+
+    /// Finds what is at the front of `text`, which begins a line or its piece number `piece`; `None` is 'not yet'.
+    pub(crate) fn find(&self, text: &[u8], piece: i32, max_bytes: usize, flush: Flush) -> Option<Found> {
+        let limits = (max_bytes, self.margin());
+        match (self.container, &self.joiner) {
+            (Some(container), joiner) => {
+                let bounds = Bounds { max_bytes, margin: limits.1, max_lines: self.max_lines };
+                cut_group(container, joiner.as_ref(), text, piece, bounds, flush).map(Found::Group)
+            }
+            (None, Some(joiner)) => {
+                cut_entry(joiner, text, piece, (limits, self.max_lines), flush).map(Found::Entry)
+            }
+            (None, None) => {
+                cut(text, piece, limits, flush == Flush::Line).map(|own| Found::Entry(Entry::line(own)))
+            }
+        }
     }
 
     /// Bytes at the end of a file that was read to its end and that make no character.

@@ -1,6 +1,6 @@
 //! What the forwarder follows: `[[forward.input]]`. Patterns and expressions are checked by the forwarder, which has them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace_schemas::id::valid_id;
 
@@ -8,6 +8,11 @@ use super::raw;
 
 /// Names of encodings that the forwarder knows.
 const ENCODINGS: [&str; 5] = ["utf-8", "latin-1", "utf-16", "utf-16le", "utf-16be"];
+
+/// Formats of container runtimes that the forwarder knows.
+const CONTAINERS: [&str; 3] = ["auto", "cri", "docker"];
+/// Rules for stack traces that the forwarder knows.
+const PRESETS: [&str; 4] = ["java", "python", "go", "ruby"];
 
 /// A set of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +33,31 @@ pub struct InputConfig {
     pub attributes: Vec<(String, String)>,
     /// Expressions, and what stands in the place of what they match.
     pub redact: Vec<(String, String)>,
+    /// How a container runtime wraps the lines, where it does.
+    pub container: Option<String>,
+    /// Which lines belong together.
+    pub multiline: Option<MultilineConfig>,
+    /// Lines of one entry.
+    pub entry_max_lines: usize,
+    /// Silence after which an entry is complete.
+    pub entry_timeout: Duration,
+}
+
+/// Which lines belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MultilineConfig {
+    /// An entry begins at each line that matches.
+    Start(String),
+    /// A line that matches belongs to the entry before it.
+    Continuation(String),
+    /// The line after one that matches belongs to its entry.
+    Continued(String),
+    /// A line that matches is the last of its entry.
+    End(String),
+    /// An indented line belongs to the entry before it.
+    Indentation,
+    /// Stack traces of a language.
+    Preset(String),
 }
 
 /// Where to begin in files that were never seen.
@@ -68,9 +98,52 @@ pub(super) fn check(input: raw::Input, path: &str, fault: &mut dyn FnMut(&str, S
         }
         redact.push((rule.pattern, rule.mask.unwrap_or_else(|| "***".to_owned())));
     }
-    let attributes = input.attributes.into_iter().collect();
-    let (globs, exclude) = (input.globs, input.exclude);
-    InputConfig { tenant, stream, globs, exclude, start, encoding, attributes, redact }
+    if let Some(container) = input.container.as_ref().filter(|own| !CONTAINERS.contains(&own.as_str())) {
+        fault(&format!("{path}.container"), format!("{container:?} is not one of {}", CONTAINERS.join(", ")));
+    }
+    let multiline = input
+        .multiline
+        .and_then(|raw| multiline(raw).map_err(|text| fault(&format!("{path}.multiline"), text)).ok());
+    let entry_max_lines = input.entry_max_lines.unwrap_or(1_000);
+    if !(1..=100_000).contains(&entry_max_lines) {
+        fault(&format!("{path}.entry_max_lines"), format!("{entry_max_lines} is not in 1..=100000"));
+    }
+    InputConfig {
+        tenant,
+        stream,
+        globs: input.globs,
+        exclude: input.exclude,
+        start,
+        encoding,
+        attributes: input.attributes.into_iter().collect(),
+        redact,
+        container: input.container,
+        multiline,
+        entry_max_lines,
+        entry_timeout: Duration::from_millis(input.entry_timeout_ms.unwrap_or(1_000)),
+    }
+}
+
+fn multiline(raw: raw::Multiline) -> Result<MultilineConfig, String> {
+    let raw::Multiline { rule, pattern } = raw;
+    match (rule.as_str(), pattern) {
+        ("start", Some(pattern)) => Ok(MultilineConfig::Start(pattern)),
+        ("continuation", Some(pattern)) => Ok(MultilineConfig::Continuation(pattern)),
+        ("continued", Some(pattern)) => Ok(MultilineConfig::Continued(pattern)),
+        ("end", Some(pattern)) => Ok(MultilineConfig::End(pattern)),
+        ("start" | "continuation" | "continued" | "end", None) => {
+            Err(format!("rule {rule:?} needs a pattern"))
+        }
+        ("indentation", None) => Ok(MultilineConfig::Indentation),
+        (name, None) if PRESETS.contains(&name) => Ok(MultilineConfig::Preset(rule)),
+        (name, Some(_)) if PRESETS.contains(&name) || name == "indentation" => {
+            Err(format!("rule {rule:?} takes no pattern"))
+        }
+        (_, _) => Err(format!(
+            "rule {rule:?} is not one of start, continuation, continued, end, indentation, {}",
+            PRESETS.join(", ")
+        )),
+    }
 }
 
 fn start(text: &str) -> Result<StartConfig, String> {
@@ -93,6 +166,20 @@ fn start(text: &str) -> Result<StartConfig, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_has_a_pattern_where_it_needs_one() {
+        let read = |rule: &str, pattern: Option<&str>| {
+            multiline(raw::Multiline { rule: rule.into(), pattern: pattern.map(str::to_owned) })
+        };
+        assert_eq!(read("start", Some("x")), Ok(MultilineConfig::Start("x".into())));
+        assert_eq!(read("indentation", None), Ok(MultilineConfig::Indentation));
+        assert!(PRESETS.iter().all(|name| read(name, None).is_ok()));
+        for (rule, pattern) in [("start", None), ("java", Some("x")), ("indentation", Some("x")), ("", None)]
+        {
+            assert!(read(rule, pattern).is_err(), "{rule}");
+        }
+    }
 
     #[test]
     fn a_start_is_a_place_or_a_time() {

@@ -11,7 +11,7 @@ use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
 
-pub use inputs::{InputConfig, StartConfig};
+pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
 
 /// What is wrong with a configuration: every fault with its path.

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use super::rig::{Fault, Rig};
-use crate::Encoding;
+use super::rig::{Fault, HOUR, Rig};
+use crate::{Encoding, Join};
 
 struct Rng(u64);
 
@@ -88,6 +88,9 @@ fn check(seed: u64) {
     let mut rig = if wide { rig.widen() } else { rig };
     let encoding = ENCODINGS[rng.below(6) as usize];
     rig.options.inputs[0].encoding = encoding;
+    // Lines whose number ends with 5 begin an entry of several lines.
+    rig.options.inputs[0].join = (rng.below(3) == 0).then(|| Join::start("^[0-9]{7}5 "));
+    rig.options.inputs[0].entry_timeout = HOUR / 2;
     rig.restart();
     let mut model = Model { living: Vec::new(), over: Vec::new() };
     let mut n = 0;

@@ -236,7 +236,7 @@ impl Rig {
             assert_eq!(row.byte, *start + bytes.len() as i64, "a gap or repeat in {}", row.path);
             assert_eq!(row.line, *line, "line number in {}", row.path);
             bytes.extend_from_slice(&row.bytes);
-            *line += i64::from(row.bytes.ends_with(b"\n"));
+            *line += row.bytes.iter().filter(|byte| **byte == b'\n').count() as i64;
         }
         files.into_iter().map(|(id, bytes, ..)| (id, bytes)).collect()
     }
