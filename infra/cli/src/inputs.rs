@@ -14,6 +14,7 @@ pub(crate) fn check(config: &ForwardConfig, file: Option<&Path>) -> Result<(), C
         forwarder_id: "check".to_owned(),
         schema_id: 0,
         inputs: config.inputs.iter().map(input).collect(),
+        scratch: std::path::PathBuf::new(),
         limits: Limits::USUAL,
         once: true,
     };

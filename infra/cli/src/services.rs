@@ -98,6 +98,7 @@ fn forward(service: &Service) -> Result<(), ServiceError> {
         forwarder_id: id.as_str().to_owned(),
         schema_id: service.codecs.raw().id(),
         inputs: config.inputs.iter().map(inputs::input).collect(),
+        scratch: service.config.data_dir.clone(),
         limits: millrace_forwarder::Limits {
             max_line_bytes: config.max_line_bytes,
             partial_line_timeout: config.partial_line_timeout,

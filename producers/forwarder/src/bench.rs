@@ -48,6 +48,7 @@ pub fn read_through(path: &Path) -> Result<(u64, f64), Error> {
         forwarder_id: "bench".to_owned(),
         schema_id: 1,
         inputs: vec![input],
+        scratch: std::env::temp_dir(),
         limits: Limits::USUAL,
         once: true,
     };

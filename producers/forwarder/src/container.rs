@@ -7,7 +7,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use millrace_schemas::{LineEnd, Piece};
+use millrace_schemas::LineEnd;
 
 use crate::join::{Flush, Joiner};
 use crate::split::cut;
@@ -40,8 +40,6 @@ pub struct Unwrapped {
     pub text: Vec<u8>,
     /// `None`: the last part did not come.
     pub end: LineEnd,
-    /// Of an over-long line of the file itself.
-    pub(crate) piece: Option<Piece>,
 }
 
 impl Unwrapped {
@@ -73,7 +71,7 @@ impl Container {
     /// What `lines` (without their ends) hold, in the order in which the last parts came; a text is at most `max` bytes.
     pub fn unwrap(self, lines: &[&[u8]], max: usize) -> Vec<Unwrapped> {
         let mut parts = Parts { format: self, max, open: Vec::new(), done: Vec::new() };
-        lines.iter().for_each(|line| parts.push(line, LineEnd::Lf, None));
+        lines.iter().for_each(|line| parts.push(line, LineEnd::Lf));
         parts.close();
         parts.done
     }
@@ -106,13 +104,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn push(&mut self, line: &[u8], end: LineEnd, piece: Option<Piece>) {
-        let part = if piece.is_none() { self.format.part(line) } else { None };
-        let Some(part) = part else {
+    fn push(&mut self, line: &[u8], end: LineEnd) {
+        let Some(part) = self.format.part(line) else {
             // What is of no stream stands between them.
             self.close();
             let (time, text) = (String::new(), line.to_vec());
-            self.done.push(Unwrapped { stream: None, time, text, end, piece });
+            self.done.push(Unwrapped { stream: None, time, text, end });
             return;
         };
         let same = |own: &Unwrapped| own.stream.as_deref() == Some(&part.stream);
@@ -123,7 +120,7 @@ impl Parts {
         }
         let at = at.filter(|_| !too_long).unwrap_or_else(|| {
             let (stream, time) = (Some(part.stream.into_owned()), part.time.into_owned());
-            self.open.push(Unwrapped { stream, time, text: Vec::new(), end: LineEnd::None, piece: None });
+            self.open.push(Unwrapped { stream, time, text: Vec::new(), end: LineEnd::None });
             self.open.len() - 1
         });
         self.open[at].text.extend_from_slice(&part.text);
@@ -158,25 +155,24 @@ pub(crate) fn cut_group(
     format: Container,
     joiner: Option<&Joiner>,
     bytes: &[u8],
-    piece: i32,
     bounds: Bounds,
     flush: Flush,
 ) -> Option<Group> {
-    let mut group = cut_parts(format, bytes, piece, bounds, flush)?;
+    let mut group = cut_parts(format, bytes, bounds, flush)?;
     let (Some(joiner), [first]) = (joiner, group.lines.as_mut_slice()) else { return Some(group) };
-    if first.end == LineEnd::None || first.piece.is_some() {
+    if first.end == LineEnd::None {
         return Some(group);
     }
     let Some(mut state) = joiner.begin(&first.text) else { return Some(group) };
     let crowded = bytes.len() >= bounds.max_bytes + bounds.margin;
     let mut n_lines = 1;
     while n_lines < bounds.max_lines {
-        let Some(more) = cut_parts(format, &bytes[group.len..], 0, bounds, flush) else {
+        let Some(more) = cut_parts(format, &bytes[group.len..], bounds, flush) else {
             return (flush >= Flush::Entry || crowded).then_some(group);
         };
         let [line] = more.lines.as_slice() else { return Some(group) };
         let fits = first.text.len() + 1 + line.text.len() <= bounds.max_bytes;
-        if line.stream != first.stream || line.piece.is_some() || !fits {
+        if line.stream != first.stream || !fits {
             return Some(group);
         }
         let Some((next, last)) = joiner.step(state, &line.text) else { return Some(group) };
@@ -194,13 +190,12 @@ pub(crate) fn cut_group(
 }
 
 /// Lines up to where no stream is within one.
-fn cut_parts(format: Container, bytes: &[u8], piece: i32, bounds: Bounds, flush: Flush) -> Option<Group> {
+fn cut_parts(format: Container, bytes: &[u8], bounds: Bounds, flush: Flush) -> Option<Group> {
     let Bounds { max_bytes, margin, .. } = bounds;
     let mut parts = Parts { format, max: max_bytes, open: Vec::new(), done: Vec::new() };
     let mut len = 0;
     loop {
-        let piece = if len == 0 { piece } else { 0 };
-        let Some(line) = cut(&bytes[len..], piece, (max_bytes, margin), flush == Flush::Line) else {
+        let Some(line) = cut(&bytes[len..], 0, (max_bytes, margin), flush == Flush::Line) else {
             let crowded = bytes.len() >= max_bytes + margin;
             if len == 0 || (flush == Flush::No && !crowded) {
                 return None;
@@ -208,12 +203,12 @@ fn cut_parts(format: Container, bytes: &[u8], piece: i32, bounds: Bounds, flush:
             parts.close();
             return Some(Group { len, lines: parts.done });
         };
-        // An over-long group ends before the line that would make it so.
-        if len > 0 && len + line.len() > max_bytes {
+        // A group ends before the line that would make it too long, or that is so by itself.
+        if line.piece.is_some() || (len > 0 && len + line.len() > max_bytes) {
             parts.close();
-            return Some(Group { len, lines: parts.done });
+            return (len > 0).then_some(Group { len, lines: parts.done });
         }
-        parts.push(&bytes[len..len + line.body], line.end, line.piece);
+        parts.push(&bytes[len..len + line.body], line.end);
         len += line.len();
         if parts.open.is_empty() {
             return Some(Group { len, lines: parts.done });

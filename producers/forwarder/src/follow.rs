@@ -53,6 +53,8 @@ pub(crate) struct Follow {
     pub(crate) quiet_since: Duration,
     /// No name leads to it any more.
     pub(crate) gone: bool,
+    /// Read from a copy without a name, since the file itself is packed.
+    pub(crate) unpacked: bool,
     /// The last attempt to read it failed.
     pub(crate) broken: bool,
     /// Waits for its turn to be read.

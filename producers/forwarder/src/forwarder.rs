@@ -267,6 +267,16 @@ impl<O: Outlet> Forwarder<O> {
             self.catalog.n_open -= 1;
         }
         let scan = self.catalog.scan_number;
+        if follow.unpacked {
+            // The copy is gone; the scan makes another one.
+            let place = follow.place.clone();
+            if let Some(follow) = self.catalog.files.remove(&inode) {
+                self.catalog.waiting.entry(inode.number).or_default().push(follow.position);
+            }
+            self.catalog.packed.remove(&inode);
+            self.catalog.troubles.report(&place, error.to_string(), scan);
+            return;
+        }
         if error.kind() == io::ErrorKind::NotFound {
             // Renamed or deleted since the last scan; the next one finds out.
             follow.broken = false;

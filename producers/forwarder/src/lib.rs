@@ -20,6 +20,7 @@ mod join;
 pub mod kafka;
 mod options;
 mod outlet;
+mod packed;
 mod reader;
 mod rules;
 mod scan;

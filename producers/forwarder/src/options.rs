@@ -1,8 +1,10 @@
 //! What a forwarder is told: which files go to which stream, and the bounds it keeps to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use millrace_schemas::id::valid_id;
+use millrace_schemas::position::FilePosition;
 
 use crate::Error;
 use crate::container::Container;
@@ -21,6 +23,8 @@ pub struct Options {
     pub schema_id: u32,
     /// What to follow. A file that several inputs match belongs to the first of them.
     pub inputs: Vec<Input>,
+    /// Where packed files are unpacked, one at a time.
+    pub scratch: PathBuf,
     /// Bounds and times.
     pub limits: Limits,
     /// Read every file to its end, commit, return.
@@ -121,6 +125,12 @@ impl Limits {
 }
 
 impl Options {
+    /// Whether `position` is of a file of input number `input`.
+    pub(crate) fn is_of(&self, input: usize, position: &FilePosition) -> bool {
+        let own = self.inputs.get(input);
+        own.is_some_and(|own| own.tenant == position.tenant && own.stream == position.stream)
+    }
+
     /// Finds every fault at once.
     ///
     /// # Errors

@@ -195,7 +195,7 @@ fn take(
                 for line in &group.lines {
                     let own =
                         LineSource::of_container(task.options, follow.input, on.position, encoding, line);
-                    on.push(&own, &line.text, (line.end, line.piece, line.line_ends()), read);
+                    on.push(&own, &line.text, (line.end, None, line.line_ends()), read);
                     read = 0;
                 }
                 used += group.len;

@@ -105,8 +105,13 @@ impl Rules {
         let limits = (max_bytes, self.margin());
         match (self.container, &self.joiner) {
             (Some(container), joiner) => {
+                // An over-long line is not unwrapped, but travels in pieces like any other.
+                let first = cut(text, piece, limits, flush == Flush::Line);
+                if let Some(own) = first.filter(|own| own.piece.is_some()) {
+                    return Some(Found::Entry(Entry::line(own)));
+                }
                 let bounds = Bounds { max_bytes, margin: limits.1, max_lines: self.max_lines };
-                cut_group(container, joiner.as_ref(), text, piece, bounds, flush).map(Found::Group)
+                cut_group(container, joiner.as_ref(), text, bounds, flush).map(Found::Group)
             }
             (None, Some(joiner)) => {
                 cut_entry(joiner, text, piece, (limits, self.max_lines), flush).map(Found::Entry)
@@ -134,7 +139,8 @@ impl Rules {
         if self.redact.is_empty() { LINE_END_MAX } else { REDACTION_VIEW }
     }
 
-    /// Where to cut the over-long line at the front of `view` so that no match is cut in two; `at` is where it would be.
+    /// Where to cut the over-long line at the front of `view` so that neither a match nor a character that was decoded is
+    /// cut in two; `at` is where it would be.
     pub(crate) fn soft_cut(&self, view: &[u8], at: usize) -> usize {
         let mut cut = at;
         loop {
@@ -143,13 +149,19 @@ impl Rules {
                 let mut found = regex.find_iter(view).take_while(|found| found.start() < cut);
                 cut = found.find(|found| found.end() > cut).map_or(cut, |found| found.start());
             }
-            match cut {
-                // A match over all of it is cut, and masked in parts.
-                0 => return at,
-                _ if cut == before => return cut,
-                _ => {}
+            if cut == before {
+                break;
             }
         }
+        // A match over all of it is cut, and masked in parts.
+        let mut cut = if cut == 0 { at } else { cut };
+        while self.encoding != Encoding::Utf8
+            && cut > 0
+            && view.get(cut).is_some_and(|byte| byte & 0xc0 == 0x80)
+        {
+            cut -= 1;
+        }
+        cut
     }
 
     /// What may leave the host. A line that grows beyond `max` by its masks is cut there.

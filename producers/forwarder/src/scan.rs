@@ -12,12 +12,14 @@ use crate::catalog::Catalog;
 use crate::disk::{Sight, find_inodes};
 use crate::identity::Inode;
 use crate::options::Options;
+use crate::packed::is_packed;
 use crate::rules::Rules;
 
 impl Catalog {
     /// Looks at every path that the globs name, then for those files that they no longer name.
     pub(crate) fn scan(&mut self, options: &Options, rules: &[Rules], now: Now) {
         self.scan_number += 1;
+        self.unsettled.clear();
         for (input, (spec, rules)) in options.inputs.iter().zip(rules).enumerate() {
             // Patterns were checked at start.
             for found in spec.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten() {
@@ -34,6 +36,7 @@ impl Catalog {
         self.find_waiting(options, now);
         self.forget_old(options, now);
         self.troubles.prune(self.scan_number);
+        self.prune_packed();
         let Catalog { files, places, .. } = self;
         if places.len() > 2 * files.len() + 100 {
             places.retain(|_, inode| files.contains_key(inode));
@@ -56,6 +59,9 @@ impl Catalog {
         let sight = Sight::at(path)?;
         if !sight.is_file {
             return Err(io::Error::other("it is not a regular file: exclude it from the pattern"));
+        }
+        if is_packed(path)? {
+            return self.look_at_packed(options, input, path, sight, now).map(|()| sight.inode);
         }
         if self.recognize(path, &sight, now) {
             return Ok(sight.inode);
@@ -141,7 +147,9 @@ impl Catalog {
 
     fn note_gone(&mut self, inode: Inode, now: Now) {
         let scan = self.scan_number;
-        let Some(follow) = self.files.get_mut(&inode).filter(|follow| follow.seen_in != scan) else {
+        let wait =
+            self.files.get(&inode).is_some_and(|own| own.file.is_none() && self.may_be_packed(&own.place));
+        let Some(follow) = self.files.get_mut(&inode).filter(|follow| follow.seen_in != scan && !wait) else {
             return;
         };
         follow.gone = true;
@@ -167,6 +175,9 @@ impl Catalog {
             }
         }
         for (directory, numbers) in homes {
+            if self.unsettled.contains(&directory) {
+                continue;
+            }
             let wanted: std::collections::HashSet<u64> = numbers.into_iter().collect();
             let found = match find_inodes(&directory, |number| wanted.contains(&number)) {
                 Ok(found) => found,

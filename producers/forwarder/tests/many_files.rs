@@ -70,6 +70,7 @@ fn ten_thousand_files_are_followed_within_the_memory_bound() {
         forwarder_id: "many".to_owned(),
         schema_id: 1,
         inputs: vec![input],
+        scratch: folder.path().to_owned(),
         limits: Limits::USUAL,
         once: false,
     };

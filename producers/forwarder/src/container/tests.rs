@@ -23,7 +23,7 @@ fn bounded(
     (flush, bounds): (Flush, Bounds),
 ) -> String {
     let (mut rest, mut shown) = (bytes, String::new());
-    while let Some(group) = cut_group(format, joiner, rest, 0, bounds, flush) {
+    while let Some(group) = cut_group(format, joiner, rest, bounds, flush) {
         let lines: Vec<String> = group.lines.iter().map(short).collect();
         shown.push_str(&format!("[{}]", lines.join("|")));
         rest = &rest[group.len..];

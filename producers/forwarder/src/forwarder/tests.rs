@@ -4,5 +4,6 @@ mod entries;
 mod faults;
 mod follow;
 mod inputs;
+mod packed;
 mod random;
 mod rig;

@@ -151,6 +151,24 @@ fn a_line_whose_last_part_does_not_come_is_sent_as_it_is() {
 }
 
 #[test]
+fn an_over_long_line_of_a_container_travels_in_pieces() {
+    let mut rig = Rig::with(|options| {
+        options.inputs[0].container = Some(Container::Auto);
+        options.inputs[0].entry_timeout = Duration::from_secs(60);
+        options.limits.max_line_bytes = 100;
+    });
+    let long = format!("{{\"log\":\"{}\\n\"}}\n", "x".repeat(300));
+    rig.write("a.log", format!("{long}{CRI}{long}"));
+    rig.settle();
+    let pieces = |at: &[&str]| at.iter().map(|own| (*own).to_owned()).collect::<Vec<_>>();
+    assert_eq!(bodies(&rig)[4..6], pieces(&["err\n", "a"])[..], "a group of three lines is too long");
+    assert_eq!(bodies(&rig)[..4].concat(), long);
+    assert_eq!(bodies(&rig)[bodies(&rig).len() - 4..].concat(), long);
+    let rows = rig.rows();
+    assert_eq!(rows[..4].iter().map(|row| row.piece.unwrap().0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
+#[test]
 fn a_group_does_not_fill_a_batch_beyond_its_bound() {
     let mut rig = Rig::with(|options| {
         options.inputs[0].container = Some(Container::Cri);

@@ -128,9 +128,10 @@ impl Rig {
         let attributes = vec![("a".into(), "b".into())];
         let input = Input { attributes, ..Input::new("t", "s", globs) };
         let limits = Limits { partial_line_timeout: HOUR, ..Limits::USUAL };
+        let scratch = directory.path().to_owned();
         let (host, forwarder_id) = ("h".into(), "f-1".into());
         let mut options =
-            Options { host, forwarder_id, schema_id: 7, inputs: vec![input], limits, once: false };
+            Options { host, forwarder_id, schema_id: 7, inputs: vec![input], scratch, limits, once: false };
         change(&mut options);
         let store = Memory(Rc::new(RefCell::new(Store {
             codec: Codec::new("logs.raw-value", 7, Subject::Raw.versions()[0]).unwrap(),
