@@ -15,6 +15,7 @@ use crate::follow::{Follow, Mark};
 use crate::identity::{Inode, PRINT, Verdict, birth_of, file_id, judge, print, same_birth};
 use crate::options::{Options, Start};
 use crate::packed::Packed;
+use crate::scan::home;
 use crate::trouble::Troubles;
 
 /// A finished incarnation, and since when this process knows that it is.
@@ -124,6 +125,7 @@ impl Catalog {
             position: FilePosition { device: inode.device as i64, inode: inode.number as i64, ..position },
             committed,
             input,
+            home: home(&place),
             place,
             file: Some(file),
             birth: sight.birth,

@@ -43,6 +43,8 @@ pub(crate) struct Follow {
     pub(crate) input: usize,
     /// Where it lies now; the position keeps the path of first sight.
     pub(crate) place: PathBuf,
+    /// Where `place` is a symbolic link: folder of the file itself.
+    pub(crate) home: Option<PathBuf>,
     pub(crate) file: Option<File>,
     pub(crate) birth: u64,
     /// Size and time of change when last looked at.

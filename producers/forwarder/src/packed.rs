@@ -133,6 +133,7 @@ impl Catalog {
             committed,
             input,
             place: path.to_owned(),
+            home: None,
             birth: sight.birth,
             size,
             modified: Sight::of(&file)?.modified,
