@@ -44,6 +44,9 @@ pub struct FilePosition {
     /// Bytes of text handed on before `byte`, where lines are decoded, masked or unwrapped; `None`: as many as `byte`.
     #[serde(default)]
     pub text: Option<i64>,
+    /// Where to go on in a source that is no file.
+    #[serde(default)]
+    pub cursor: Option<String>,
 }
 
 impl FilePosition {

@@ -5,6 +5,7 @@ mod bench;
 mod cat;
 mod demo;
 mod doctor;
+mod forward;
 mod inputs;
 mod ledger;
 mod loadgen;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Up(args) => up::run(&args),
-        Command::Forward(args) => services::run(services::Kind::Forward, &args),
+        Command::Forward(args) => forward::run(&args),
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),

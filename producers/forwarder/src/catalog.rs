@@ -256,6 +256,7 @@ impl Catalog {
             lost: 0,
             finished: false,
             text: None,
+            cursor: None,
         })
     }
 

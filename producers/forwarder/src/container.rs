@@ -1,7 +1,7 @@
 //! Files that container runtimes write: each line is wrapped, long ones are in parts, and the parts of stdout and stderr are
 //! mixed. Pure, and without memory: what is handed on at once ends where no stream is within a line.
 
-mod docker;
+pub(crate) mod docker;
 #[cfg(test)]
 mod tests;
 

@@ -12,6 +12,7 @@ mod catalog;
 mod container;
 mod disk;
 mod encoding;
+pub mod feed;
 mod follow;
 mod forwarder;
 pub mod id;

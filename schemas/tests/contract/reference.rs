@@ -151,6 +151,7 @@ pub(crate) fn position(own: &FilePosition) -> Avro {
         ("lost", Avro::Long(own.lost)),
         ("finished", Avro::Boolean(own.finished)),
         ("text", optional(own.text.map(Avro::Long))),
+        ("cursor", optional(own.cursor.as_deref().map(text))),
     ])
 }
 

@@ -5,6 +5,19 @@ use std::borrow::Cow;
 
 use super::Part;
 
+/// The text that member `name` of the flat object in `line` holds.
+pub(crate) fn member<'a>(line: &'a [u8], name: &[u8]) -> Option<Cow<'a, [u8]>> {
+    let mut rest = blanks(line).strip_prefix(b"{")?;
+    loop {
+        let (own, after) = text(blanks(rest))?;
+        let after = blanks(blanks(after).strip_prefix(b":")?);
+        if *own == *name {
+            return text(after).map(|(value, _)| value);
+        }
+        rest = blanks(skip(after)?).strip_prefix(b",")?;
+    }
+}
+
 pub(super) fn part(line: &[u8]) -> Option<Part<'_>> {
     let mut rest = blanks(line).strip_prefix(b"{")?;
     let (mut log, mut stream, mut time) = (None, None, None);

@@ -21,6 +21,7 @@ fn position(byte: i64, prefix_len: i32) -> FilePosition {
         lost: 0,
         finished: false,
         text: None,
+        cursor: None,
     }
 }
 
