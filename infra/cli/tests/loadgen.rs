@@ -1,4 +1,5 @@
 //! `millrace loadgen` as people call it: files, HTTP and syslog; Kafka is among the promises.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};

@@ -1,4 +1,5 @@
 //! 10,000 followed files within the memory bound. Alone in its process, since it is the process that is measured.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

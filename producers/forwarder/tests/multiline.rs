@@ -1,5 +1,6 @@
 //! The cases of the corpus `multiline`, where one is given by `CORPORA`: its README says what they are. Prints
 //! `multiline passed/total` and the ids that differ, and holds the floor.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 
