@@ -140,6 +140,26 @@ fn request(stream: &std::net::TcpStream) -> (String, String) {
 }
 
 #[test]
+fn items_that_a_bulk_request_refuses_are_errors() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("bulk+http://{}", listener.local_addr().unwrap());
+    let gateway = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let (head, body) = request(&stream);
+        assert!(head.starts_with("POST /_bulk HTTP/1.1"), "{head}");
+        assert_eq!(body.lines().count(), 20);
+        let answer = "{\"errors\":true,\"items\":[]}";
+        let len = answer.len();
+        let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n{answer}");
+        (&stream).write_all(text.as_bytes()).unwrap();
+    });
+    let output = loadgen(&["--to", &url, "--lines", "10", "--format", "json"]);
+    gateway.join().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &told["errors_by_kind"]["bulk items"]), (Some(1), &1.into()));
+}
+
+#[test]
 fn what_a_gateway_refuses_for_good_ends_the_run() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

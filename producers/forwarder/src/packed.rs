@@ -23,8 +23,13 @@ pub(crate) struct Packed {
     size: u64,
     modified: i128,
     state: State,
+    /// What went wrong, and in which scan.
+    fault: Option<(String, u64)>,
     seen_in: u64,
 }
+
+/// Scans until one that could not be unpacked is tried again, unless it changes before: it may be large.
+const RETRY: u64 = 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -76,6 +81,9 @@ impl Catalog {
         let state = match self.packed.get_mut(&sight.inode).filter(same) {
             Some(known) => {
                 known.seen_in = scan;
+                if let Some((reason, _)) = known.fault.as_ref().filter(|(_, at)| scan < at + RETRY) {
+                    return Err(io::Error::other(reason.clone()));
+                }
                 Some(known.state)
             }
             None => None,
@@ -87,16 +95,18 @@ impl Catalog {
             // It may still be written; at the start it is not waited for, or its original would be given up.
             None => scan == 1,
         };
-        let packed = |state| Packed { size: sight.size, modified: sight.modified, state, seen_in: scan };
+        let Sight { size, modified, .. } = sight;
+        let packed = |state, fault| Packed { size, modified, state, fault, seen_in: scan };
         let busy = self.files.values().any(|follow| follow.unpacked);
         if !settled || busy {
-            self.packed.insert(sight.inode, packed(State::New));
+            self.packed.insert(sight.inode, packed(State::New, None));
             self.unsettled.extend(path.parent().map(Path::to_owned));
             return Ok(());
         }
-        let state = self.open_packed(options, input, path, sight, now)?;
-        self.packed.insert(sight.inode, packed(state));
-        Ok(())
+        let opened = self.open_packed(options, input, path, sight, now);
+        let fault = opened.as_ref().err().map(|error| (format!("could not unpack it: {error}"), scan));
+        self.packed.insert(sight.inode, packed(*opened.as_ref().unwrap_or(&State::New), fault.clone()));
+        fault.map_or(Ok(()), |(reason, _)| Err(io::Error::other(reason)))
     }
 
     fn open_packed(

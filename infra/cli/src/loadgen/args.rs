@@ -51,7 +51,8 @@ pub(crate) struct Servers {
 
 #[derive(Debug, Args)]
 pub(crate) struct Load {
-    /// Where lines go: file:PATH, kafka, http://HOST:PORT (a gateway), syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT
+    /// Where lines go: file:PATH, kafka, http://HOST:PORT (a gateway; bulk+http, loki+http, hec+http for other
+    /// protocols), syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT
     #[arg(long, value_name = "TARGET", required = true, value_parser = super::target::Target::parse)]
     pub(crate) to: Option<super::target::Target>,
     /// Kinds with weights, such as `apache=5,json=3`: apache, json, rfc5424, rfc3164, java, kubernetes

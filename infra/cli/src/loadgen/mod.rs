@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod args;
+mod http;
 mod kafka;
 mod live;
 mod servers;

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
-
 use super::args::Load;
+use super::http::{Http, Protocol};
 use super::kafka::{KafkaSender, KafkaTarget};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,7 +21,7 @@ const DATAGRAM: usize = 8_192;
 pub(crate) enum Target {
     File(PathBuf),
     Kafka,
-    Http(String),
+    Http(Protocol, String),
     SyslogTcp(String),
     SyslogUdp(String),
 }
@@ -34,14 +33,25 @@ impl Target {
         match scheme {
             "kafka" if rest.is_empty() => Ok(Target::Kafka),
             "file" if !rest.is_empty() => Ok(Target::File(rest.into())),
-            "http" | "https" if !address.is_empty() => Ok(Target::Http(format!("{scheme}://{address}"))),
             "syslog+tcp" if address.contains(':') => Ok(Target::SyslogTcp(address.to_owned())),
             "syslog+udp" if address.contains(':') => Ok(Target::SyslogUdp(address.to_owned())),
-            _ => Err(format!(
-                "{text:?} is none of file:PATH, kafka, http://HOST:PORT, syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT"
-            )),
+            _ => http(scheme, address).ok_or_else(|| {
+                format!(
+                    "{text:?} is none of file:PATH, kafka, http://HOST:PORT (also bulk+http, loki+http, hec+http), \
+                     syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT"
+                )
+            }),
         }
     }
+}
+
+/// `http` or `https`, with the protocol before it.
+fn http(scheme: &str, address: &str) -> Option<Target> {
+    let found = Protocol::PREFIXES.iter().find_map(|(prefix, protocol)| {
+        let bare = scheme.strip_prefix(prefix).filter(|bare| ["http", "https"].contains(bare))?;
+        Some(Target::Http(*protocol, format!("{bare}://{address}")))
+    });
+    found.filter(|_| !address.is_empty())
 }
 
 impl fmt::Display for Target {
@@ -49,7 +59,7 @@ impl fmt::Display for Target {
         match self {
             Target::File(path) => write!(f, "file:{}", path.display()),
             Target::Kafka => f.write_str("kafka"),
-            Target::Http(url) => f.write_str(url),
+            Target::Http(protocol, url) => write!(f, "{}{url}", protocol.prefix()),
             Target::SyslogTcp(address) => write!(f, "syslog+tcp://{address}"),
             Target::SyslogUdp(address) => write!(f, "syslog+udp://{address}"),
         }
@@ -124,29 +134,12 @@ pub(crate) enum Opener {
     SyslogUdp(String),
 }
 
-/// What all agents share of an HTTP target.
-pub(crate) struct Http {
-    url: String,
-    key: Option<String>,
-    client: reqwest::Client,
-    runtime: tokio::runtime::Runtime,
-}
-
 impl Opener {
     pub(crate) fn new(target: &Target, args: &Load) -> anyhow::Result<Opener> {
         Ok(match target {
             Target::File(path) => Opener::File(path.clone()),
             Target::Kafka => Opener::Kafka(Arc::new(KafkaTarget::open(args)?)),
-            Target::Http(base) => Opener::Http(Arc::new(Http {
-                url: format!("{base}/v1/logs/{}", args.stream),
-                key: args.key.as_deref().map(|key| key.trim().to_owned()),
-                client: reqwest::Client::builder().timeout(TIMEOUT).build()?,
-                runtime: tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .enable_all()
-                    .build()
-                    .context("could not start the HTTP client")?,
-            })),
+            Target::Http(protocol, base) => Opener::Http(Arc::new(Http::new(*protocol, base, args)?)),
             Target::SyslogTcp(address) => Opener::SyslogTcp(address.clone()),
             Target::SyslogUdp(address) => Opener::SyslogUdp(address.clone()),
         })
@@ -220,46 +213,6 @@ impl Sender {
     }
 }
 
-impl Http {
-    /// Lines as plain text, as they would stand in a file.
-    fn send(&self, entries: &Entries) -> Result<(), Refused> {
-        let mut request = self.client.post(&self.url).body(entries.bytes().to_vec());
-        request = request.header("content-type", "text/plain; charset=utf-8");
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
-        }
-        let answered = self.runtime.block_on(async {
-            let response = request.send().await?;
-            let status = response.status();
-            let after =
-                response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-            Ok::<_, reqwest::Error>((status, after, response.text().await?))
-        });
-        let (status, after, body) = answered.map_err(|error| Refused::passing("send", &chain(&error)))?;
-        if status.is_success() {
-            return Ok(());
-        }
-        let code = status.as_u16();
-        Err(Refused {
-            kind: format!("HTTP {code}"),
-            text: format!("{} answered {status}: {}", self.url, body.chars().take(300).collect::<String>()),
-            again: matches!(code, 408 | 429 | 500..),
-            after: after.map(Duration::from_secs),
-        })
-    }
-}
-
-/// An error with its causes: what reqwest says by itself names only the address.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 /// What is syslog goes as it is; everything else as the message of an RFC 5424 line.
 fn message(entry: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     let digits = entry.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count();
@@ -285,7 +238,15 @@ mod tests {
 
     #[test]
     fn targets_are_read_and_shown_alike() {
-        for text in ["kafka", "file:a/b.log", "http://h:1", "syslog+tcp://h:2", "syslog+udp://h:3"] {
+        for text in [
+            "kafka",
+            "file:a/b.log",
+            "http://h:1",
+            "bulk+https://h:1",
+            "loki+http://h:1",
+            "syslog+tcp://h:2",
+            "syslog+udp://h:3",
+        ] {
             assert_eq!(Target::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "kafka:x", "file:", "http://", "syslog+tcp://h", "ftp://h:1"] {
