@@ -8,6 +8,8 @@
 
 #[path = "promises/bad_input.rs"]
 mod bad_input;
+#[path = "promises/feeds.rs"]
+mod feeds;
 #[path = "promises/harness/mod.rs"]
 mod harness;
 #[path = "promises/kill.rs"]
@@ -16,6 +18,8 @@ mod kill;
 mod late_end_txn;
 #[path = "promises/ledger_folding.rs"]
 mod ledger_folding;
+#[path = "promises/load.rs"]
+mod load;
 #[path = "promises/others_read_us.rs"]
 mod others_read_us;
 #[path = "promises/rebalance.rs"]

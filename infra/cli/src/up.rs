@@ -12,6 +12,7 @@ use millrace_runtime::stop::Stop;
 use millrace_runtime::{log, ops};
 
 use crate::args::{Ports, Up};
+use crate::inputs;
 use crate::output::{Answer, chain};
 use crate::place::{Addresses, set};
 use crate::services::{self, Kind};
@@ -81,6 +82,7 @@ fn config(data: &Path, file: Option<&Path>, addresses: &Addresses) -> anyhow::Re
             forward.insert("input".to_owned(), toml::Value::Array(vec![input.into()]));
         }
     })?;
+    inputs::check(&config.forward, file)?;
     Ok(config)
 }
 

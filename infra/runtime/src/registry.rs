@@ -163,7 +163,7 @@ impl Registry {
         let mut all = Vec::new();
         let mut parsed_ids = Vec::new();
         for subject in Subject::ALL {
-            let mut codec: Option<Codec> = None;
+            let mut ids: Vec<(u32, &'static str)> = Vec::new();
             for name in subject.registered() {
                 for text in subject.versions() {
                     let supplied = SuppliedSchema::new(None, SchemaType::Avro, (*text).to_owned());
@@ -174,15 +174,11 @@ impl Registry {
                     if subject == Subject::Parsed {
                         parsed_ids.push(registered.id);
                     }
-                    match &mut codec {
-                        // The newest version of the first name is what we write; the others are read.
-                        Some(codec) => codec.learn(registered.id, text)?,
-                        None => codec = Some(Codec::new(subject.folder(), registered.id, text)?),
-                    }
+                    ids.push((registered.id, *text));
                 }
                 self.set_compatibility(&runtime, name)?;
             }
-            all.extend(codec);
+            all.push(codec(subject, &ids)?);
         }
         Ok(Codecs { all, parsed_ids })
     }
@@ -267,5 +263,33 @@ impl Registry {
 
     fn away(&self, action: &str, reason: &str) -> RegistryError {
         RegistryError::Away { action: action.to_owned(), url: self.url.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// Writes the newest version under the first name, reads all: `ids` has the versions, oldest first, name by name.
+fn codec(subject: Subject, ids: &[(u32, &'static str)]) -> Result<Codec, CodecError> {
+    let newest = ids.iter().find(|(_, text)| *text == subject.schema()).map_or(0, |(id, _)| *id);
+    let mut codec = Codec::new(subject.folder(), newest, subject.schema())?;
+    for (id, text) in ids {
+        codec.learn(*id, text)?;
+    }
+    Ok(codec)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_schemas::position::FilePosition;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_version_is_written_and_every_version_is_read() {
+        let [old, new] = Subject::Position.versions() else { panic!("two versions") };
+        let codec = codec(Subject::Position, &[(11, old), (12, new)]).unwrap();
+        assert_eq!(codec.id(), 12);
+        assert!(codec.knows(11));
+        // What was written before the second version: all zeros and no text.
+        let datum = [&[0, 0, 0, 0, 11][..], &[0; 18]].concat();
+        assert_eq!(codec.decode::<FilePosition>(&datum).unwrap().text, None);
     }
 }

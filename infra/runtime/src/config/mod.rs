@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, environment overrides, all faults reported at once.
 
 mod check;
+mod inputs;
 mod raw;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
 
+pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
 
 /// What is wrong with a configuration: every fault with its path.
@@ -68,19 +70,6 @@ pub struct ForwardConfig {
     pub max_line_bytes: usize,
     /// Read to the end and stop.
     pub once: bool,
-}
-
-/// A set of files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputConfig {
-    /// Tenant.
-    pub tenant: String,
-    /// Stream.
-    pub stream: String,
-    /// Files.
-    pub globs: Vec<String>,
-    /// Start files that were never seen at their beginning, not their end.
-    pub from_beginning: bool,
 }
 
 /// The parse job.

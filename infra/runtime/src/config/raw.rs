@@ -78,7 +78,29 @@ pub(super) struct Input {
     pub(super) tenant: Option<String>,
     pub(super) stream: Option<String>,
     pub(super) globs: Vec<String>,
+    pub(super) exclude: Vec<String>,
     pub(super) start: Option<String>,
+    pub(super) encoding: Option<String>,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) redact: Vec<Redact>,
+    pub(super) container: Option<String>,
+    pub(super) multiline: Option<Multiline>,
+    pub(super) entry_max_lines: Option<usize>,
+    pub(super) entry_timeout_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Multiline {
+    pub(super) rule: String,
+    pub(super) pattern: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Redact {
+    pub(super) pattern: String,
+    pub(super) mask: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
