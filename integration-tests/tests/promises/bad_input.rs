@@ -193,7 +193,10 @@ fn write_foreign(brokers: &str, records: &[Foreign]) -> Vec<(i32, i64)> {
     places.iter().map(|place| place.expect("every record is delivered")).collect()
 }
 
-struct Delivered(Arc<Mutex<Vec<Option<(i32, i64)>>>>);
+struct Delivered(Arc<Mutex<Vec<Place>>>);
+
+/// Partition and offset of a record; none where it was not delivered.
+type Place = Option<(i32, i64)>;
 
 impl ClientContext for Delivered {}
 

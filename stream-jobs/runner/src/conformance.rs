@@ -1,6 +1,6 @@
 //! What every [`Session`] must do, as one suite: run on the scripted session and on the real one, so that the one in memory
 //! cannot drift from the one that counts.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a suite of tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite of tests")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
