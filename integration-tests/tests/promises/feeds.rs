@@ -88,3 +88,54 @@ fn the_journal_goes_on_where_it_was_killed() {
     world.assert_topics(2_000);
     world.stop();
 }
+
+#[test]
+fn once_ends_when_all_is_committed_and_what_was_altered_is_rebuilt_as_text() {
+    let mut world = World::new("once");
+    world.apply_topics();
+    world.start_all();
+    let logs = world.dir.join("logs");
+    fs::create_dir_all(&logs).unwrap();
+    let inputs = format!(
+        "[forward]\nhost = \"web1\"\n\
+         [[forward.input]]\nglobs = [\"{logs}/latin.log\"]\nstream = \"web\"\nencoding = \"latin-1\"\n\
+         redact = [{{ pattern = '(password=)\\S+', mask = \"${{1}}***\" }}]\n\
+         [[forward.input]]\nglobs = [\"{logs}/java.log\"]\nstream = \"web\"\nmultiline = {{ rule = \"indentation\" }}\n\
+         [[forward.input]]\nglobs = [\"{logs}/pod.log\"]\nstream = \"web\"\ncontainer = \"cri\"\n\
+         [[forward.input]]\nglobs = [\"{logs}/old.log*\"]\nstream = \"web\"\n",
+        logs = logs.display()
+    );
+    let config = world.dir.join("once.toml");
+    fs::write(&config, fs::read_to_string(world.config()).unwrap() + &inputs).unwrap();
+    let args = ["forward", "--once", "--config", config.to_str().unwrap()];
+    fs::write(logs.join("latin.log"), b"gr\xfc\xdfe\npassword=hunter2 \xe4\n").unwrap();
+    let java = "java.lang.Error: x\n\tat a.b(c)\n\tat d.e(f)\nnext\n";
+    fs::write(logs.join("java.log"), java).unwrap();
+    let time = "2026-01-01T00:00:00.000000000Z";
+    fs::write(logs.join("pod.log"), format!("{time} stdout P on\n{time} stderr F err\n{time} stdout F e\n"))
+        .unwrap();
+    fs::write(logs.join("old.log"), "packed\n").unwrap();
+    let packed = std::process::Command::new("gzip").arg(logs.join("old.log")).status().unwrap();
+    assert!(packed.success());
+    // Each time there is nothing new after the first.
+    for _ in 0..3 {
+        let output = run(&args, &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    world.wait_through(7);
+    world.assert_balanced();
+    for (name, text) in [
+        ("latin.log", "grüße\npassword=*** ä\n"),
+        ("java.log", java),
+        ("pod.log", "err\none\n"),
+        ("old.log.gz", "packed\n"),
+    ] {
+        let path = logs.join(name).display().to_string();
+        assert_same(&world.cat("web1", &path, &[]), text.as_bytes(), name);
+    }
+    // What cannot be read is no success.
+    fs::remove_file(logs.join("java.log")).unwrap();
+    fs::create_dir(logs.join("java.log")).unwrap();
+    assert_eq!(run(&args, &[]).status.code(), Some(1));
+    world.stop();
+}
