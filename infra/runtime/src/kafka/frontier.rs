@@ -13,6 +13,7 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::Admin;
+use super::patience::unreachable;
 use super::{Error, Kafka};
 use crate::registry::Codecs;
 
@@ -146,5 +147,5 @@ fn first_records(
     if waiting.is_empty() {
         return Ok(());
     }
-    Err(super::restore::unreachable(kafka, &format!("read {topic} to its end"), "no end after 30 s"))
+    Err(unreachable(kafka, &format!("read {topic} to its end"), "no end after 30 s"))
 }

@@ -12,7 +12,8 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::restore::{unreachable, watermarks};
+use super::patience::patiently;
+use super::restore::watermarks;
 use super::{CALL, Class, Error, Guard, Kafka, TxnProducer};
 use crate::metrics;
 use crate::stop::Stop;
@@ -226,19 +227,9 @@ impl Context {
         consumer: &BaseConsumer<Self>,
         partitions: &TopicPartitionList,
     ) -> Result<TopicPartitionList, Error> {
-        let start = Instant::now();
-        loop {
-            match consumer.committed_offsets(partitions.clone(), CALL) {
-                Ok(committed) => return Ok(committed),
-                Err(source) if start.elapsed() > Duration::from_secs(60) => {
-                    return Err(unreachable(&self.kafka, "read committed offsets", &source.to_string()));
-                }
-                Err(source) => {
-                    tracing::warn!(%source, "committed offsets not to be had, trying again");
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-            }
-        }
+        patiently(&self.kafka, "read committed offsets", || {
+            consumer.committed_offsets(partitions.clone(), CALL)
+        })
     }
 }
 

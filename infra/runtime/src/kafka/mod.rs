@@ -6,6 +6,7 @@ pub mod admin;
 mod error;
 pub mod frontier;
 mod member;
+mod patience;
 mod plain;
 mod producer;
 mod restore;

@@ -7,6 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::patience::{patiently, unreachable};
 use super::{CALL, Error, Kafka, Reader};
 
 /// Longest wait for a transaction that stands open before the mark: the transaction time-out and its clean-up, twice.
@@ -152,29 +153,6 @@ pub(crate) fn watermarks(
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), Error> {
-    let start = Instant::now();
-    loop {
-        match consumer.fetch_watermarks(topic, partition, CALL) {
-            Ok(marks) => return Ok(marks),
-            Err(source) if start.elapsed() > Duration::from_secs(60) => {
-                return Err(unreachable(
-                    kafka,
-                    &format!("ask for the end of {topic}/{partition}"),
-                    &source.to_string(),
-                ));
-            }
-            Err(source) => {
-                tracing::warn!(topic, partition, %source, "broker did not answer, trying again");
-                std::thread::sleep(Duration::from_millis(200));
-            }
-        }
-    }
-}
-
-pub(crate) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
-    Error::Unreachable {
-        action: action.to_owned(),
-        brokers: kafka.brokers.clone(),
-        reason: reason.to_owned(),
-    }
+    let action = format!("ask for the end of {topic}/{partition}");
+    patiently(kafka, &action, || consumer.fetch_watermarks(topic, partition, CALL))
 }
