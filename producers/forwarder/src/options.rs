@@ -111,7 +111,7 @@ impl Limits {
     /// the process stays below 50 MB.
     pub const USUAL: Limits = Limits {
         max_line_bytes: 1 << 20,
-        batch_max_bytes: 8 << 20,
+        batch_max_bytes: 6 << 20,
         batch_max_lines: 50_000,
         linger: Duration::from_millis(100),
         partial_line_timeout: Duration::from_secs(5),
