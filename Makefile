@@ -22,12 +22,13 @@ help: ## List the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
 	  printf '  %-8s %s\n' "$$name" "$$text"; done
 
+# `demo`, `up` and `bench` share one build, without TLS to Kafka: `cargo build --release -p millrace-cli` has it.
 demo: ## Build, start everything, write lines and show them found; ONCE=1 stops after the table
-	cargo build --profile demo -p millrace-cli
+	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace demo $(if $(ONCE),--once) $(ARGS)
 
 up: ## Build, then start everything on ./millrace-data; ARGS='--config FILE'
-	cargo build --profile demo -p millrace-cli
+	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace up $(ARGS)
 
 # One set of packages and features in every line below (--workspace): nothing is compiled twice.
@@ -54,7 +55,7 @@ tidy: ## Check edges between crates, licences, sources, texts, docs, configurati
 	cargo test --workspace --test tidy
 
 bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
-	cargo build --profile demo -p millrace-cli
+	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## The kill tests for longer; MINUTES=10 SEED=n

@@ -26,6 +26,7 @@ use args::{Cli, Command, Job, Topics};
 use output::Answer;
 
 fn main() -> ExitCode {
+    millrace_runtime::memory::give_back();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

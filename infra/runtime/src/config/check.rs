@@ -1,5 +1,6 @@
 //! From what is written to what is meant, with every fault named.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,18 @@ const FORMATS: [&str; 5] = ["auto", "json", "apache", "rfc5424", "rfc3164"];
 /// The transaction time-out less what sending takes: a bundle must be committed well within `max.poll.interval.ms`.
 const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(120);
 
+/// The setting for which librdkafka needs OpenSSL, if there is one.
+fn needs_tls(client: &BTreeMap<String, toml::Value>) -> Option<&'static str> {
+    let names = |key: &str, prefixes: &[&str]| {
+        let value = client.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_uppercase();
+        prefixes.iter().any(|prefix| value.starts_with(prefix))
+    };
+    if names("security.protocol", &["SSL", "SASL_SSL"]) {
+        return Some("security.protocol");
+    }
+    ["sasl.mechanism", "sasl.mechanisms"].into_iter().find(|key| names(key, &["SCRAM", "OAUTH"]))
+}
+
 pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     let mut faults = Vec::new();
     let mut fault = |path: &str, text: String| faults.push(format!("{path}: {text}"));
@@ -51,6 +64,13 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         if port.is_none() {
             fault("kafka.brokers", format!("{broker:?} is not host:port"));
         }
+    }
+    if let Some(key) = needs_tls(&raw.kafka.client).filter(|_| !cfg!(feature = "tls")) {
+        fault(
+            &format!("kafka.client.{key}"),
+            "this binary was built without TLS; build one with `cargo build --release -p millrace-cli`"
+                .into(),
+        );
     }
     let mut client = Vec::new();
     for (key, value) in raw.kafka.client {
