@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt clippy doc tidy bench up soak audit
+.PHONY: help demo test conformance check fmt clippy doc tidy bench up soak audit
 
 # With CI=true the target folder lies outside the clone, so that the next run is warm.
 ifeq ($(CI),true)
@@ -35,6 +35,10 @@ test: ## Run all tests: cores first, the promises against a real Kafka last; TES
 	cargo build --workspace --bins --tests --examples
 	cargo test --workspace --lib --bins $(addprefix --test ,$(INNER)) --no-fail-fast
 	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)
+
+conformance: ## Run other people's requests through the protocols; CORPORA=<dir> TOPIC=t
+	cargo build --workspace --bins --tests --examples
+	@CORPORA='$(or $(CORPORA),../shared/data)' TOPIC='$(TOPIC)' OUT=target/conformance $(TARGET)/debug/examples/conformance
 
 check: fmt clippy doc tidy ## Check form, lints, docs, dependency edges, licences and texts
 

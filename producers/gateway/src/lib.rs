@@ -1,6 +1,7 @@
 //! Takes lines from the network: what every protocol's requests hold, without any I/O.
 #![warn(missing_docs)]
 
+pub mod api;
 pub mod encoding;
 pub mod item;
 mod json;

@@ -99,7 +99,7 @@ const UPDATE_PARAMETERS: [&str; 3] = ["retry_on_conflict", "_source", "parent"];
 ///
 /// # Errors
 /// The whole request, in Elasticsearch's words.
-pub fn read<'a>(default_index: Option<&'a str>, body: &'a [u8]) -> Result<Vec<Action<'a>>, Malformed> {
+pub fn read<'a>(default_index: Option<Cow<'a, str>>, body: &'a [u8]) -> Result<Vec<Action<'a>>, Malformed> {
     let mut actions = Vec::new();
     let mut lines = lines(body).map(|(line, _)| line).zip(1usize..);
     while let Some((line, number)) = lines.next() {
@@ -107,8 +107,7 @@ pub fn read<'a>(default_index: Option<&'a str>, body: &'a [u8]) -> Result<Vec<Ac
             continue;
         }
         let (operation, index, id) = action(line, number)?;
-        let index = index.or(default_index.map(Cow::Borrowed));
-        let Some(index) = index else {
+        let Some(index) = index.or_else(|| default_index.clone()) else {
             return Err(Malformed(format!("Validation Failed: {}: index is missing;", actions.len() + 1)));
         };
         let refused = |status, kind, reason: &str| Err(ItemError::new(status, kind, reason));
@@ -260,7 +259,7 @@ mod tests {
     use super::*;
 
     fn show(body: &str) -> String {
-        match read(Some("web"), body.as_bytes()) {
+        match read(Some("web".into()), body.as_bytes()) {
             Err(error) => format!("!{error}"),
             Ok(actions) => {
                 let show = |action: &Action<'_>| match &action.outcome {
@@ -312,7 +311,7 @@ mod tests {
         #[test]
         fn any_bytes_are_actions_or_a_refusal(body: Vec<u8>, text in "(\\{\"index\":\\{\\}\\}\n|\\{\"a\":1\\}\n|[{}\\[\\]\":,a\n]{0,9}){0,9}") {
             drop(read(None, &body));
-            drop(read(Some("web"), text.as_bytes()));
+            drop(read(Some("web".into()), text.as_bytes()));
         }
     }
 }

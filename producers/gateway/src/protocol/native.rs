@@ -7,14 +7,12 @@ use crate::json;
 use crate::lines::lines;
 
 /// What surrounds the body.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Request<'a> {
+#[derive(Debug, Clone, Default)]
+pub struct About<'a> {
     /// Stream of the path.
-    pub stream: &'a str,
+    pub stream: Cow<'a, str>,
     /// Host that the client names for all lines.
-    pub host: Option<&'a str>,
-    /// Media type without parameters, lower case; empty where there is none.
-    pub media_type: &'a str,
+    pub host: Option<Cow<'a, str>>,
     /// Value of `Idempotency-Key`.
     pub idempotency_key: Option<&'a str>,
 }
@@ -25,12 +23,12 @@ enum Form {
     Text,
 }
 
-/// Reads the body.
+/// Reads the body; `media_type` is without parameters, lower case, empty where there is none.
 ///
 /// # Errors
 /// [`Malformed`] where a body that says it is JSON is none at all.
-pub fn read<'a>(request: Request<'a>, body: &'a [u8]) -> Result<Taken<'a>, Malformed> {
-    let form = match request.media_type {
+pub fn read<'a>(media_type: &str, about: &About<'a>, body: &'a [u8]) -> Result<Taken<'a>, Malformed> {
+    let form = match media_type {
         "application/json" => Form::Json,
         "application/x-ndjson"
         | "application/ndjson"
@@ -45,9 +43,9 @@ pub fn read<'a>(request: Request<'a>, body: &'a [u8]) -> Result<Taken<'a>, Malfo
     };
     let mut taken = Taken::default();
     let item = |at: usize, body: &'a [u8]| {
-        let mut item = Item::new(request.stream, body);
-        item.host = request.host.map(Cow::Borrowed);
-        item.dedup = request.idempotency_key.map(|key| (format!("key/{key}").into(), at as i64));
+        let mut item = Item::new(about.stream.clone(), body);
+        item.host.clone_from(&about.host);
+        item.dedup = about.idempotency_key.map(|key| (format!("key/{key}").into(), at as i64));
         item
     };
     match form {
@@ -127,8 +125,8 @@ mod tests {
     use super::*;
 
     fn bodies(media_type: &str, body: &str) -> String {
-        let request = Request { stream: "web", media_type, ..Request::default() };
-        let taken = match read(request, body.as_bytes()) {
+        let about = About { stream: "web".into(), ..About::default() };
+        let taken = match read(media_type, &about, body.as_bytes()) {
             Ok(taken) => taken,
             Err(error) => return error.to_string(),
         };
@@ -177,8 +175,8 @@ mod tests {
 
     #[test]
     fn an_idempotency_key_numbers_the_items() {
-        let request = Request { stream: "web", idempotency_key: Some("k1"), ..Request::default() };
-        let taken = read(request, b"a\nb").unwrap();
+        let about = About { stream: "web".into(), idempotency_key: Some("k1"), ..About::default() };
+        let taken = read("", &about, b"a\nb").unwrap();
         let ids: Vec<_> = taken.items.iter().map(|item| item.dedup.clone().unwrap()).collect();
         assert_eq!(ids, [("key/k1".into(), 0), ("key/k1".into(), 1)]);
     }
@@ -187,9 +185,9 @@ mod tests {
         #[test]
         fn any_bytes_are_items_or_refusals(body: Vec<u8>, json in ".{0,80}") {
             for media_type in ["application/json", "application/x-ndjson", "text/plain", ""] {
-                let request = Request { stream: "web", media_type, ..Request::default() };
-                drop(read(request, &body));
-                drop(read(request, json.as_bytes()));
+                let about = About { stream: "web".into(), ..About::default() };
+                drop(read(media_type, &about, &body));
+                drop(read(media_type, &about, json.as_bytes()));
             }
         }
     }
