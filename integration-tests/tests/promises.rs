@@ -8,6 +8,8 @@
 
 #[path = "promises/bad_input.rs"]
 mod bad_input;
+#[path = "promises/gateway.rs"]
+mod gateway;
 #[path = "promises/harness/mod.rs"]
 mod harness;
 #[path = "promises/kill.rs"]

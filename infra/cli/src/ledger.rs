@@ -96,6 +96,7 @@ impl Books {
 fn print(book: &Book, report: &Report) {
     let columns = [
         (stage::FORWARD, edge::OUT),
+        (stage::GATEWAY, edge::OUT),
         (stage::PARSE, edge::IN),
         (stage::PARSE, edge::OUT),
         (stage::PARSE, edge::DEAD),

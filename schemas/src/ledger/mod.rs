@@ -21,6 +21,8 @@ pub const MINUTE: i64 = 60_000_000;
 pub mod stage {
     /// The forwarder: edge `out`.
     pub const FORWARD: &str = "forward";
+    /// The gateway: edge `out`.
+    pub const GATEWAY: &str = "gateway";
     /// The parser: edges `in`, `out`, `dead`, `filtered`, `duplicate`.
     pub const PARSE: &str = "parse";
     /// The indexer: edges `in` (events) and `dead` (dead letters).

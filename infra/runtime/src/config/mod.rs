@@ -51,6 +51,8 @@ pub struct Config {
     pub archive: SinkConfig,
     /// The query server.
     pub query: QueryConfig,
+    /// The gateway.
+    pub gateway: GatewayConfig,
 }
 
 /// The forwarder.
@@ -114,6 +116,31 @@ pub struct QueryConfig {
     pub insecure: bool,
     /// Bytes of downloaded splits to keep.
     pub cache_bytes: u64,
+}
+
+/// The gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Address of HTTP.
+    pub listen: String,
+    /// Tenant of requests without a key.
+    pub anonymous: Option<String>,
+    /// Allows `anonymous` on an address that others can reach.
+    pub insecure: bool,
+    /// Address of syslog, TCP and UDP; `None` turns it off.
+    pub syslog_listen: Option<String>,
+    /// Tenant and stream of syslog.
+    pub syslog: (String, String),
+    /// Requests that come within this time are committed together.
+    pub group_wait: Duration,
+    /// Largest body, packed and unpacked.
+    pub max_body_bytes: usize,
+    /// Bytes of all requests held at once.
+    pub max_memory_bytes: usize,
+    /// Connections held at once.
+    pub max_connections: usize,
+    /// A client that takes longer to send a request is cut off.
+    pub client_timeout: Duration,
 }
 
 impl Config {

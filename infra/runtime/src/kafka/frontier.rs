@@ -65,7 +65,11 @@ pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Fronti
     for check in CHAIN {
         let dead = check.downstream.edges == [edge::DEAD];
         let topic = if dead { topics::DEAD } else { topics::PARSED };
-        all.push(match check.downstream.stage {
+        // What several stages read has no one frontier; no check has such a downstream.
+        let [reader] = check.downstream.stages else {
+            return Err(Error::Broken(format!("{} has not one reader", check.name)));
+        };
+        all.push(match *reader {
             stage::PARSE => parsed.clone(),
             service => sink_frontier(kafka, admin, codecs, service, topic, &parsed)?,
         });

@@ -1,0 +1,358 @@
+//! The committing thread: requests that wait are joined into one Kafka transaction with their ledger deltas and the group's
+//! number, and answered when it is committed (I2, I11).
+//!
+//! Owns: the transactional producer. Blocks: in Kafka. Fails: requests of a group that was not committed are told so; one
+//! whose end is in doubt is decided by the group number that the next producer finds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use millrace_runtime::flow::Gate;
+use millrace_runtime::kafka::{Class, Guard, OutRecord, TxnProducer, read_to_mark};
+use millrace_runtime::metrics;
+use millrace_runtime::service::{Service, ServiceError};
+use millrace_runtime::sink::{GENERATION, send_deltas};
+use millrace_schemas::ledger::{Tally, edge, stage};
+use millrace_schemas::progress::Progress;
+use millrace_schemas::topics;
+use tokio::sync::oneshot;
+
+use crate::prepare::Prepared;
+use crate::recent::Recent;
+
+/// A group is not joined further beyond this.
+const GROUP_BYTES: usize = 8 << 20;
+const GROUP_REQUESTS: usize = 4_096;
+
+/// A request that waits to be committed.
+pub(crate) struct Waiting {
+    /// Its records.
+    pub(crate) prepared: Prepared,
+    /// Who waits. One that has gone is committed all the same.
+    pub(crate) answer: oneshot::Sender<Outcome>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Committed; so many of its records had been before, and were not written again.
+    Committed {
+        /// Known records.
+        n_known: usize,
+    },
+    /// Nothing of it is committed; later it may be.
+    Later,
+    /// Nothing of it is committed, nor will it ever be.
+    Never(String),
+}
+
+/// Whether requests are taken, as the committing thread last saw it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State(Arc<AtomicU8>);
+
+/// Why no requests are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Kafka does not answer.
+    Away,
+    /// A topic is over its bound.
+    Full,
+}
+
+impl State {
+    /// `None` while requests are taken.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        match self.0.load(Ordering::Relaxed) {
+            2 => None,
+            1 => Some(Closed::Full),
+            _ => Some(Closed::Away),
+        }
+    }
+
+    fn set(&self, closed: Option<Closed>) {
+        let code = match closed {
+            None => 2,
+            Some(Closed::Full) => 1,
+            Some(Closed::Away) => 0,
+        };
+        self.0.store(code, Ordering::Relaxed);
+    }
+}
+
+/// Why a group was not committed, as far as is known.
+enum Failure {
+    /// It certainly was not.
+    Absent(ServiceError),
+    /// The end of the transaction was asked for, and no answer came.
+    Doubt(ServiceError),
+}
+
+pub(crate) struct Committer {
+    service: Service,
+    queue: Receiver<Waiting>,
+    state: State,
+    transactional_id: String,
+    producer: Option<TxnProducer>,
+    gate: Gate,
+    /// Number of the next group.
+    next: i64,
+    recent: Recent,
+    value: Vec<u8>,
+}
+
+impl Committer {
+    /// Connects and takes the transactional id of slot `slot`.
+    ///
+    /// # Errors
+    /// *Exit*.
+    pub(crate) fn open(
+        service: &Service,
+        slot: u32,
+        queue: Receiver<Waiting>,
+        state: State,
+    ) -> Result<Committer, ServiceError> {
+        let mut committer = Committer {
+            service: service.clone(),
+            queue,
+            state,
+            transactional_id: format!("{}-gateway-{slot}", service.config.kafka.prefix),
+            producer: None,
+            gate: Gate::open(service)?,
+            next: 0,
+            recent: Recent::default(),
+            value: Vec::new(),
+        };
+        committer.next = committer.join()?;
+        committer.state.set(None);
+        Ok(committer)
+    }
+
+    /// Commits what comes until told to stop and nothing waits any more.
+    ///
+    /// # Errors
+    /// *Exit*.
+    pub(crate) fn run(mut self) -> Result<(), ServiceError> {
+        loop {
+            self.service.health.turned(stage::GATEWAY, self.state.closed() != Some(Closed::Away));
+            let may_write = self.gate.may_write().unwrap_or_else(|error| {
+                tracing::warn!(%error, "flow marks not to be had, waiting");
+                false
+            });
+            self.state.set((!may_write).then_some(Closed::Full));
+            let first = match self.queue.recv_timeout(Duration::from_millis(100)) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => continue,
+                // The server has gone, and with it everybody who could wait.
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let group = self.gather(first);
+            self.settle(group)?;
+        }
+    }
+
+    fn gather(&self, first: Waiting) -> Vec<Waiting> {
+        let until = Instant::now() + self.service.config.gateway.group_wait;
+        let mut n_bytes = first.prepared.len();
+        let mut group = vec![first];
+        while n_bytes < GROUP_BYTES && group.len() < GROUP_REQUESTS {
+            let Ok(next) = self.queue.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+                break;
+            };
+            n_bytes += next.prepared.len();
+            group.push(next);
+        }
+        group
+    }
+
+    /// Commits a group and answers it; one that was aborted is tried again request by request, so that none harms another.
+    fn settle(&mut self, group: Vec<Waiting>) -> Result<(), ServiceError> {
+        match self.commit(&group) {
+            Ok(()) => self.answer_committed(group),
+            Err(Failure::Absent(error)) => return self.absent(group, error),
+            Err(Failure::Doubt(error)) => {
+                tracing::warn!(%error, n_requests = group.len(), "group in doubt, asking what became of it");
+                if self.rejoin(&error)? > self.next {
+                    self.next += 1;
+                    self.answer_committed(group);
+                } else {
+                    answer(group, &Outcome::Later);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn absent(&mut self, group: Vec<Waiting>, error: ServiceError) -> Result<(), ServiceError> {
+        let aborted = match (&mut self.producer, error.class()) {
+            (Some(producer), Class::Abort) => producer.abort().is_ok(),
+            (_, Class::Abort | Class::Rejoin) => false,
+            (_, Class::Exit) => {
+                answer(group, &Outcome::Later);
+                return Err(error);
+            }
+        };
+        if !aborted {
+            // Nobody waits while Kafka is sought: none of this was committed, so each may be sent again.
+            answer(group, &Outcome::Later);
+            self.next = self.rejoin(&error)?;
+            return Ok(());
+        }
+        if group.len() == 1 {
+            let reason = format!("kafka does not take this request: {error}");
+            tracing::warn!(%error, "request aborted by itself");
+            answer(group, &Outcome::Never(reason));
+            return Ok(());
+        }
+        tracing::warn!(%error, n_requests = group.len(), "group aborted, trying its requests one by one");
+        for alone in group {
+            self.settle(vec![alone])?;
+        }
+        Ok(())
+    }
+
+    fn answer_committed(&mut self, group: Vec<Waiting>) {
+        for waiting in group {
+            let mut n_known = 0;
+            for (identity, content) in waiting.prepared.records.iter().filter_map(|record| record.identity) {
+                n_known += usize::from(self.recent.knows(identity, content));
+            }
+            for (identity, content) in waiting.prepared.records.iter().filter_map(|record| record.identity) {
+                self.recent.note(identity, content);
+            }
+            metrics::gateway_known(n_known as u64);
+            // Who has gone will find out by sending again.
+            drop(waiting.answer.send(Outcome::Committed { n_known }));
+        }
+    }
+
+    /// One transaction.
+    fn commit(&mut self, group: &[Waiting]) -> Result<(), Failure> {
+        let Some(mut producer) = self.producer.take() else {
+            return Err(Failure::Absent(ServiceError::Other("there is no producer".to_owned())));
+        };
+        let sent = self.send(&mut producer, group);
+        let result = match sent {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let committed = producer.commit(None).map_err(|error| match error.class() {
+                    Class::Abort | Class::Exit => Failure::Absent(error.into()),
+                    Class::Rejoin => Failure::Doubt(error.into()),
+                });
+                committed.map(|()| self.next += 1)
+            }
+            Err(error) => Err(Failure::Absent(error)),
+        };
+        self.producer = Some(producer);
+        result
+    }
+
+    /// Sends all that is new in the group; `false` where nothing is.
+    fn send(&mut self, producer: &mut TxnProducer, group: &[Waiting]) -> Result<bool, ServiceError> {
+        let known = |own: Option<(u128, u64)>| {
+            own.is_some_and(|(identity, content)| self.recent.knows(identity, content))
+        };
+        let all = group
+            .iter()
+            .flat_map(|own| own.prepared.records.iter().map(move |record| (&own.prepared, record)));
+        let new: Vec<_> = all.filter(|(_, record)| !known(record.identity)).collect();
+        if new.is_empty() {
+            return Ok(false);
+        }
+        producer.begin()?;
+        for (tag, (prepared, record)) in new.iter().enumerate() {
+            producer.send(OutRecord {
+                topic: topics::RAW,
+                partition: None,
+                key: prepared.key(record),
+                value: Some(prepared.value(record)),
+                headers: &[],
+                tag,
+            })?;
+        }
+        let deliveries = producer.flush()?;
+        if deliveries.len() != new.len() {
+            let (n_sent, n_delivered) = (new.len(), deliveries.len());
+            return Err(ServiceError::Other(format!("{n_delivered} of {n_sent} records were acknowledged")));
+        }
+        let mut tally = Tally::default();
+        for ((prepared, record), delivery) in new.iter().zip(&deliveries) {
+            let account = (prepared.tenant.as_str(), prepared.stream(record), prepared.received);
+            let sums = (1, record.body_len as i64, record.hash);
+            tally.add(edge::OUT, account, sums, delivery.partition, delivery.offset..delivery.offset + 1);
+        }
+        let deltas = tally.into_deltas(stage::GATEWAY, GENERATION);
+        send_deltas(producer, &self.service, &deltas, &mut self.value)?;
+        let mark = Progress { topic: topics::RAW.to_owned(), partition: 0, next: self.next + 1, version: 1 };
+        self.value.clear();
+        self.service.codecs.progress().encode(&mark, &mut self.value)?;
+        producer.send(OutRecord {
+            topic: &topics::changelog(stage::GATEWAY),
+            partition: Some(0),
+            key: self.transactional_id.as_bytes(),
+            value: Some(&self.value),
+            headers: &[],
+            tag: usize::MAX,
+        })?;
+        let n_bytes = deltas.iter().map(|delta| delta.bytes as u64).sum();
+        metrics::records(stage::GATEWAY, "out", new.len() as u64, n_bytes);
+        Ok(true)
+    }
+
+    /// A new producer, and the number of the next group. First the producer, which decides what was left open; then the
+    /// number, read to the end of what may have been committed.
+    fn join(&mut self) -> Result<i64, ServiceError> {
+        let kafka = &self.service.config.kafka;
+        self.producer = None;
+        self.producer = Some(TxnProducer::open(kafka, &self.transactional_id, true, Guard::default())?);
+        let mut next = 0;
+        let codec = self.service.codecs.progress();
+        read_to_mark(kafka, &topics::changelog(stage::GATEWAY), &[0], |_, _, key, value| {
+            if let Some(value) = value.filter(|_| key == self.transactional_id.as_bytes()) {
+                let mark: Progress = codec.decode(value).map_err(|error| {
+                    let text =
+                        format!("could not read the group number of {}: {error}", self.transactional_id);
+                    millrace_runtime::kafka::Error::Broken(text)
+                })?;
+                next = mark.next;
+            }
+            Ok(())
+        })?;
+        Ok(next)
+    }
+
+    /// The same, as often as it takes; meanwhile nothing is taken, and what waits is told so.
+    fn rejoin(&mut self, error: &ServiceError) -> Result<i64, ServiceError> {
+        tracing::warn!(%error, "kafka does not answer, requests are told to come again");
+        metrics::rejoin(stage::GATEWAY);
+        self.state.set(Some(Closed::Away));
+        let mut pause = Duration::from_millis(100);
+        loop {
+            self.service.health.turned(stage::GATEWAY, false);
+            while let Ok(waiting) = self.queue.try_recv() {
+                answer(vec![waiting], &Outcome::Later);
+            }
+            match self.join() {
+                Ok(next) => {
+                    tracing::info!("kafka answers again");
+                    self.state.set(None);
+                    return Ok(next);
+                }
+                Err(error) if error.class() == Class::Exit || self.service.stop.requested() => {
+                    return Err(error);
+                }
+                Err(error) => tracing::warn!(%error, "kafka still does not answer"),
+            }
+            self.service.stop.sleep(pause);
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+}
+
+fn answer(group: Vec<Waiting>, outcome: &Outcome) {
+    for waiting in group {
+        // Who has gone will find out by sending again.
+        drop(waiting.answer.send(outcome.clone()));
+    }
+}
