@@ -77,6 +77,10 @@ fn the_examples_of_the_docs_are_taken_and_found() {
             _ => Ok(()),
         });
     }
+    // One address: what is found can be asked for here, too; of another tenant, by nobody without a key.
+    let found = http::get(http, "/api/v1/search?q=by-native").unwrap();
+    assert!(found.0 == 200 && found.1.contains("by-native one"), "{found:?}");
+    assert_eq!(http::get(http, "/api/v1/search?q=&tenant=other").unwrap().0, 403);
     world.stop();
 }
 

@@ -4,6 +4,7 @@
 //! Owns: the transactional producer. Blocks: in Kafka. Fails: requests of a group that was not committed are told so; one
 //! whose end is in doubt is decided by the group number that the next producer finds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -217,8 +218,6 @@ impl Committer {
             let mut n_known = 0;
             for (identity, content) in waiting.prepared.records.iter().filter_map(|record| record.identity) {
                 n_known += usize::from(self.recent.knows(identity, content));
-            }
-            for (identity, content) in waiting.prepared.records.iter().filter_map(|record| record.identity) {
                 self.recent.note(identity, content);
             }
             metrics::gateway_known(n_known as u64);
@@ -250,13 +249,21 @@ impl Committer {
 
     /// Sends all that is new in the group; `false` where nothing is.
     fn send(&mut self, producer: &mut TxnProducer, group: &[Waiting]) -> Result<bool, ServiceError> {
-        let known = |own: Option<(u128, u64)>| {
-            own.is_some_and(|(identity, content)| self.recent.knows(identity, content))
-        };
-        let all = group
-            .iter()
-            .flat_map(|own| own.prepared.records.iter().map(move |record| (&own.prepared, record)));
-        let new: Vec<_> = all.filter(|(_, record)| !known(record.identity)).collect();
+        let mut new = Vec::new();
+        // What an earlier request of the same group brings counts as known, too.
+        let mut own = HashMap::new();
+        for waiting in group {
+            for record in &waiting.prepared.records {
+                let known =
+                    record.identity.is_some_and(|(identity, content)| match own.insert(identity, content) {
+                        Some(last) => last == content,
+                        None => self.recent.knows(identity, content),
+                    });
+                if !known {
+                    new.push((&waiting.prepared, record));
+                }
+            }
+        }
         if new.is_empty() {
             return Ok(false);
         }

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
+pub use millrace_schemas::raw::TIME;
 use millrace_schemas::{LineEnd, Piece};
-
-/// Attribute that carries the sender's own time of a line, ns since the epoch: for lines whose text has no time.
-pub const TIME: &str = "millrace.time";
 
 /// Longest body of one record; longer items travel in numbered pieces.
 pub const MAX_BODY: usize = 1 << 20;

@@ -14,6 +14,7 @@ mod json;
 mod lines;
 mod prepare;
 pub mod protocol;
+mod proxy;
 mod recent;
 mod run;
 mod server;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::access::Access;
 use crate::budget::Budget;
 use crate::commit::{Committer, State};
+use crate::proxy::Proxy;
 use crate::shared::Shared;
 use crate::{server, syslog};
 
@@ -62,12 +63,11 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let state = State::default();
     let committer = Committer::open(service, slot.number(), waiting, state.clone())?;
     let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
+    let admin_key = admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
     let shared = Arc::new(Shared {
         service: service.clone(),
-        access: Access {
-            anonymous: config.anonymous.clone(),
-            admin_key: admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()),
-        },
+        query: Proxy::new(&config.query, admin_key.as_deref()),
+        access: Access { anonymous: config.anonymous.clone(), admin_key },
         budget: Budget::new(config.max_memory_bytes),
         state,
         queue,

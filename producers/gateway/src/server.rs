@@ -24,6 +24,7 @@ use crate::api::{self, Answer, Dialect, Promise, Reply, Request};
 use crate::budget::Share;
 use crate::commit::{Closed, Outcome};
 use crate::prepare::Prepared;
+use crate::proxy::Proxy;
 use crate::shared::Shared;
 
 /// Time for the head of a request, and for which an idle connection is kept.
@@ -118,6 +119,9 @@ async fn take(shared: &Shared, peer: SocketAddr, request: &Request<'_>, body: In
         Err(_) if request.method == "GET" && OPEN.contains(&request.path) => String::new(),
         Err((status, reason)) => return refuse(status, reason, None),
     };
+    if Proxy::serves(request) {
+        return shared.query.ask(request, &tenant).await;
+    }
     if matches!(request.method, "POST" | "PUT") {
         // Said before the body is read: nobody sends in vain.
         match shared.state.closed() {

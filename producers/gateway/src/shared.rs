@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::commit::{Outcome, State, Waiting};
 use crate::item::Item;
 use crate::prepare::{Prepared, Sender as Origin};
+use crate::proxy::Proxy;
 
 /// Longest wait for a commit: longer than a transaction may take.
 const COMMIT: Duration = Duration::from_secs(25);
@@ -20,6 +21,7 @@ const COMMIT: Duration = Duration::from_secs(25);
 pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) access: Access,
+    pub(crate) query: Proxy,
     pub(crate) budget: Budget,
     pub(crate) state: State,
     pub(crate) queue: Sender<Waiting>,

@@ -192,6 +192,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         listen: raw.gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
         anonymous: raw.gateway.anonymous,
         insecure: raw.gateway.insecure.unwrap_or(false),
+        query: raw.gateway.query.unwrap_or_else(|| query.listen.clone()),
         syslog_listen: (syslog_listen != "off").then_some(syslog_listen),
         syslog: (
             raw.gateway.syslog_tenant.unwrap_or_else(|| "default".to_owned()),
@@ -254,6 +255,9 @@ fn gateway_faults(gateway: &GatewayConfig, fault: &mut impl FnMut(&str, String))
             format!("{address} can be reached by others; remove anonymous, or set gateway.insecure = true"),
         ),
         (Ok(_), _) => {}
+    }
+    if gateway.query.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
+        fault("gateway.query", format!("{:?} is not host:port", gateway.query));
     }
     if gateway.syslog_listen.as_deref().is_some_and(|text| address(text).is_err()) {
         let text = gateway.syslog_listen.as_deref().unwrap_or_default();

@@ -127,6 +127,8 @@ pub struct GatewayConfig {
     pub anonymous: Option<String>,
     /// Allows `anonymous` on an address that others can reach.
     pub insecure: bool,
+    /// Where the query service is reached.
+    pub query: String,
     /// Address of syslog, TCP and UDP; `None` turns it off.
     pub syslog_listen: Option<String>,
     /// Tenant and stream of syslog.

@@ -112,6 +112,7 @@ pub(super) struct Gateway {
     pub(super) listen: Option<String>,
     pub(super) anonymous: Option<String>,
     pub(super) insecure: Option<bool>,
+    pub(super) query: Option<String>,
     pub(super) syslog_listen: Option<String>,
     pub(super) syslog_tenant: Option<String>,
     pub(super) syslog_stream: Option<String>,

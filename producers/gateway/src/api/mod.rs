@@ -56,7 +56,8 @@ impl<'a> Request<'a> {
 
 /// Undoes percent signs (and, in queries, plus signs); `None` where the result is not UTF-8.
 fn decoded(text: &str, plus: bool) -> Option<Cow<'_, str>> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let is_plain = |byte: u8| byte != b'%' && !(plus && byte == b'+');
+    if text.bytes().all(is_plain) {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -98,6 +99,11 @@ impl Answer {
         Answer::new(status, "application/json", body.to_string())
     }
 
+    /// A refusal in our own words.
+    pub(crate) fn refused(status: u16, reason: &str) -> Answer {
+        Answer::json(status, &serde_json::json!({ "error": reason }))
+    }
+
     fn text(status: u16, body: &str) -> Answer {
         Answer::new(status, "text/plain; charset=utf-8", body)
     }
@@ -133,7 +139,7 @@ impl Dialect {
     /// A refusal in these words; `retry` is after how many seconds to try again.
     pub fn refuse(self, request: &Request<'_>, status: u16, reason: &str, retry: Option<u32>) -> Answer {
         let mut answer = match self {
-            Dialect::Plain => Answer::json(status, &serde_json::json!({ "error": reason })),
+            Dialect::Plain => Answer::refused(status, reason),
             Dialect::Elastic => elastic::refuse(request, status, reason),
             Dialect::Loki => Answer::text(status, reason),
             Dialect::Otlp => observe::refuse_otlp(request, status, reason),

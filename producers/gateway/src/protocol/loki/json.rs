@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{Entry, Pushed};
+use super::{Entry, Pairs, Pushed};
 use crate::item::Malformed;
 use crate::json::kind;
 
@@ -50,11 +50,7 @@ fn entry(path: &str, value: &Value) -> Result<Entry<'static>, Malformed> {
 }
 
 /// A number as a label's value is taken as its text; in metadata only text is.
-fn pairs(
-    path: &str,
-    object: &Map<String, Value>,
-    numbers: bool,
-) -> Result<Vec<(Cow<'static, str>, Cow<'static, str>)>, Malformed> {
+fn pairs(path: &str, object: &Map<String, Value>, numbers: bool) -> Result<Pairs<'static>, Malformed> {
     let pair = |(name, value): (&String, &Value)| {
         let value = match value {
             Value::String(text) => text.clone(),

@@ -18,10 +18,13 @@ const NAMES: [&str; 8] =
 /// Labels that name the host.
 const HOSTS: [&str; 4] = ["host", "hostname", "node_name", "instance"];
 
+/// Labels, or structured metadata.
+type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// A stream as either form gives it.
 #[derive(Debug, Default)]
 struct Pushed<'a> {
-    labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    labels: Pairs<'a>,
     entries: Vec<Entry<'a>>,
 }
 
@@ -29,7 +32,7 @@ struct Pushed<'a> {
 struct Entry<'a> {
     nanos: i64,
     line: Cow<'a, [u8]>,
-    metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    metadata: Pairs<'a>,
 }
 
 /// Why a push is refused.
