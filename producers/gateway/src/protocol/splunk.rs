@@ -15,28 +15,28 @@ use crate::lines::lines;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// 5
-    #[error("No data")]
+    #[error("there is no event")]
     NoData,
     /// 6
-    #[error("Invalid data format")]
+    #[error("event {at} is not of the form that the collector takes")]
     Format {
         /// Number of the event, from 0.
         at: usize,
     },
     /// 12
-    #[error("Event field is required")]
+    #[error("event {at} has no field event")]
     Missing {
         /// Number of the event, from 0.
         at: usize,
     },
     /// 13
-    #[error("Event field cannot be blank")]
+    #[error("event {at} is blank")]
     Blank {
         /// Number of the event, from 0.
         at: usize,
     },
     /// 15
-    #[error("Error in handling indexed fields")]
+    #[error("what stands beside event {at} cannot be taken")]
     Fields {
         /// Number of the event, from 0.
         at: usize,
@@ -44,19 +44,16 @@ pub enum EventError {
 }
 
 impl EventError {
-    /// The answer's body; its status is 400.
+    /// The answer's body, in Splunk's words; its status is 400.
     pub fn answer(&self) -> Value {
-        let (code, at) = match self {
-            EventError::NoData => (5, None),
-            EventError::Format { at } => (6, Some(*at)),
-            EventError::Missing { at } => (12, Some(*at)),
-            EventError::Blank { at } => (13, Some(*at)),
-            EventError::Fields { at } => (15, Some(*at)),
+        let (code, text, at) = match self {
+            EventError::NoData => return json!({"text": "No data", "code": 5}),
+            EventError::Format { at } => (6, "Invalid data format", at),
+            EventError::Missing { at } => (12, "Event field is required", at),
+            EventError::Blank { at } => (13, "Event field cannot be blank", at),
+            EventError::Fields { at } => (15, "Error in handling indexed fields", at),
         };
-        match at {
-            None => json!({"text": self.to_string(), "code": code}),
-            Some(at) => json!({"text": self.to_string(), "code": code, "invalid-event-number": at}),
-        }
+        json!({"text": text, "code": code, "invalid-event-number": at})
     }
 }
 
@@ -205,7 +202,7 @@ mod tests {
         let body = r#"{"event":"a \"b\"","time":1426279439.123,"host":"h"} {"event":{"k" : 1},"index":"My Index","fields":{"f":"x","n":[1]}}"#;
         assert_eq!(
             show(body),
-            r#"main h [millrace.time=1426279439123000000] a "b"|my-index - [f=x,n=[1]] {"k" : 1}"#
+            r#"main h [millrace-time=1426279439123000000] a "b"|my-index - [f=x,n=[1]] {"k" : 1}"#
         );
         assert_eq!(show(r#"[{"event":"a"},{"event":7}]"#), "main - [] a|main - [] 7");
     }

@@ -23,9 +23,9 @@ fn show(body: &str) -> String {
 #[test]
 fn labels_name_stream_and_host() {
     let body = r#"{"streams":[{"stream":{"app":"My App!","host":"h1"},"values":[["7","a b"],["8","c",{"k":"v"}]]}]}"#;
-    let wanted = "my-app h1 app=My App!,host=h1,millrace.time=7 a b|my-app h1 app=My App!,host=h1,k=v,millrace.time=8 c";
+    let wanted = "my-app h1 app=My App!,host=h1,millrace-time=7 a b|my-app h1 app=My App!,host=h1,k=v,millrace-time=8 c";
     assert_eq!(show(body), wanted);
-    assert_eq!(show(r#"{"streams":[{"values":[["7",""]]}]}"#), "loki - millrace.time=7 ");
+    assert_eq!(show(r#"{"streams":[{"values":[["7",""]]}]}"#), "loki - millrace-time=7 ");
 }
 
 #[test]
