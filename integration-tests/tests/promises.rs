@@ -8,6 +8,8 @@
 
 #[path = "promises/bad_input.rs"]
 mod bad_input;
+#[path = "promises/feeds.rs"]
+mod feeds;
 #[path = "promises/gateway.rs"]
 mod gateway;
 #[path = "promises/harness/mod.rs"]
@@ -16,6 +18,10 @@ mod harness;
 mod kill;
 #[path = "promises/late_end_txn.rs"]
 mod late_end_txn;
+#[path = "promises/ledger_folding.rs"]
+mod ledger_folding;
+#[path = "promises/load.rs"]
+mod load;
 #[path = "promises/others_read_us.rs"]
 mod others_read_us;
 #[path = "promises/rebalance.rs"]
@@ -28,5 +34,7 @@ mod restore;
 mod rotation;
 #[path = "promises/s3_faults.rs"]
 mod s3_faults;
+#[path = "promises/session_conformance.rs"]
+mod session_conformance;
 #[path = "promises/store_faults.rs"]
 mod store_faults;

@@ -1,7 +1,9 @@
 //! Dead letters: the original bytes with typed headers.
 
 use crate::id::valid_id;
+use crate::ledger::edge;
 use crate::raw::{Attributes, LineEnd, RawEvent};
+use crate::topics;
 
 /// Header beside those of [`DeadLetter`]: when the line was received, µs as decimal text. For a record that does not
 /// decode it is when the broker appended it to the topic it was read from.
@@ -9,6 +11,17 @@ pub const RECEIVED: &str = "millrace-received";
 
 /// Reason code of a record that does not decode.
 pub const UNDECODABLE: &str = "undecodable";
+
+/// Reason code of a record that no stage of ours wrote: it lay in a topic that only our stages write.
+pub const FOREIGN: &str = "foreign";
+
+/// Generation of letters from `logs.parsed`: their offsets are not those of `logs.raw`, so the two must never meet in an
+/// identity.
+pub const FROM_PARSED: i32 = -1;
+/// Generation of letters from `logs.dead`.
+pub const FROM_DEAD: i32 = -2;
+/// Generation of letters from anywhere else.
+pub const FROM_ELSEWHERE: i32 = -3;
 
 /// What stands for a record that does not decode, so that every stage counts it alike (I8): tenant as the key has it
 /// (`-` if that is none), stream and host `-`, no position, and the whole value as body. `received` is the append time
@@ -67,6 +80,49 @@ pub struct BadHeader {
 const PREFIX: &str = "millrace-";
 
 impl DeadLetter {
+    /// The letter for a record of `topic` that no stage of ours wrote; `detail` says how that was seen.
+    pub fn foreign(
+        topic: &str,
+        (partition, offset): (i32, i64),
+        tenant: &str,
+        stage: &str,
+        detail: String,
+    ) -> Self {
+        DeadLetter {
+            topic: topic.to_owned(),
+            partition,
+            offset,
+            tenant: tenant.to_owned(),
+            stream: "-".to_owned(),
+            stage: stage.to_owned(),
+            reason: FOREIGN.to_owned(),
+            detail,
+            parser: "-".to_owned(),
+            parser_version: 0,
+        }
+    }
+
+    /// First part of its identity, before partition and offset: the raw topic's generation, and for letters from other
+    /// topics a number below 0 for each.
+    pub fn generation(&self) -> i32 {
+        match self.topic.as_str() {
+            topics::RAW => topics::GENERATION,
+            topics::PARSED => FROM_PARSED,
+            topics::DEAD => FROM_DEAD,
+            _ => FROM_ELSEWHERE,
+        }
+    }
+
+    /// The ledger's edge on which a sink that stores it counts it: lines of `logs.raw` are owed by `parse`, foreign records
+    /// by the sink that wrote the letter. `None`: nobody counted it when it was written.
+    pub fn stored_edge(&self) -> Option<&'static str> {
+        match self.topic.as_str() {
+            topics::RAW => Some(edge::DEAD),
+            topics::PARSED | topics::DEAD if self.reason == FOREIGN => Some(edge::LETTER),
+            _ => None,
+        }
+    }
+
     /// The headers, in a fixed order; numbers as decimal text, so that any tool shows them.
     pub fn headers(&self) -> [(&'static str, String); 10] {
         [

@@ -41,6 +41,12 @@ pub struct FilePosition {
     pub lost: i64,
     /// Nothing more will be read from this incarnation.
     pub finished: bool,
+    /// Bytes of text handed on before `byte`, where lines are decoded, masked or unwrapped; `None`: as many as `byte`.
+    #[serde(default)]
+    pub text: Option<i64>,
+    /// Where to go on in a source that is no file.
+    #[serde(default)]
+    pub cursor: Option<String>,
 }
 
 impl FilePosition {

@@ -49,7 +49,7 @@ impl Subject {
         match self {
             Subject::Raw => &["logs.raw-value", "logs.dead-value"],
             Subject::Parsed => &["logs.parsed-value"],
-            Subject::Ledger => &["millrace.ledger-value"],
+            Subject::Ledger => &["millrace.ledger-value", "millrace.ledger.folded-value"],
             Subject::Position => &["millrace.positions-value"],
             Subject::Manifest => &["millrace.splits-value", "millrace.files-value"],
             Subject::Progress => &["millrace.parse.state-value", "millrace.gateway.state-value"],
@@ -63,7 +63,10 @@ impl Subject {
             Subject::Raw => &[include_str!("../avro/logs.raw-value/v1.avsc")],
             Subject::Parsed => &[include_str!("../avro/logs.parsed-value/v1.avsc")],
             Subject::Ledger => &[include_str!("../avro/millrace.ledger-value/v1.avsc")],
-            Subject::Position => &[include_str!("../avro/millrace.positions-value/v1.avsc")],
+            Subject::Position => &[
+                include_str!("../avro/millrace.positions-value/v1.avsc"),
+                include_str!("../avro/millrace.positions-value/v2.avsc"),
+            ],
             Subject::Manifest => &[include_str!("../avro/millrace.manifest-value/v1.avsc")],
             Subject::Progress => &[include_str!("../avro/millrace.progress-value/v1.avsc")],
             Subject::Control => &[include_str!("../avro/millrace.control-value/v1.avsc")],

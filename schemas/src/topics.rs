@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// Generation of the raw topic that is read today.
+pub const GENERATION: i32 = 1;
+
 /// Raw lines; what replay reads.
 pub const RAW: &str = "logs.raw";
 /// Parsed lines.
@@ -20,6 +23,8 @@ pub const SPLITS: &str = "millrace.splits";
 pub const FILES: &str = "millrace.files";
 /// Ledger deltas.
 pub const LEDGER: &str = "millrace.ledger";
+/// Ledger cells: what old deltas were folded into.
+pub const LEDGER_FOLDED: &str = "millrace.ledger.folded";
 
 /// Changelog of job `job`.
 pub fn changelog(job: &str) -> String {

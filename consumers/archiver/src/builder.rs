@@ -130,7 +130,10 @@ impl RowFile {
         self.time_from = self.time_from.min(time);
         self.time_to = self.time_to.max(time);
         self.bytes += bytes as i64;
-        self.raw.cover(origin.partition, origin.offset);
+        // Letters of other topics (generation below 0) have no offset in `logs.raw`.
+        if origin.generation >= 0 {
+            self.raw.cover(origin.partition, origin.offset);
+        }
         if self.hosts.len() <= Part::MAX_HOSTS && !self.hosts.contains(host) {
             self.hosts.insert(host.to_owned());
         }

@@ -24,8 +24,9 @@ pub struct ArchiveMerger {
 }
 
 impl ArchiveMerger {
-    /// Files up to 64 MiB, some three million lines: a merge holds its output in memory, and its process has 200 MB.
-    pub const POLICY: MergePolicy = MergePolicy { fan_in: 8, max_bytes: 64 << 20, idle: 30_000_000 };
+    /// Files up to 64 MiB, some three million lines: a merge holds its output in memory, and of each part some pages.
+    pub const POLICY: MergePolicy =
+        MergePolicy { fan_in: 8, most_parts: 8, max_bytes: 64 << 20, idle: 30_000_000 };
 
     /// With [`ArchiveMerger::POLICY`].
     pub fn new() -> ArchiveMerger {

@@ -1,13 +1,13 @@
-//! The archiver as a service; the keeper of the topics' size runs with it.
+//! The archiver as a service; the keeper of the topics' size and the folder of the ledger run with it.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use millrace_runtime::kafka::Guard;
-use millrace_runtime::keeper;
 use millrace_runtime::owner::OwnerOptions;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_runtime::sink::{SinkOptions, serve};
+use millrace_runtime::{folder, keeper};
 use millrace_schemas::ledger::stage;
 use millrace_schemas::manifest::TableName;
 use millrace_schemas::topics;
@@ -25,6 +25,7 @@ pub fn run(service: &Service) -> Result<(), ServiceError> {
         manifest: topics::FILES,
         commit_interval: config.commit_interval,
         max_buffer_bytes: config.max_buffer_bytes,
+        writes_letters: true,
         guard: Guard::default(),
     };
     let owner = OwnerOptions {
@@ -37,16 +38,21 @@ pub fn run(service: &Service) -> Result<(), ServiceError> {
     };
     let holds_first = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // On a thread of its own: it is needed most when the store is away and the others wait for it.
-        let spawn = std::thread::Builder::new().name("keeper".to_owned());
-        let keeping = spawn
-            .spawn_scoped(scope, || keeper::run(service, &holds_first))
-            .map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?;
+        // On threads of their own: they are needed most when the store is away and the others wait for it.
+        let holds = &holds_first;
+        let beside = |name: &str, run: fn(&Service, &AtomicBool) -> Result<(), ServiceError>| {
+            let spawn = std::thread::Builder::new().name(name.to_owned());
+            spawn.spawn_scoped(scope, move || run(service, holds)).map_err(|error| {
+                service.stop.request();
+                ServiceError::Other(format!("could not start a thread: {error}"))
+            })
+        };
+        let (keeping, folding) = (beside("keeper", keeper::run)?, beside("folder", folder::run)?);
         let merger = ArchiveMerger::new();
         let served = serve(service, &sink, &owner, || Ok(ArchiveBuilder::new()), &merger, &holds_first);
         service.stop.request();
-        let kept =
-            keeping.join().unwrap_or_else(|_| Err(ServiceError::Other("the keeper panicked".to_owned())));
-        served.and(kept)
+        let panicked = |_| Err(ServiceError::Other("keeper or folder panicked".to_owned()));
+        let others = [keeping, folding].map(|own| own.join().unwrap_or_else(panicked));
+        others.into_iter().fold(served, Result::and)
     })
 }

@@ -1,25 +1,29 @@
 //! Gathers rows and turns them into one bundle of splits: one for each tenant, table and event-time day.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_formats::split::{self, DeadRow, Rows, SplitError};
 use millrace_runtime::sink::{BuildError, BundleBuilder, Sealed};
 use millrace_schemas::codec::unframe;
 use millrace_schemas::dead::DeadLetter;
-use millrace_schemas::manifest::TableName;
+use millrace_schemas::manifest::{Part, TableName};
 use millrace_schemas::{Codec, Event, Origin, RawEvent};
 
 use crate::day::day_start;
 use crate::summary::Summary;
 
-/// Builds the index's bundles. Rows wait packed, and are indexed when the bundle is sealed, one split after the other:
-/// so a thousand tenants cost the memory of one index, and a split's rows lie in the order of time.
+/// Rows of a split at most: a backlog becomes several splits, which the machine's cores index side by side.
+const MOST_ROWS: usize = 32 << 10;
+
+/// Builds the index's bundles. Rows wait packed, and are indexed when the bundle is sealed, as many splits at a time as
+/// there are cores: so a thousand tenants cost the memory of a few indexes, and a split's rows lie in the order of time.
 #[derive(Debug, Clone)]
 pub struct IndexBuilder {
     groups: Groups,
     memory: usize,
-    /// Emptied buffers of the largest split of the last bundle.
+    /// Emptied buffers of a split of the last bundle.
     spare: Rows,
     /// Registry ids of the versions of the event's schema, oldest first.
     version_ids: Vec<u32>,
@@ -27,8 +31,8 @@ pub struct IndexBuilder {
     dead_codec: Arc<Codec>,
 }
 
-/// Tenant → (table, day) → rows.
-type Groups = BTreeMap<String, BTreeMap<(TableName, i64), Group>>;
+/// Tenant → (table, day) → rows, split by split.
+type Groups = BTreeMap<String, BTreeMap<(TableName, i64), Vec<Group>>>;
 
 #[derive(Debug, Clone, Default)]
 struct Group {
@@ -59,10 +63,12 @@ impl IndexBuilder {
     fn group(&mut self, tenant: &str, table: TableName, time: i64) -> &mut Group {
         // The tenant is copied a row: two lookups would cost more, and the borrow checker takes no early return here.
         let of_tenant = self.groups.entry(tenant.to_owned()).or_default();
-        let spare = &mut self.spare;
-        of_tenant
-            .entry((table, day_start(time)))
-            .or_insert_with(|| Group { rows: std::mem::take(spare), summary: Summary::default() })
+        let splits = of_tenant.entry((table, day_start(time))).or_default();
+        if splits.last().is_none_or(|last| last.rows.len() >= MOST_ROWS) {
+            splits.push(Group { rows: std::mem::take(&mut self.spare), summary: Summary::default() });
+        }
+        let last = splits.len() - 1;
+        &mut splits[last]
     }
 }
 
@@ -107,31 +113,68 @@ impl BundleBuilder for IndexBuilder {
     }
 
     fn seal(&mut self, record_id: &str) -> Result<Sealed, BuildError> {
-        let mut bytes = Vec::new();
-        let mut parts = BTreeMap::new();
         self.memory = 0;
-        let mut most_rows = 0;
+        let mut open = Vec::new();
         for (tenant, groups) in std::mem::take(&mut self.groups) {
-            let mut own = Vec::with_capacity(groups.len());
-            for (n, ((table, bucket), group)) in groups.into_iter().enumerate() {
-                debug_assert_eq!(group.rows.len() as i64, group.summary.rows(), "I1");
-                let from = bytes.len();
-                let n_rows = group.rows.len();
-                let (written, emptied) = split::write_and_reuse(group.rows).map_err(build_error)?;
-                if n_rows >= most_rows {
-                    (self.spare, most_rows) = (emptied, n_rows);
-                }
-                if bytes.is_empty() {
-                    bytes = written; // the usual bundle holds one split
-                } else {
-                    bytes.extend_from_slice(&written);
-                }
-                own.push(group.summary.part(format!("{record_id}.{n}"), table, bucket, from, bytes.len()));
+            for ((table, day), splits) in groups {
+                open.extend(splits.into_iter().map(|group| (tenant.clone(), table, day, group)));
             }
-            parts.insert(tenant, own);
+        }
+        let mut names = Vec::with_capacity(open.len());
+        let mut waiting = Vec::with_capacity(open.len());
+        for (tenant, table, day, Group { rows, summary }) in open {
+            debug_assert_eq!(rows.len() as i64, summary.rows(), "I1");
+            names.push((tenant, table, day, summary));
+            waiting.push(rows);
+        }
+        let mut bytes = Vec::new();
+        let mut parts: BTreeMap<String, Vec<Part>> = BTreeMap::new();
+        for ((tenant, table, day, summary), written) in names.into_iter().zip(write_all(waiting)) {
+            let (written, emptied) = written.map_err(build_error)?;
+            self.spare = emptied;
+            let from = bytes.len();
+            if bytes.is_empty() {
+                bytes = written; // the usual bundle holds one split
+            } else {
+                bytes.extend_from_slice(&written);
+            }
+            let own = parts.entry(tenant).or_default();
+            own.push(summary.part(format!("{record_id}.{}", own.len()), table, day, from, bytes.len()));
         }
         Ok(Sealed { bytes, parts })
     }
+}
+
+type Written = Result<(Vec<u8>, Rows), SplitError>;
+
+/// Writes each of `waiting` as a split, in the same order, on as many threads as there are cores.
+fn write_all(waiting: Vec<Rows>) -> Vec<Written> {
+    let n_threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(waiting.len());
+    if n_threads < 2 {
+        return waiting.into_iter().map(split::write_and_reuse).collect();
+    }
+    let queue = Mutex::new(waiting.into_iter().enumerate());
+    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let mut written = std::thread::scope(|scope| {
+        let work = || {
+            let mut own = Vec::new();
+            while let Some((at, rows)) = take() {
+                own.push((at, split::write_and_reuse(rows)));
+            }
+            own
+        };
+        let threads: Vec<_> = (1..n_threads).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(own) => all.extend(own),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    written.sort_by_key(|(at, _)| *at);
+    written.into_iter().map(|(_, written)| written).collect()
 }
 
 pub(crate) fn build_error(error: SplitError) -> BuildError {

@@ -20,9 +20,10 @@ pub struct SplitMerger {
 }
 
 impl SplitMerger {
-    /// Ten parts of a tier make a merge, none over 256 MiB: larger ones gain a search little and cost memory. What lies
-    /// in bundles becomes a file of its own after a minute without news.
-    pub const POLICY: MergePolicy = MergePolicy { fan_in: 10, max_bytes: 256 << 20, idle: 60_000_000 };
+    /// Ten parts of a tier make a merge, none over 96 MiB: larger ones gain a search little, and a merge takes three times
+    /// that in memory. What lies in bundles becomes a file of its own after a minute without news.
+    pub const POLICY: MergePolicy =
+        MergePolicy { fan_in: 10, most_parts: 40, max_bytes: 96 << 20, idle: 60_000_000 };
 
     /// A merger by `policy`.
     pub fn new(policy: MergePolicy) -> SplitMerger {

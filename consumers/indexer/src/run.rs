@@ -23,6 +23,7 @@ pub fn run(service: &Service) -> Result<(), ServiceError> {
         manifest: topics::SPLITS,
         commit_interval: config.commit_interval,
         max_buffer_bytes: config.max_buffer_bytes,
+        writes_letters: false,
         guard: Guard::default(),
     };
     let owner = OwnerOptions {

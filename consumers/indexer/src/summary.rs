@@ -39,7 +39,10 @@ impl Summary {
         self.bytes += body_len as i64;
         self.add_times(time, time);
         self.add_host(host);
-        self.add_raw(origin.partition, origin.offset, origin.offset + 1);
+        // Letters of other topics (generation below 0) have no offset in `logs.raw`.
+        if origin.generation >= 0 {
+            self.add_raw(origin.partition, origin.offset, origin.offset + 1);
+        }
     }
 
     pub(crate) fn add_part(&mut self, part: &Part) {

@@ -23,8 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start a local Kafka and registry, and every service in this process
     Up(Up),
-    /// Follow files and send their lines to Kafka
-    Forward(ServiceArgs),
+    /// Follow files, the journal or standard input, and send their lines to Kafka
+    Forward(Forward),
     /// Take lines from the network: HTTP in the protocols of many senders, and syslog
     Gateway(ServiceArgs),
     /// Run a stream job
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Write a log, run everything on it, and show what came out
     Demo(Demo),
+    /// Make real-looking lines, the same for the same seed: to files, Kafka or a gateway
+    Loadgen(crate::loadgen::args::Loadgen),
     /// Measure this machine against the targets of docs/bench.md
     Bench(Bench),
     /// Print a completion script for your shell
@@ -109,10 +111,31 @@ pub(crate) struct ServiceArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Forward {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    /// Read every file to its end, and stop once all of it is committed; exit code 1 where a file could not be read
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Send standard input instead of files, and stop once all of it is committed
+    #[arg(long, conflicts_with_all = ["once", "journald"])]
+    pub(crate) stdin: bool,
+    /// Follow the journal of this machine instead of files; with --once, to its end
+    #[arg(long)]
+    pub(crate) journald: bool,
+    /// Stream of --stdin and --journald
+    #[arg(long, default_value = "default")]
+    pub(crate) stream: String,
+    /// Tenant of --stdin and --journald
+    #[arg(long, default_value = "default")]
+    pub(crate) tenant: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Folder for everything: Kafka's log, objects, ids, caches
-    #[arg(long, value_name = "DIR", default_value = "millrace-data", env = "MILLRACE_DATA")]
-    pub(crate) data: PathBuf,
+    /// Folder for everything: Kafka's log, objects, ids, caches [default: data_dir of the configuration, millrace-data]
+    #[arg(long, value_name = "DIR", env = "MILLRACE_DATA")]
+    pub(crate) data: Option<PathBuf>,
     /// Configuration file; without one, DIR/logs/*.log is followed
     #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
     pub(crate) config: Option<PathBuf>,

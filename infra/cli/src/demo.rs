@@ -245,13 +245,14 @@ fn tell(written: i64, counts: &Counts, report: &Report) -> bool {
 }
 
 fn searches(query: &str) -> anyhow::Result<()> {
+    let asker = search::Asker::new(&format!("http://{query}"))?;
     for text in ["status:500 AND path:/cart*", "severity:error", "reason:no_match"] {
         println!("\nmillrace search '{text}' --limit 3");
         let parameters = [("q", text.to_owned()), ("limit", "3".to_owned())];
         // The index is committed; the query service follows within a moment.
         let deadline = Instant::now() + Duration::from_secs(3);
         let found: Value = loop {
-            let found = search::ask(&format!("http://{query}"), &parameters, None)?;
+            let found = asker.ask(&parameters, None)?;
             if found["total"] != 0 || Instant::now() > deadline {
                 break found;
             }

@@ -2,14 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use millrace_runtime::kafka::admin::Admin;
-use millrace_runtime::kafka::frontier::frontiers;
-use millrace_runtime::kafka::{Error, Tailer};
-use millrace_runtime::service::Service;
-use millrace_schemas::ledger::{Book, Delta, Report, edge, minute_of, stage};
-use millrace_schemas::topics;
+use millrace_schemas::ledger::{Book, Report, edge, minute_of, stage};
 
 use crate::args::{Format, Ledger};
+pub(crate) use crate::books::Books;
 use crate::output::{Answer, grouped, minute, table};
 use crate::place;
 
@@ -45,56 +41,8 @@ pub(crate) fn run(args: &Ledger) -> anyhow::Result<Answer> {
     })
 }
 
-/// The ledger, read on and on.
-pub(crate) struct Books {
-    tailer: Tailer,
-    since: i64,
-    /// Everything read so far.
-    pub(crate) book: Book,
-}
-
-impl Books {
-    pub(crate) fn open(service: &Service, since: i64) -> anyhow::Result<Books> {
-        let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::LEDGER)?;
-        let partitions: Vec<i32> = (0..n_partitions).collect();
-        let tailer = Tailer::open(&service.config.kafka, topics::LEDGER, &partitions)?;
-        let mut books = Books { tailer, since, book: Book::default() };
-        while !books.tailer.caught_up() {
-            books.read(service, Duration::from_millis(100))?;
-        }
-        Ok(books)
-    }
-
-    /// Reads what has come.
-    pub(crate) fn read(&mut self, service: &Service, wait: Duration) -> anyhow::Result<usize> {
-        let (book, since, codec) = (&mut self.book, self.since, service.codecs.ledger());
-        let n_records = self.tailer.poll(wait, &mut |partition, offset, _, value| {
-            let delta = value.map(|value| codec.decode::<Delta>(value));
-            match delta {
-                Some(Ok(delta)) if delta.minute >= since => book.add(&delta),
-                Some(Ok(_)) | None => {}
-                Some(Err(error)) => {
-                    return Err(Error::Broken(format!(
-                        "could not read ledger record {partition}/{offset}: {error}"
-                    )));
-                }
-            }
-            Ok(())
-        })?;
-        Ok(n_records)
-    }
-
-    /// Takes the frontiers, reads to the ledger's end, compares: in this order (I8).
-    pub(crate) fn report(&mut self, service: &Service) -> anyhow::Result<Report> {
-        let kafka = &service.config.kafka;
-        let frontiers = frontiers(kafka, &Admin::open(kafka)?, &service.codecs)?;
-        while self.read(service, Duration::from_millis(200))? > 0 {}
-        Ok(self.book.report(&frontiers))
-    }
-}
-
 fn print(book: &Book, report: &Report) {
-    let columns = [
+    let mut columns = vec![
         (stage::FORWARD, edge::OUT),
         (stage::GATEWAY, edge::OUT),
         (stage::PARSE, edge::IN),
@@ -105,6 +53,14 @@ fn print(book: &Book, report: &Report) {
         (stage::ARCHIVE, edge::IN),
         (stage::ARCHIVE, edge::DEAD),
     ];
+    // Seldom: only where somebody else wrote to our topics.
+    if book.total(stage::ARCHIVE, edge::FOREIGN).0 > 0 {
+        columns.extend([
+            (stage::ARCHIVE, edge::FOREIGN),
+            (stage::INDEX, edge::LETTER),
+            (stage::ARCHIVE, edge::LETTER),
+        ]);
+    }
     let mut headers = vec!["tenant".to_owned(), "stream".to_owned(), "minute".to_owned()];
     headers.extend(columns.iter().map(|(stage, edge)| format!("{stage}.{edge}")));
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();

@@ -2,10 +2,14 @@
 
 mod args;
 mod bench;
+mod books;
 mod cat;
 mod demo;
 mod doctor;
+mod forward;
+mod inputs;
 mod ledger;
+mod loadgen;
 mod output;
 mod place;
 mod search;
@@ -47,7 +51,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Up(args) => up::run(&args),
-        Command::Forward(args) => services::run(services::Kind::Forward, &args),
+        Command::Forward(args) => forward::run(&args),
         Command::Gateway(args) => services::run(services::Kind::Gateway, &args),
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
         Command::Index(args) => services::run(services::Kind::Index, &args),
@@ -62,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Loadgen(args) => loadgen::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut std::io::stdout());

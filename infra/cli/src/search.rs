@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Search) -> anyhow::Result<Answer> {
         Some(_) => std::fs::read_to_string(config.data_dir.join("admin.key")).ok(),
         None => None,
     };
-    let found = ask(&base, &parameters, key.as_deref())?;
+    let found = Asker::new(&base)?.ask(&parameters, key.as_deref())?;
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&found)?),
         Format::Text => show(&found),
@@ -32,26 +32,46 @@ pub(crate) fn run(args: &Search) -> anyhow::Result<Answer> {
     Ok(if found["total"] == 0 { Answer::No } else { Answer::Yes })
 }
 
-/// One search; the answer as JSON.
-pub(crate) fn ask(base: &str, parameters: &[(&str, String)], key: Option<&str>) -> anyhow::Result<Value> {
-    let url = format!("{}/api/v1/search", base.trim_end_matches('/'));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut request = reqwest::Client::new().get(&url).query(parameters).timeout(Duration::from_secs(60));
-        if let Some(key) = key {
-            request = request.bearer_auth(key.trim());
-        }
-        let response = request.send().await.with_context(|| {
-            format!("could not ask {url}; is the query service running (`millrace status`)?")
-        })?;
-        let status = response.status();
-        let body: Value =
-            response.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
-        if !status.is_success() {
-            anyhow::bail!("{url} answered {status}: {}", body["error"].as_str().unwrap_or("no reason given"));
-        }
-        Ok(body)
-    })
+/// Asks one query service; made once, since a client of its own reads the machine's certificates anew.
+pub(crate) struct Asker {
+    url: String,
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+}
+
+impl Asker {
+    /// A client of the service at `base`; connects at the first search.
+    pub(crate) fn new(base: &str) -> anyhow::Result<Asker> {
+        Ok(Asker {
+            url: format!("{}/api/v1/search", base.trim_end_matches('/')),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            client: reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?,
+        })
+    }
+
+    /// One search; the answer as JSON.
+    pub(crate) fn ask(&self, parameters: &[(&str, String)], key: Option<&str>) -> anyhow::Result<Value> {
+        let url = &self.url;
+        self.runtime.block_on(async {
+            let mut request = self.client.get(url).query(parameters);
+            if let Some(key) = key {
+                request = request.bearer_auth(key.trim());
+            }
+            let response = request.send().await.with_context(|| {
+                format!("could not ask {url}; is the query service running (`millrace status`)?")
+            })?;
+            let status = response.status();
+            let body: Value =
+                response.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
+            if !status.is_success() {
+                anyhow::bail!(
+                    "{url} answered {status}: {}",
+                    body["error"].as_str().unwrap_or("no reason given")
+                );
+            }
+            Ok(body)
+        })
+    }
 }
 
 /// A line per hit, newest first, and what was looked at.

@@ -1,12 +1,10 @@
 //! Each service by itself.
 
-use millrace_forwarder::kafka::KafkaOutlet;
 use millrace_jobs::Job;
 use millrace_jobs::parse::{Format, Parse, ParseConfig};
 use millrace_runner::kafka::{KafkaSession, SessionOptions};
 use millrace_runner::transact;
 use millrace_runtime::config::Config;
-use millrace_runtime::kafka::Guard;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_runtime::stop::Stop;
 use millrace_runtime::{log, ops};
@@ -14,6 +12,7 @@ use millrace_runtime::{log, ops};
 use crate::args::{Place, ServiceArgs};
 use crate::output::Answer;
 use crate::place;
+use crate::{forward, inputs};
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +43,22 @@ impl Kind {
 
 /// Runs one service as this process until it is told to stop.
 pub(crate) fn run(kind: Kind, args: &ServiceArgs) -> anyhow::Result<Answer> {
+    run_with(kind, args, |_| {}, |service| serve(kind, service))
+}
+
+/// The same, with a change to its configuration and another way to serve.
+pub(crate) fn run_with(
+    kind: Kind,
+    args: &ServiceArgs,
+    change: impl FnOnce(&mut Config),
+    serve: impl FnOnce(&Service) -> Result<(), ServiceError>,
+) -> anyhow::Result<Answer> {
     let mut config = load(&args.place)?;
     config.instance = args.instance.or(config.instance);
+    change(&mut config);
+    if kind == Kind::Forward && !config.forward.inputs.is_empty() {
+        inputs::check(&config.forward, args.place.config.as_deref())?;
+    }
     if args.check {
         if kind == Kind::Forward && config.forward.inputs.is_empty() {
             anyhow::bail!("forward.input is empty: name at least one [[forward.input]] with globs");
@@ -62,7 +75,7 @@ pub(crate) fn run(kind: Kind, args: &ServiceArgs) -> anyhow::Result<Answer> {
         let address = ops::serve(address, service.health.clone(), stop)?;
         tracing::info!(%address, "serving /metrics, /live and /ready");
     }
-    serve(kind, &service)?;
+    serve(&service)?;
     tracing::info!(service = kind.name(), "stopped");
     Ok(Answer::Yes)
 }
@@ -77,7 +90,7 @@ fn load(place: &Place) -> anyhow::Result<Config> {
 /// Runs one service on this thread until it is told to stop.
 pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
     match kind {
-        Kind::Forward => forward(service),
+        Kind::Forward => forward::files(service, |_| {}).map(drop),
         Kind::Gateway => millrace_gateway::run(service, |address| {
             tracing::info!(%address, "taking lines over HTTP");
         }),
@@ -88,68 +101,6 @@ pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
             tracing::info!(%address, "serving searches at /api/v1/search");
         }),
     }
-}
-
-fn forward(service: &Service) -> Result<(), ServiceError> {
-    let other = |text: String| ServiceError::Other(text);
-    let config = &service.config.forward;
-    let id = millrace_forwarder::id::load_or_make(&service.config.data_dir)
-        .map_err(|error| other(error.to_string()))?;
-    let inputs = config.inputs.iter().map(|input| {
-        let globs = input.globs.iter().map(|glob| absolute(glob)).collect();
-        millrace_forwarder::Input {
-            tenant: input.tenant.clone(),
-            stream: input.stream.clone(),
-            globs,
-            attributes: Vec::new(),
-            start: if input.from_beginning {
-                millrace_forwarder::Start::Beginning
-            } else {
-                millrace_forwarder::Start::End
-            },
-        }
-    });
-    let options = millrace_forwarder::Options {
-        host: config.host.clone(),
-        forwarder_id: id.as_str().to_owned(),
-        schema_id: service.codecs.raw().id(),
-        inputs: inputs.collect(),
-        limits: millrace_forwarder::Limits {
-            max_line_bytes: config.max_line_bytes,
-            partial_line_timeout: config.partial_line_timeout,
-            ..millrace_forwarder::Limits::USUAL
-        },
-        once: config.once,
-    };
-    let outlet = KafkaOutlet::open(service, id.as_str(), Guard::default())?;
-    let mut lost = 0;
-    let progress = millrace_forwarder::run(
-        options,
-        outlet,
-        || service.stop.requested(),
-        |progress| {
-            millrace_runtime::metrics::lost_bytes(progress.lost_bytes - lost);
-            lost = progress.lost_bytes;
-            millrace_runtime::metrics::forwarder(progress.files, progress.behind_bytes);
-        },
-    );
-    let progress = progress.map_err(|error| other(crate::output::chain(&error.into())))?;
-    tracing::info!(
-        n_lines = progress.lines,
-        bytes = progress.bytes,
-        n_batches = progress.batches,
-        "forwarder ended"
-    );
-    Ok(())
-}
-
-/// Globs are matched as absolute paths: what a line says of its file does not depend on where the process was started.
-fn absolute(glob: &str) -> String {
-    if glob.starts_with('/') {
-        return glob.to_owned();
-    }
-    let here = std::env::current_dir().unwrap_or_default();
-    here.join(glob).display().to_string()
 }
 
 fn parse(service: &Service) -> Result<(), ServiceError> {

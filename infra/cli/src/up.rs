@@ -1,17 +1,18 @@
 //! `millrace up`: a local Kafka and registry, and every service, in one process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use anyhow::Context;
 use millrace_kafka_local::{Broker, BrokerOptions, Jars, Registry, RegistryOptions, free_port};
-use millrace_runtime::config::Config;
+use millrace_runtime::config::{Config, ConfigError};
 use millrace_runtime::kafka::admin::Admin;
 use millrace_runtime::service::{Service, ServiceError, topic_specs};
 use millrace_runtime::stop::Stop;
 use millrace_runtime::{log, ops};
 
 use crate::args::{Ports, Up};
+use crate::inputs;
 use crate::output::{Answer, chain};
 use crate::place::{Addresses, set};
 use crate::services::{self, Kind};
@@ -24,17 +25,37 @@ const SYSLOG_PORT: u16 = 5514;
 const OPS_PORT: u16 = 9464;
 
 pub(crate) fn run(args: &Up) -> anyhow::Result<Answer> {
+    let data = data_dir(args.data.as_deref(), args.config.as_deref())?;
     if args.check {
-        let config = config(&args.data, args.config.as_deref(), &fixed())?;
+        let config = config(&data, args.config.as_deref(), &fixed())?;
         println!("{}", config.describe());
         return Ok(Answer::Yes);
     }
     let stop = Stop::on_signals()?;
     let mut platform =
-        Platform::start(&args.data, args.config.as_deref(), args.ports, &stop, |text| eprintln!("{text}"))?;
+        Platform::start(&data, args.config.as_deref(), args.ports, &stop, |text| eprintln!("{text}"))?;
     eprintln!("{}", platform.addresses_text());
     platform.wait();
     platform.finish().map(|()| Answer::Yes)
+}
+
+/// The one folder in which everything lies: `--data`, else what the configuration says. Where both name one and they are
+/// not the same, half of an installation would lie in each.
+fn data_dir(data: Option<&Path>, file: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let mut named = false;
+    let config = Config::load_with(file, std::env::vars(), |tree| named = tree.contains_key("data_dir"))?;
+    let Some(data) = data else { return Ok(config.data_dir) };
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    if !named || whole(data) == whole(&config.data_dir) {
+        return Ok(data.to_owned());
+    }
+    let (data, own) = (data.display(), config.data_dir.display());
+    Err(ConfigError {
+        file: file.map_or("the environment".to_owned(), |file| file.display().to_string()),
+        faults: vec![format!(
+            "data_dir: is {own}, and --data is {data}: everything lies in one folder, so give one of them alone"
+        )],
+    })
 }
 
 fn fixed() -> Addresses {
@@ -68,6 +89,7 @@ fn config(data: &Path, file: Option<&Path>, addresses: &Addresses) -> anyhow::Re
             forward.insert("input".to_owned(), toml::Value::Array(vec![input.into()]));
         }
     })?;
+    inputs::check(&config.forward, file)?;
     Ok(config)
 }
 

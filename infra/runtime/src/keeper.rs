@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use millrace_schemas::control::{ControlRecord, FlowMark};
 use millrace_schemas::topics::{self, TopicSpec};
 
+use crate::folder::DELTA_BYTES;
 use crate::kafka::admin::Admin;
 use crate::kafka::frontier::sink_frontier;
 use crate::kafka::{Guard, OutRecord, TxnProducer};
@@ -128,7 +129,9 @@ impl Keeper {
         if !before.is_empty() {
             self.admin.delete_before(&spec.name, &before)?;
         }
-        metrics::archive_lag(&spec.name, lag);
+        if spec.name != topics::LEDGER {
+            metrics::archive_lag(&spec.name, lag);
+        }
         let age = if open {
             self.unstable.entry(spec.name.clone()).or_insert_with(Instant::now).elapsed().as_secs_f64()
         } else {
@@ -141,6 +144,9 @@ impl Keeper {
 
     /// Offsets below which every sink holds the records of `topic`.
     fn held_by_all(&self, topic: &str) -> Result<BTreeMap<i32, i64>, ServiceError> {
+        if topic == topics::LEDGER {
+            return Ok(BTreeMap::new()); // the folder deletes there; the keeper only minds the bound
+        }
         let kafka = &self.service.config.kafka;
         let mut held: Option<BTreeMap<i32, i64>> = None;
         let parsed = self.admin.committed("parse", topics::RAW)?;
@@ -191,5 +197,9 @@ fn least(a: BTreeMap<i32, i64>, b: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
 
 /// Bytes that a record takes on disk with its share of the batch, lz4-compressed: a careful estimate for lines of 200 B.
 fn mean_record_bytes(topic: &str) -> i64 {
-    if topic == topics::PARSED { 400 } else { 250 }
+    match topic {
+        topics::PARSED => 400,
+        topics::LEDGER => DELTA_BYTES,
+        _ => 250,
+    }
 }

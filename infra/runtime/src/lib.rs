@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod flow;
+pub mod folder;
 pub mod kafka;
 pub mod keeper;
 pub mod log;

@@ -31,6 +31,9 @@ pub fn describe() {
         "millrace_last_stable_offset_age_seconds",
         "age of the oldest open transaction of a topic; alarm above 20"
     );
+    describe_counter!("millrace_ledger_folded_total", "ledger deltas folded into cells");
+    describe_counter!("millrace_ledger_cells_written_total", "ledger cells written by folding");
+    describe_gauge!("millrace_ledger_unfolded", "ledger deltas that are not folded yet; alarm when it grows");
     describe_counter!(
         "millrace_forwarder_lost_bytes_total",
         "bytes destroyed by truncations before they could be read"
@@ -107,6 +110,17 @@ pub fn archive_lag(topic: &str, n_records: i64) {
 /// Seconds for which the last stable offset of `topic` has stood before the high watermark.
 pub fn stable_age(topic: &str, seconds: f64) {
     gauge!("millrace_last_stable_offset_age_seconds", "topic" => topic.to_owned()).set(seconds);
+}
+
+/// A step folded `n_deltas` into `n_cells`.
+pub fn folded(n_deltas: u64, n_cells: u64) {
+    counter!("millrace_ledger_folded_total").increment(n_deltas);
+    counter!("millrace_ledger_cells_written_total").increment(n_cells);
+}
+
+/// Deltas, and markers of transactions, that are not folded yet.
+pub fn unfolded(n_deltas: i64) {
+    gauge!("millrace_ledger_unfolded").set(n_deltas as f64);
 }
 
 /// Bytes that a truncation destroyed.

@@ -62,7 +62,7 @@ pub fn run<M: Merger>(
             topics: vec![options.manifest.to_owned()],
             with_headers: Vec::new(),
             // The manifest is folded from its start anyway; the committed offset only fences.
-            resolve: Arc::new(|_, _| Ok(None)),
+            resolve: Arc::new(|missing| Ok(vec![None; missing.len()])),
             guard: options.guard,
         },
     )?;

@@ -1,5 +1,7 @@
 //! The schema registry: registers what we write, gives codecs that read every version.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use millrace_schemas::{Codec, CodecError, Subject};
@@ -31,6 +33,30 @@ pub enum RegistryError {
 pub struct Registry {
     url: String,
     deadline: Duration,
+    denied: Arc<Denied>,
+}
+
+/// Ids that the registry denied, and when. Somebody may register them later, so they are asked for again after a while.
+#[derive(Debug, Default)]
+struct Denied(Mutex<HashMap<u32, Instant>>);
+
+impl Denied {
+    const AGAIN_AFTER: Duration = Duration::from_secs(30);
+    /// Damaged records may name any id.
+    const MOST: usize = 10_000;
+
+    fn is_known(&self, id: u32) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&id).is_some_and(|when| when.elapsed() < Denied::AGAIN_AFTER)
+    }
+
+    fn remember(&self, id: u32) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Denied::MOST {
+            known.clear();
+        }
+        known.insert(id, Instant::now());
+    }
 }
 
 /// Codecs of all subjects, by registry ids of this installation.
@@ -123,7 +149,7 @@ impl Codecs {
 impl Registry {
     /// A registry with the Confluent API at `url`; calls are tried again for up to `deadline`.
     pub fn new(url: &str, deadline: Duration) -> Registry {
-        Registry { url: url.trim_end_matches('/').to_owned(), deadline }
+        Registry { url: url.trim_end_matches('/').to_owned(), deadline, denied: Arc::default() }
     }
 
     /// Registers every version of every schema under `<topic>-value` with compatibility `BACKWARD_TRANSITIVE`; what is
@@ -137,7 +163,7 @@ impl Registry {
         let mut all = Vec::new();
         let mut parsed_ids = Vec::new();
         for subject in Subject::ALL {
-            let mut codec: Option<Codec> = None;
+            let mut ids: Vec<(u32, &'static str)> = Vec::new();
             for name in subject.registered() {
                 for text in subject.versions() {
                     let supplied = SuppliedSchema::new(None, SchemaType::Avro, (*text).to_owned());
@@ -148,29 +174,38 @@ impl Registry {
                     if subject == Subject::Parsed {
                         parsed_ids.push(registered.id);
                     }
-                    match &mut codec {
-                        // The newest version of the first name is what we write; the others are read.
-                        Some(codec) => codec.learn(registered.id, text)?,
-                        None => codec = Some(Codec::new(subject.folder(), registered.id, text)?),
-                    }
+                    ids.push((registered.id, *text));
                 }
                 self.set_compatibility(&runtime, name)?;
             }
-            all.extend(codec);
+            all.push(codec(subject, &ids)?);
         }
         Ok(Codecs { all, parsed_ids })
     }
 
-    /// The text of schema `id`, for records that a newer build wrote.
+    /// The text of schema `id`, for records that a newer build wrote. A denial is remembered for a while.
     ///
     /// # Errors
-    /// [`RegistryError::Away`].
+    /// [`RegistryError::Away`] where it does not answer; [`RegistryError::Codec`] where it has no such schema.
     pub fn schema(&self, id: u32) -> Result<String, RegistryError> {
+        let denied = || RegistryError::Codec(CodecError::UnknownSchema { id });
+        if self.denied.is_known(id) {
+            return Err(denied());
+        }
         let runtime = self.runtime()?;
         let settings = SrSettings::new(self.url.clone());
-        let found =
-            self.retrying(&runtime, &format!("read schema {id}"), || get_schema_by_id(id, &settings))?;
-        Ok(found.schema)
+        let found = self.retrying(&runtime, &format!("read schema {id}"), || async {
+            match get_schema_by_id(id, &settings).await {
+                Ok(found) => Ok(Some(found.schema)),
+                // The library tells of an HTTP status in its text alone.
+                Err(error) if error.error.contains("status 404") => Ok(None),
+                Err(error) => Err(error),
+            }
+        })?;
+        found.ok_or_else(|| {
+            self.denied.remember(id);
+            denied()
+        })
     }
 
     /// One question without retries: how many subjects it holds.
@@ -228,5 +263,33 @@ impl Registry {
 
     fn away(&self, action: &str, reason: &str) -> RegistryError {
         RegistryError::Away { action: action.to_owned(), url: self.url.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// Writes the newest version under the first name, reads all: `ids` has the versions, oldest first, name by name.
+fn codec(subject: Subject, ids: &[(u32, &'static str)]) -> Result<Codec, CodecError> {
+    let newest = ids.iter().find(|(_, text)| *text == subject.schema()).map_or(0, |(id, _)| *id);
+    let mut codec = Codec::new(subject.folder(), newest, subject.schema())?;
+    for (id, text) in ids {
+        codec.learn(*id, text)?;
+    }
+    Ok(codec)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_schemas::position::FilePosition;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_version_is_written_and_every_version_is_read() {
+        let [old, new] = Subject::Position.versions() else { panic!("two versions") };
+        let codec = codec(Subject::Position, &[(11, old), (12, new)]).unwrap();
+        assert_eq!(codec.id(), 12);
+        assert!(codec.knows(11));
+        // What was written before the second version: all zeros and no text.
+        let datum = [&[0, 0, 0, 0, 11][..], &[0; 18]].concat();
+        assert_eq!(codec.decode::<FilePosition>(&datum).unwrap().text, None);
     }
 }

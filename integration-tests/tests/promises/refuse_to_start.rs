@@ -1,13 +1,15 @@
 //! A missing topic, wrong brokers, a registry that is away, a wrong configuration: nothing starts half, and what is said
 //! helps.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use millrace_kafka_local::free_port;
 
-use crate::harness::World;
 use crate::harness::process::run;
+use crate::harness::{World, scratch};
 
 const SERVICES: [&[&str]; 5] = [&["forward"], &["job", "parse"], &["index"], &["archive"], &["query"]];
 
@@ -102,6 +104,37 @@ fn every_fault_of_a_configuration_is_named_before_anything_starts() {
                 &["kafka.brokers", "kafka.prefix", "index.commit_interval_ms", "query.listen"],
             );
         }
+    }
+}
+
+#[test]
+fn up_wants_one_folder_for_everything() {
+    let dir = scratch::folder("two-folders");
+    let (config, own, other) = (dir.join("millrace.toml"), dir.join("own"), dir.join("other"));
+    fs::write(&config, format!("data_dir = \"{}\"\n", own.display())).unwrap();
+    let config = config.to_str().unwrap();
+    let up = |more: &[&str], env: &[(&str, &str)]| {
+        let output = run(&[&["up", "--config", config], more].concat(), env);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (own, other) = (own.to_str().unwrap(), other.to_str().unwrap());
+    // Named twice and not alike: nothing is made, and both are named.
+    for more in [&["--data", other][..], &["--data", other, "--check"]] {
+        let (code, _, said) = up(more, &[]);
+        assert_eq!(code, Some(78), "{said}");
+        assert_says(&said, &[own, other, "--data", "data_dir"]);
+    }
+    let (code, _, said) = up(&["--data", own, "--check"], &[("MILLRACE__DATA_DIR", other)]);
+    assert_eq!(code, Some(78), "{said}");
+    assert_says(&said, &[own, other]);
+    assert!(!Path::new(other).exists() && !Path::new(own).exists(), "a folder was made");
+    // Named twice and alike, or once.
+    for more in [&["--data", own, "--check"][..], &["--check"]] {
+        let (code, shown, said) = up(more, &[]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_says(&shown, &[&format!("data_dir: \"{own}\"")]);
+        assert!(!shown.contains(other));
     }
 }
 

@@ -4,6 +4,8 @@ use millrace_schemas::ledger::{Sum, Tally, edge, line_hash, line_seed};
 use millrace_schemas::position::FilePosition;
 use millrace_schemas::{Attributes, LineEnd, Piece, Position, RawTemplate};
 
+use crate::container::Unwrapped;
+use crate::encoding::Encoding;
 use crate::options::{Input, Options};
 
 /// Lines and positions that are committed together.
@@ -126,7 +128,7 @@ impl Batch {
             line.body,
         );
         let hash = line_hash(source.seed, Some(line.position), None, line.body, &mut self.scratch);
-        self.bytes += (line.body.len() + line.end.bytes().len()) as u64;
+        self.bytes += line.read as u64;
         self.records.push(Record {
             hash,
             received,
@@ -145,6 +147,8 @@ pub(crate) struct Line<'a> {
     pub(crate) end: LineEnd,
     pub(crate) piece: Option<Piece>,
     pub(crate) body: &'a [u8],
+    /// Bytes of the file that it was made from.
+    pub(crate) read: usize,
 }
 
 /// What all lines of one incarnation have in common, encoded and hashed once.
@@ -156,10 +160,46 @@ pub(crate) struct LineSource {
 }
 
 impl LineSource {
-    pub(crate) fn new(options: &Options, index: usize, position: &FilePosition) -> LineSource {
-        let attributes: &[_] = options.inputs.get(index).map_or(&[], |input| &input.attributes);
-        let pair = |(name, value): &(String, String)| (name.clone().into(), value.clone().into());
-        let attributes = Attributes(attributes.iter().map(pair).collect());
+    pub(crate) fn new(
+        options: &Options,
+        index: usize,
+        position: &FilePosition,
+        encoding: Encoding,
+    ) -> LineSource {
+        LineSource::with(options, index, position, encoding, &[])
+    }
+
+    /// For a line of a container: with the stream, and the time that the runtime wrote.
+    pub(crate) fn of_container(
+        options: &Options,
+        index: usize,
+        position: &FilePosition,
+        encoding: Encoding,
+        line: &Unwrapped,
+    ) -> LineSource {
+        let Some(stream) = &line.stream else {
+            return LineSource::new(options, index, position, encoding);
+        };
+        let more = [("container.stream", stream.as_str()), ("container.time", line.time.as_str())];
+        LineSource::with(options, index, position, encoding, &more)
+    }
+
+    fn with(
+        options: &Options,
+        index: usize,
+        position: &FilePosition,
+        encoding: Encoding,
+        more: &[(&str, &str)],
+    ) -> LineSource {
+        let own: &[_] = options.inputs.get(index).map_or(&[], |input| &input.attributes);
+        let mut pairs: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // With it the text can be written as it was.
+        let encoding = (encoding != Encoding::Utf8).then(|| ("encoding", encoding.name()));
+        // What is declared by hand stands.
+        let new = |(name, _): &(&str, &str)| !own.iter().any(|(known, _)| known == name);
+        pairs.extend(encoding.into_iter().chain(more.iter().copied()).filter(new));
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let attributes = Attributes(pairs.collect());
         let FilePosition { tenant, stream, path, file_id, .. } = position;
         let file = Some((path.as_str(), file_id.as_str()));
         LineSource {

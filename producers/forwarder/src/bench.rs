@@ -6,7 +6,7 @@ use std::time::Instant;
 use millrace_schemas::ledger::Tally;
 use millrace_schemas::position::FilePosition;
 
-use crate::{Batch, Error, Input, Limits, Options, Outlet, OutletError, Start, run};
+use crate::{Batch, Error, Input, Limits, Options, Outlet, OutletError, run};
 
 /// Counts what it is given, as the real outlet does for the ledger.
 #[derive(Debug, Default)]
@@ -41,18 +41,14 @@ impl Outlet for Counting {
 pub fn read_through(path: &Path) -> Result<(u64, f64), Error> {
     let unreadable = |reason: String| Error::Read { path: path.display().to_string(), reason };
     let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    let input = Input {
-        tenant: "default".to_owned(),
-        stream: "bench".to_owned(),
-        globs: vec![glob::Pattern::escape(&path.to_string_lossy())],
-        attributes: Vec::new(),
-        start: Start::Beginning,
-    };
+    let globs = vec![glob::Pattern::escape(&path.to_string_lossy())];
+    let input = Input::new("default", "bench", globs);
     let options = Options {
         host: "bench-host".to_owned(),
         forwarder_id: "bench".to_owned(),
         schema_id: 1,
         inputs: vec![input],
+        scratch: std::env::temp_dir(),
         limits: Limits::USUAL,
         once: true,
     };

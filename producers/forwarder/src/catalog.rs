@@ -14,6 +14,8 @@ use crate::disk::{Sight, look};
 use crate::follow::{Follow, Mark};
 use crate::identity::{Inode, PRINT, Verdict, birth_of, file_id, judge, print, same_birth};
 use crate::options::{Options, Start};
+use crate::packed::Packed;
+use crate::scan::home;
 use crate::trouble::Troubles;
 
 /// A finished incarnation, and since when this process knows that it is.
@@ -50,6 +52,10 @@ pub(crate) struct Catalog {
     /// The last file met at each path.
     pub(crate) places: HashMap<PathBuf, Inode>,
     pub(crate) lost: u64,
+    /// Packed files that were met.
+    pub(crate) packed: HashMap<Inode, Packed>,
+    /// Folders in which packed files are that were not looked into yet.
+    pub(crate) unsettled: HashSet<PathBuf>,
 }
 
 impl Catalog {
@@ -119,6 +125,7 @@ impl Catalog {
             position: FilePosition { device: inode.device as i64, inode: inode.number as i64, ..position },
             committed,
             input,
+            home: home(&place),
             place,
             file: Some(file),
             birth: sight.birth,
@@ -127,15 +134,16 @@ impl Catalog {
             held: None,
             quiet_since: now.monotonic,
             gone: false,
+            unpacked: false,
             broken: false,
             queued: false,
             dirty: false,
             after,
             seen_in: self.scan_number,
         };
-        let from_end = options.inputs.get(input).is_some_and(|input| input.start == Start::End);
-        if from_end && !self.begun.contains(&input) && self.scan_number == 1 && committed.is_none() {
-            start_at_end(&mut follow)?;
+        if committed.is_none() && self.begins_at_end(options, input, sight) {
+            let unit = options.inputs.get(input).map_or(1, |input| input.encoding.widest() as u64);
+            start_at_end(&mut follow, unit)?;
         }
         // So that it is found again should it be renamed before its first line is complete.
         follow.dirty |= committed.is_none() && follow.size > 0;
@@ -150,6 +158,16 @@ impl Catalog {
         }
         self.close_surplus(options, inode);
         Ok(())
+    }
+
+    /// Whether a file that was never seen is begun at its end.
+    pub(crate) fn begins_at_end(&self, options: &Options, input: usize, sight: Sight) -> bool {
+        let from_end = options.inputs.get(input).is_some_and(|input| match input.start {
+            Start::Beginning => false,
+            Start::End => true,
+            Start::Since(time) => sight.modified < i128::from(time) * 1_000,
+        });
+        from_end && !self.begun.contains(&input) && self.scan_number == 1
     }
 
     /// The newest known incarnation that a file can be, with what the outlet holds of it.
@@ -179,7 +197,7 @@ impl Catalog {
         Some((found.clone(), committed))
     }
 
-    fn remove_known(&mut self, position: &FilePosition) {
+    pub(crate) fn remove_known(&mut self, position: &FilePosition) {
         let number = position.inode as u64;
         if let Entry::Occupied(mut list) = self.waiting.entry(number) {
             list.get_mut().retain(|other| other.file_id != position.file_id);
@@ -237,6 +255,8 @@ impl Catalog {
             first_seen: now.wall,
             lost: 0,
             finished: false,
+            text: None,
+            cursor: None,
         })
     }
 
@@ -331,12 +351,14 @@ impl Catalog {
     }
 }
 
-fn start_at_end(follow: &mut Follow) -> std::io::Result<()> {
+/// Passes over what is there, to a multiple of `unit` bytes.
+pub(crate) fn start_at_end(follow: &mut Follow, unit: u64) -> std::io::Result<()> {
     let Some(file) = &follow.file else { return Ok(()) };
     let mut tail = [0; PRINT];
-    let len = follow.size.min(PRINT as u64);
-    let n_read = crate::disk::read_at(file, &mut tail[..len as usize], follow.size - len)?;
-    follow.position.byte = (follow.size - len) as i64 + n_read as i64;
+    let end = follow.size - follow.size % unit;
+    let len = end.min(PRINT as u64);
+    let n_read = crate::disk::read_at(file, &mut tail[..len as usize], end - len)?;
+    follow.position.byte = (end - len) as i64 + n_read as i64;
     follow.position.tail_len = n_read as i32;
     follow.position.tail_hash = print(&tail[..n_read]);
     follow.dirty = true;

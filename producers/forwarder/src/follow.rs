@@ -43,6 +43,8 @@ pub(crate) struct Follow {
     pub(crate) input: usize,
     /// Where it lies now; the position keeps the path of first sight.
     pub(crate) place: PathBuf,
+    /// Where `place` is a symbolic link: folder of the file itself.
+    pub(crate) home: Option<PathBuf>,
     pub(crate) file: Option<File>,
     pub(crate) birth: u64,
     /// Size and time of change when last looked at.
@@ -53,6 +55,8 @@ pub(crate) struct Follow {
     pub(crate) quiet_since: Duration,
     /// No name leads to it any more.
     pub(crate) gone: bool,
+    /// Read from a copy without a name, since the file itself is packed.
+    pub(crate) unpacked: bool,
     /// The last attempt to read it failed.
     pub(crate) broken: bool,
     /// Waits for its turn to be read.

@@ -18,7 +18,8 @@ use crate::follow::{Follow, Mark};
 use crate::identity::Inode;
 use crate::options::Options;
 use crate::outlet::{Outlet, OutletError};
-use crate::reader::{Reader, Visit, has_room};
+use crate::reader::{Reader, Task, Visit, has_room};
+use crate::rules::Rules;
 use crate::{Error, Now, Progress, Step};
 
 /// First and longest pause before an outlet is asked again.
@@ -34,6 +35,8 @@ pub struct Forwarder<O> {
     outlet: O,
     catalog: Catalog,
     reader: Reader,
+    /// By input.
+    rules: Vec<Rules>,
     batch: Batch,
     batch_since: Option<Duration>,
     /// The batch is complete and waits for the outlet; marks of its positions before it, by file id.
@@ -53,9 +56,12 @@ impl<O: Outlet> Forwarder<O> {
     /// [`Error::Options`].
     pub fn new(options: Options, outlet: O) -> Result<Forwarder<O>, Error> {
         options.check()?;
+        let compile = |input| Rules::compile(input, "input", &mut Vec::new());
+        let rules: Vec<Rules> = options.inputs.iter().map(compile).collect();
         Ok(Forwarder {
             catalog: Catalog::default(),
-            reader: Reader::new(&options.limits),
+            reader: Reader::new(&options.limits, &rules),
+            rules,
             batch: Batch::new(&options),
             batch_since: None,
             sealed: None,
@@ -81,7 +87,7 @@ impl<O: Outlet> Forwarder<O> {
         }
         // Also while the outlet is away: an open file is not lost when it is deleted.
         if now.monotonic >= self.next_scan {
-            self.catalog.scan(&self.options, now);
+            self.catalog.scan(&self.options, &self.rules, now);
             self.next_scan = now.monotonic + self.options.limits.scan_interval;
         }
         if self.sealed.is_some() {
@@ -138,13 +144,16 @@ impl<O: Outlet> Forwarder<O> {
         let (mut queue, mut done, mut broken, mut quiet) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (inode, follow) in &self.catalog.files {
             let Some(file) = &follow.file else {
-                if follow.must_flush(now.monotonic, patience) {
+                if follow.must_flush(now.monotonic, self.rules[follow.input].patience(patience)) {
                     queue.push(*inode);
                 }
                 continue;
             };
             match Sight::of(file) {
-                Ok(sight) if follow.needs_visit(&sight) || follow.must_flush(now.monotonic, patience) => {
+                Ok(sight)
+                    if follow.needs_visit(&sight)
+                        || follow.must_flush(now.monotonic, self.rules[follow.input].patience(patience)) =>
+                {
                     queue.push(*inode);
                 }
                 Ok(_) if follow.gone && now.monotonic >= follow.quiet_since + patience => done.push(*inode),
@@ -155,7 +164,8 @@ impl<O: Outlet> Forwarder<O> {
         }
         queue.into_iter().for_each(|inode| self.catalog.enqueue(inode));
         for inode in done {
-            self.catalog.end(inode, 0, now);
+            let lost = self.catalog.files.get(&inode).map_or(0, |own| self.rules[own.input].no_text(own));
+            self.catalog.end(inode, lost, now);
         }
         for (inode, error) in broken {
             self.set_aside(inode, &error);
@@ -205,7 +215,7 @@ impl<O: Outlet> Forwarder<O> {
                 Err(error) => self.set_aside(inode, &error),
             }
         }
-        !has_room(&self.batch, &self.options.limits, 0)
+        !has_room(&self.batch, &self.options.limits, 1, 0)
     }
 
     fn visit(&mut self, inode: Inode, now: Now) -> io::Result<Visit> {
@@ -234,7 +244,8 @@ impl<O: Outlet> Forwarder<O> {
         follow.broken = false;
         let was_dirty = follow.dirty;
         let lost = follow.position.lost;
-        let visit = self.reader.visit(follow, &mut self.batch, &self.options, now, patience)?;
+        let task = Task { options: &self.options, rules: &self.rules[follow.input], now, patience };
+        let visit = self.reader.visit(follow, &mut self.batch, &task)?;
         self.catalog.lost += (follow.position.lost - lost) as u64;
         if follow.dirty && !was_dirty {
             self.catalog.dirty.push(inode);
@@ -256,6 +267,16 @@ impl<O: Outlet> Forwarder<O> {
             self.catalog.n_open -= 1;
         }
         let scan = self.catalog.scan_number;
+        if follow.unpacked {
+            // The copy is gone; the scan makes another one.
+            let place = follow.place.clone();
+            if let Some(follow) = self.catalog.files.remove(&inode) {
+                self.catalog.waiting.entry(inode.number).or_default().push(follow.position);
+            }
+            self.catalog.packed.remove(&inode);
+            self.catalog.troubles.report(&place, error.to_string(), scan);
+            return;
+        }
         if error.kind() == io::ErrorKind::NotFound {
             // Renamed or deleted since the last scan; the next one finds out.
             follow.broken = false;

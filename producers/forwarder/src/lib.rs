@@ -9,15 +9,21 @@ mod batch;
 #[doc(hidden)]
 pub mod bench;
 mod catalog;
+mod container;
 mod disk;
+mod encoding;
+pub mod feed;
 mod follow;
 mod forwarder;
 pub mod id;
 mod identity;
+mod join;
 pub mod kafka;
 mod options;
 mod outlet;
+mod packed;
 mod reader;
+mod rules;
 mod scan;
 mod split;
 mod trouble;
@@ -25,8 +31,12 @@ mod trouble;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use batch::{Batch, Record, Source};
+pub use container::{Container, Unwrapped};
+pub use encoding::Encoding;
 pub use forwarder::Forwarder;
-pub use options::{Input, Limits, Options, Start};
+pub use join::presets::{NAMES as JOIN_PRESETS, preset as join_preset};
+pub use join::{Join, Joiner, Mode, StateRule};
+pub use options::{Input, Limits, Options, Redaction, Start};
 pub use outlet::{Outlet, OutletError};
 
 /// Why a forwarder ended.

@@ -1,10 +1,16 @@
 //! What a forwarder is told: which files go to which stream, and the bounds it keeps to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use millrace_schemas::id::valid_id;
+use millrace_schemas::position::FilePosition;
 
 use crate::Error;
+use crate::container::Container;
+use crate::encoding::Encoding;
+use crate::join::Join;
+use crate::rules::Rules;
 
 /// Everything that one forwarder is told.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub struct Options {
     pub schema_id: u32,
     /// What to follow. A file that several inputs match belongs to the first of them.
     pub inputs: Vec<Input>,
+    /// Where packed files are unpacked, one at a time.
+    pub scratch: PathBuf,
     /// Bounds and times.
     pub limits: Limits,
     /// Read every file to its end, commit, return.
@@ -32,10 +40,33 @@ pub struct Input {
     pub stream: String,
     /// Shell patterns of absolute paths.
     pub globs: Vec<String>,
+    /// Of these, shell patterns of what is left out: of paths, or of names where they have no slash.
+    pub exclude: Vec<String>,
     /// Added to every line.
     pub attributes: Vec<(String, String)>,
     /// Where to begin in the files that are there when the stream is followed for the first time.
     pub start: Start,
+    /// How characters are written. What is not UTF-8 is handed on as UTF-8.
+    pub encoding: Encoding,
+    /// Files that container runtimes write: their lines are unwrapped, their parts put together.
+    pub container: Option<Container>,
+    /// Which lines belong together; each line by itself where there is none.
+    pub join: Option<Join>,
+    /// Lines of one entry; the next one begins a new entry. Bytes are bounded by [`Limits::max_line_bytes`].
+    pub entry_max_lines: usize,
+    /// Lines and parts that may go on are complete when the file has not grown for so long.
+    pub entry_timeout: Duration,
+    /// What is masked before a line leaves the host, one rule after the other.
+    pub redact: Vec<Redaction>,
+}
+
+/// What must not leave the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    /// Expression as the regex crate has them, over the bytes of a line without its end.
+    pub pattern: String,
+    /// What stands in its place; `${1}` is a group of the match.
+    pub mask: String,
 }
 
 /// Where to begin in a file that was never seen. Files that appear later are always read from their beginning.
@@ -45,6 +76,8 @@ pub enum Start {
     Beginning,
     /// After what is there already.
     End,
+    /// With its first byte where the file was changed at or after this time (µs since the epoch), else as `End`.
+    Since(i64),
 }
 
 /// Bounds and times of a forwarder.
@@ -78,7 +111,7 @@ impl Limits {
     /// the process stays below 50 MB.
     pub const USUAL: Limits = Limits {
         max_line_bytes: 1 << 20,
-        batch_max_bytes: 8 << 20,
+        batch_max_bytes: 6 << 20,
         batch_max_lines: 50_000,
         linger: Duration::from_millis(100),
         partial_line_timeout: Duration::from_secs(5),
@@ -92,6 +125,12 @@ impl Limits {
 }
 
 impl Options {
+    /// Whether `position` is of a file of input number `input`.
+    pub(crate) fn is_of(&self, input: usize, position: &FilePosition) -> bool {
+        let own = self.inputs.get(input);
+        own.is_some_and(|own| own.tenant == position.tenant && own.stream == position.stream)
+    }
+
     /// Finds every fault at once.
     ///
     /// # Errors
@@ -116,7 +155,26 @@ impl Options {
 }
 
 impl Input {
+    /// Follows `globs` from the beginning of each file, and hands the lines on as they are.
+    pub fn new(tenant: &str, stream: &str, globs: Vec<String>) -> Input {
+        Input {
+            tenant: tenant.to_owned(),
+            stream: stream.to_owned(),
+            globs,
+            exclude: Vec::new(),
+            attributes: Vec::new(),
+            start: Start::Beginning,
+            encoding: Encoding::Utf8,
+            container: None,
+            join: None,
+            entry_max_lines: 1_000,
+            entry_timeout: Duration::from_secs(1),
+            redact: Vec::new(),
+        }
+    }
+
     fn check(&self, i: usize, faults: &mut Vec<String>) {
+        Rules::compile(self, &format!("inputs[{i}]"), faults);
         if !valid_id(&self.tenant) {
             faults.push(format!("inputs[{i}].tenant {:?} is not of the form [a-z0-9-]{{1,64}}", self.tenant));
         }

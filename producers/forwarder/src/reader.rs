@@ -3,16 +3,19 @@
 use std::io;
 use std::time::Duration;
 
-use millrace_schemas::{LineEnd, Position};
+use millrace_schemas::position::FilePosition;
+use millrace_schemas::{LineEnd, Piece, Position};
 use tracing::warn;
 
 use crate::Now;
 use crate::batch::{Batch, Line, LineSource};
 use crate::disk::{look, read_at};
+use crate::encoding::{Encoding, MARK};
 use crate::follow::{Follow, Held};
 use crate::identity::{PRINT, Verdict, judge, print};
+use crate::join::{Entry, Flush};
 use crate::options::{Limits, Options};
-use crate::split::{LINE_END_MAX, cut};
+use crate::rules::{Found, Rules};
 
 /// Fits the processor's cache, so that lines are found and copied while they are in it.
 const CHUNK: usize = 256 << 10;
@@ -33,29 +36,45 @@ pub(crate) enum Visit {
     },
 }
 
-/// The read buffer.
+/// What a visit is to do, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) options: &'a Options,
+    /// Of the file's input.
+    pub(crate) rules: &'a Rules,
+    pub(crate) now: Now,
+    /// A line without end is sent as it is once it has waited for so long.
+    pub(crate) patience: Duration,
+}
+
+/// The read buffer, and the text made of it where that is not the same.
 #[derive(Debug)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl Reader {
-    pub(crate) fn new(limits: &Limits) -> Reader {
-        Reader { buffer: vec![0; PRINT + CHUNK.max(limits.max_line_bytes + LINE_END_MAX)] }
+    pub(crate) fn new(limits: &Limits, rules: &[Rules]) -> Reader {
+        let longest = |rules: &Rules| {
+            let units = limits.max_line_bytes + rules.margin();
+            MARK + units * rules.encoding.widest()
+        };
+        let longest = rules.iter().map(longest).max().unwrap_or_default();
+        Reader { buffer: vec![0; PRINT + CHUNK.max(longest)], text: Vec::new() }
     }
 
-    /// Reads on in `follow`; with `patience` over, a line without end is sent as it is.
+    /// Reads on in `follow`; with the patience over, a line without end is sent as it is.
     pub(crate) fn visit(
         &mut self,
         follow: &mut Follow,
         batch: &mut Batch,
-        options: &Options,
-        now: Now,
-        patience: Duration,
+        task: &Task<'_>,
     ) -> io::Result<Visit> {
-        let limits = &options.limits;
-        let source = LineSource::new(options, follow.input, &follow.position);
-        let (mut left, mut chunk) = (limits.quantum_bytes, CHUNK);
+        let Task { options, rules, now, patience } = *task;
+        let encoding = order(rules.encoding, follow)?;
+        let source = LineSource::new(options, follow.input, &follow.position, encoding);
+        let (mut left, mut chunk) = (options.limits.quantum_bytes, CHUNK);
         loop {
             let Some(file) = &follow.file else {
                 return Ok(Visit::End);
@@ -79,8 +98,24 @@ impl Reader {
             if follow.held.is_none_or(|held| held.end != end) {
                 follow.held = Some(Held { end, since: now.monotonic });
             }
-            let flush = whole && follow.must_flush(now.monotonic, patience);
-            let (used, full) = take(&source, follow, batch, limits, &window[tail_len..], (now.wall, flush));
+            let flush = match whole {
+                true if follow.must_flush(now.monotonic, patience) => Flush::Line,
+                true if follow.must_flush(now.monotonic, rules.patience(patience)) => Flush::Entry,
+                true | false => Flush::No,
+            };
+            let fresh = &window[tail_len..];
+            let mark = if follow.position.byte == 0 { encoding.mark(fresh) } else { 0 };
+            let text = match encoding {
+                Encoding::Utf8 => fresh,
+                _ => {
+                    self.text.clear();
+                    encoding.decode(&fresh[mark..], flush == Flush::Line, &mut self.text);
+                    &self.text
+                }
+            };
+            let (taken, full) = take(&source, follow, batch, task, encoding, (text, flush));
+            let used = encoding.source_len(&text[..taken]) + if taken > 0 { mark } else { 0 };
+            follow.position.byte += used as i64;
             if used > 0 {
                 let read = &window[..tail_len + used];
                 let tail = &read[read.len().saturating_sub(PRINT)..];
@@ -89,9 +124,12 @@ impl Reader {
                 follow.dirty = true;
                 follow.quiet_since = now.monotonic;
             }
-            let rest = window.len() - tail_len - used;
+            let rest = fresh.len() - used;
             if rest == 0 || full || !whole {
                 follow.held = None;
+            } else if flush == Flush::Line {
+                // Half a character: asked again when as much time has passed.
+                follow.held = Some(Held { end, since: now.monotonic });
             }
             left = left.saturating_sub(used);
             match (full, whole) {
@@ -106,40 +144,102 @@ impl Reader {
     }
 }
 
-/// Moves the lines at the front of `bytes` into the batch; answers the bytes taken and whether the batch is full.
+/// The encoding with its order of bytes, which the file's first bytes tell.
+fn order(encoding: Encoding, follow: &Follow) -> io::Result<Encoding> {
+    let mut first = [0; MARK];
+    match &follow.file {
+        Some(file) if encoding == Encoding::Utf16 => {
+            let n_read = read_at(file, &mut first, 0)?;
+            Ok(encoding.resolve(&first[..n_read]))
+        }
+        Some(_) | None => Ok(encoding),
+    }
+}
+
+/// Moves what is complete at the front of `text` into the batch; answers the bytes taken and whether the batch is full.
 fn take(
     source: &LineSource,
     follow: &mut Follow,
     batch: &mut Batch,
-    limits: &Limits,
-    bytes: &[u8],
-    (received, flush): (i64, bool),
+    task: &Task<'_>,
+    encoding: Encoding,
+    (text, flush): (&[u8], Flush),
 ) -> (usize, bool) {
+    let (limits, rules) = (&task.options.limits, task.rules);
+    let max = limits.max_line_bytes;
     let position = &mut follow.position;
-    let mut used = 0;
-    while let Some(found) = cut(&bytes[used..], position.piece, limits.max_line_bytes, flush) {
-        if !has_room(batch, limits, found.body) {
-            return (used, true);
-        }
-        let line = Line {
-            position: Position { byte: position.byte, line: position.line },
-            end: found.end,
-            piece: found.piece,
-            body: &bytes[used..used + found.body],
+    let mut at = position.text.unwrap_or(position.byte);
+    let (mut used, mut full) = (0, false);
+    while let Some(found) = rules.find(&text[used..], position.piece, max, flush) {
+        let (n_records, body) = match &found {
+            Found::Entry(entry) => (1, entry.cut.body),
+            Found::Group(group) => (group.lines.len(), group.lines.iter().map(|line| line.text.len()).sum()),
         };
-        batch.push(source, received, &line);
-        used += found.len();
-        position.byte += found.len() as i64;
-        position.line += i64::from(found.end != LineEnd::None);
-        position.piece = found.piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
+        if !has_room(batch, limits, n_records, body) {
+            full = true;
+            break;
+        }
+        let mut on = HandOn { batch: &mut *batch, position: &mut *position, at: &mut at, task };
+        match found {
+            Found::Entry(Entry { mut cut, line_ends }) => {
+                if cut.piece.is_some_and(|piece| !piece.last) {
+                    let view = &text[used..text.len().min(used + max + rules.margin())];
+                    cut.body = rules.soft_cut(view, cut.body);
+                }
+                let read = encoding.source_len(&text[used..used + cut.len()]);
+                on.push(source, &text[used..used + cut.body], (cut.end, cut.piece, line_ends), read);
+                used += cut.len();
+            }
+            Found::Group(group) => {
+                let mut read = encoding.source_len(&text[used..used + group.len]);
+                for line in &group.lines {
+                    let own =
+                        LineSource::of_container(task.options, follow.input, on.position, encoding, line);
+                    on.push(&own, &line.text, (line.end, None, line.line_ends()), read);
+                    read = 0;
+                }
+                used += group.len;
+            }
+        }
     }
-    (used, false)
+    if used > 0 && (rules.alter() || position.text.is_some()) {
+        position.text = Some(at);
+    }
+    (used, full)
 }
 
-/// Whether a line of `body` bytes still fits.
-pub(crate) fn has_room(batch: &Batch, limits: &Limits, body: usize) -> bool {
+/// Puts lines into the batch and moves on.
+struct HandOn<'a> {
+    batch: &'a mut Batch,
+    position: &'a mut FilePosition,
+    /// Byte of the text that is handed on.
+    at: &'a mut i64,
+    task: &'a Task<'a>,
+}
+
+impl HandOn<'_> {
+    /// One line, piece or entry, made from `read` bytes of the file.
+    fn push(
+        &mut self,
+        source: &LineSource,
+        body: &[u8],
+        (end, piece, line_ends): (LineEnd, Option<Piece>, i64),
+        read: usize,
+    ) {
+        let body = self.task.rules.masked(body, self.task.options.limits.max_line_bytes);
+        let position = Position { byte: *self.at, line: self.position.line };
+        self.batch.push(source, self.task.now.wall, &Line { position, end, piece, body: &body, read });
+        *self.at += (body.len() + end.bytes().len()) as i64;
+        self.position.line += line_ends;
+        self.position.piece = piece.map_or(0, |piece| if piece.last { 0 } else { piece.index + 1 });
+    }
+}
+
+/// Whether `n_more` records with bodies of `body` bytes still fit.
+pub(crate) fn has_room(batch: &Batch, limits: &Limits, n_more: usize, body: usize) -> bool {
     let n_records = batch.records().len();
-    n_records == 0 || (n_records < limits.batch_max_lines && batch.len() + body <= limits.batch_max_bytes)
+    n_records == 0
+        || (n_records + n_more <= limits.batch_max_lines && batch.len() + body <= limits.batch_max_bytes)
 }
 
 fn count_cut(follow: &mut Follow, lost: u64) {

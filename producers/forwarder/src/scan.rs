@@ -1,6 +1,6 @@
 //! Looks at the globs: what appeared, was renamed, was deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,19 @@ use crate::catalog::Catalog;
 use crate::disk::{Sight, find_inodes};
 use crate::identity::Inode;
 use crate::options::Options;
+use crate::packed::is_packed;
+use crate::rules::Rules;
 
 impl Catalog {
     /// Looks at every path that the globs name, then for those files that they no longer name.
-    pub(crate) fn scan(&mut self, options: &Options, now: Now) {
+    pub(crate) fn scan(&mut self, options: &Options, rules: &[Rules], now: Now) {
         self.scan_number += 1;
-        for (input, spec) in options.inputs.iter().enumerate() {
+        self.unsettled.clear();
+        for (input, (spec, rules)) in options.inputs.iter().zip(rules).enumerate() {
             // Patterns were checked at start.
             for found in spec.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten() {
                 match found {
+                    Ok(path) if rules.leaves_out(&path) => {}
                     Ok(path) => self.look_at(options, input, path, now),
                     Err(error) => {
                         self.troubles.report(error.path(), error.error().to_string(), self.scan_number);
@@ -32,6 +36,7 @@ impl Catalog {
         self.find_waiting(options, now);
         self.forget_old(options, now);
         self.troubles.prune(self.scan_number);
+        self.prune_packed();
         let Catalog { files, places, .. } = self;
         if places.len() > 2 * files.len() + 100 {
             places.retain(|_, inode| files.contains_key(inode));
@@ -54,6 +59,9 @@ impl Catalog {
         let sight = Sight::at(path)?;
         if !sight.is_file {
             return Err(io::Error::other("it is not a regular file: exclude it from the pattern"));
+        }
+        if is_packed(path)? {
+            return self.look_at_packed(options, input, path, sight, now).map(|()| sight.inode);
         }
         if self.recognize(path, &sight, now) {
             return Ok(sight.inode);
@@ -84,10 +92,11 @@ impl Catalog {
         // With several names, the one it had stands as long as it is met.
         if follow.seen_in != self.scan_number && follow.place != path {
             follow.place = path.to_owned();
+            follow.home = home(path);
             self.places.insert(path.to_owned(), sight.inode);
         }
         follow.seen_in = self.scan_number;
-        follow.gone = false;
+        follow.gone = follow.unpacked;
         if follow.needs_visit(sight) {
             // What is to be read is known now, should it be destroyed before its turn comes.
             if sight.size > follow.size {
@@ -102,14 +111,14 @@ impl Catalog {
     fn find_missing(&mut self, now: Now) {
         let scan = self.scan_number;
         let missing = self.files.iter().filter(|(_, follow)| follow.seen_in != scan);
-        let missing: Vec<(Inode, PathBuf)> =
-            missing.map(|(inode, follow)| (*inode, follow.place.clone())).collect();
+        let missing: Vec<(Inode, PathBuf, Option<PathBuf>)> =
+            missing.map(|(inode, follow)| (*inode, follow.place.clone(), follow.home.clone())).collect();
         let mut homeless: HashMap<PathBuf, Vec<Inode>> = HashMap::new();
-        for (inode, place) in missing {
+        for (inode, place, home) in missing {
             let there = Sight::at(&place)
                 .is_ok_and(|sight| sight.inode == inode && self.recognize(&place, &sight, now));
             if !there && self.files.contains_key(&inode) {
-                let directory = place.parent().map(Path::to_owned).unwrap_or_default();
+                let directory = home.or_else(|| place.parent().map(Path::to_owned)).unwrap_or_default();
                 homeless.entry(directory).or_default().push(inode);
             }
         }
@@ -139,7 +148,9 @@ impl Catalog {
 
     fn note_gone(&mut self, inode: Inode, now: Now) {
         let scan = self.scan_number;
-        let Some(follow) = self.files.get_mut(&inode).filter(|follow| follow.seen_in != scan) else {
+        let wait =
+            self.files.get(&inode).is_some_and(|own| own.file.is_none() && self.may_be_packed(&own.place));
+        let Some(follow) = self.files.get_mut(&inode).filter(|follow| follow.seen_in != scan && !wait) else {
             return;
         };
         follow.gone = true;
@@ -157,27 +168,34 @@ impl Catalog {
 
     /// Restored positions whose file no glob named: renamed while nobody looked, or gone.
     fn find_waiting(&mut self, options: &Options, now: Now) {
-        let mut homes: HashMap<PathBuf, Vec<u64>> = HashMap::new();
+        let mut homes: HashMap<PathBuf, HashSet<u64>> = HashMap::new();
         for (number, list) in &self.waiting {
             for position in list.iter().filter(|position| input_of(options, position).is_some()) {
-                let directory = Path::new(&position.path).parent().map(Path::to_owned).unwrap_or_default();
-                homes.entry(directory).or_default().push(*number);
+                let path = Path::new(&position.path);
+                // A link may lead elsewhere now; what it led to lay beside it, as a rule.
+                for home in [path.parent().map(Path::to_owned), home(path)].into_iter().flatten() {
+                    homes.entry(home).or_default().insert(*number);
+                }
             }
         }
+        let sought: HashSet<u64> = homes.values().flatten().copied().collect();
+        let mut undecided = HashSet::new();
         for (directory, numbers) in homes {
-            let wanted: std::collections::HashSet<u64> = numbers.into_iter().collect();
-            let found = match find_inodes(&directory, |number| wanted.contains(&number)) {
-                Ok(found) => found,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            if self.unsettled.contains(&directory) {
+                undecided.extend(numbers);
+                continue;
+            }
+            match find_inodes(&directory, |number| numbers.contains(&number)) {
+                Ok(found) => undecided.extend(self.take_up(options, found, now)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     self.troubles.report(&directory, error.to_string(), self.scan_number);
-                    continue;
+                    undecided.extend(numbers);
                 }
-            };
-            let unreadable = self.take_up(options, found, now);
-            for number in wanted.iter().filter(|number| !unreadable.contains(number)) {
-                self.give_up(options, *number, &directory, now);
             }
+        }
+        for number in sought.difference(&undecided) {
+            self.give_up(options, *number, now);
         }
     }
 
@@ -201,14 +219,13 @@ impl Catalog {
         unreadable
     }
 
-    /// Ends what waited for a file of `directory` that is not there.
-    fn give_up(&mut self, options: &Options, number: u64, directory: &Path, now: Now) {
+    /// Ends what waited for a file that is nowhere.
+    fn give_up(&mut self, options: &Options, number: u64, now: Now) {
         let Some(list) = self.waiting.remove(&number) else {
             return;
         };
-        let (gone, rest): (Vec<_>, Vec<_>) = list.into_iter().partition(|position| {
-            Path::new(&position.path).parent() == Some(directory) && input_of(options, position).is_some()
-        });
+        let (gone, rest): (Vec<_>, Vec<_>) =
+            list.into_iter().partition(|position| input_of(options, position).is_some());
         if !rest.is_empty() {
             self.waiting.insert(number, rest);
         }
@@ -232,6 +249,14 @@ impl Catalog {
         }
         past.retain(|_, list| !list.is_empty());
     }
+}
+
+/// Folder in which the file lies that the symbolic link at `path` leads to.
+pub(crate) fn home(path: &Path) -> Option<PathBuf> {
+    if !path.symlink_metadata().ok()?.is_symlink() {
+        return None;
+    }
+    path.canonicalize().ok()?.parent().map(Path::to_owned)
 }
 
 /// Index of the input that `position` belongs to.

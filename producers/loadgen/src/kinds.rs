@@ -43,7 +43,7 @@ const AGENTS: [&str; 8] = [
 const HOSTS: [&str; 6] = ["web-1", "web-2", "db-1", "cache-1", "worker-3.example.com", "gw-1"];
 const SERVICES: [&str; 6] = ["checkout", "inventory", "payment", "session", "mail", "search"];
 const SEVERITIES: [&str; 5] = ["INFO", "INFO", "WARN", "DEBUG", "ERROR"];
-const MESSAGES: [&str; 8] = [
+pub(crate) const MESSAGES: [&str; 8] = [
     "request done",
     "cache miss, loading from the database",
     "order placed",
@@ -170,11 +170,11 @@ pub(crate) fn garbage(rng: &mut Rng, out: &mut Vec<u8>) {
     }
 }
 
-fn text(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn number(mut value: u64, out: &mut Vec<u8>) {
+pub(crate) fn number(mut value: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

@@ -4,8 +4,10 @@
 //! compress like real ones.
 #![warn(missing_docs)]
 
+mod entries;
 mod kinds;
 mod rng;
+mod servers;
 mod time;
 
 #[cfg(test)]
@@ -13,6 +15,8 @@ mod tests;
 
 use rng::Rng;
 use time::Stamp;
+
+pub use servers::{FileLines, Servers};
 
 /// What lines to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,28 @@ pub enum Kind {
     Rfc5424,
     /// Syslog as in RFC 3164.
     Rfc3164,
+    /// A Java service's log; one entry in four is an error whose stack trace follows in lines of its own.
+    Java,
+    /// Containers' lines as CRI runtimes write them, some of them in parts.
+    Kubernetes,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 6] =
+        [Kind::Apache, Kind::Json, Kind::Rfc5424, Kind::Rfc3164, Kind::Java, Kind::Kubernetes];
+
+    /// Name on the command line.
+    pub fn id(self) -> &'static str {
+        match self {
+            Kind::Apache => "apache",
+            Kind::Json => "json",
+            Kind::Rfc5424 => "rfc5424",
+            Kind::Rfc3164 => "rfc3164",
+            Kind::Java => "java",
+            Kind::Kubernetes => "kubernetes",
+        }
+    }
 }
 
 /// The lines, without an end.
@@ -85,7 +111,13 @@ impl Lines {
         self.time
     }
 
-    /// Appends the next line, without a line end, to `out`; answers its kind, `None` for garbage.
+    /// Sets the time of the next line, µs since the epoch.
+    pub fn set_time(&mut self, time: i64) {
+        self.time = time;
+    }
+
+    /// Appends the next line, without a line end, to `out`; answers its kind, `None` for garbage. Java and Kubernetes make
+    /// entries of several lines, with LF between them.
     pub fn next_into(&mut self, out: &mut Vec<u8>) -> Option<Kind> {
         self.stamp.set(self.time);
         let step = self.options.step.max(0) as u64;
@@ -104,6 +136,8 @@ impl Lines {
             Kind::Json => kinds::json(rng, stamp, user, out),
             Kind::Rfc5424 => kinds::rfc5424(rng, stamp, user, out),
             Kind::Rfc3164 => kinds::rfc3164(rng, stamp, user, out),
+            Kind::Java => entries::java(rng, stamp, user, out),
+            Kind::Kubernetes => entries::kubernetes(rng, stamp, user, out),
         }
         Some(kind)
     }

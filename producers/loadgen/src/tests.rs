@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::{Kind, Lines, Options};
+use super::{Kind, Lines, Options, Servers};
 
 /// 2026-11-22T09:00:00Z
 const START: i64 = 1_795_338_000_000_000;
@@ -93,4 +93,52 @@ fn few_distinct_paths_repeat() {
     let path = |line: &Vec<u8>| String::from_utf8_lossy(line).split(' ').nth(6).map(str::to_owned);
     let distinct: std::collections::HashSet<_> = made.iter().map(path).collect();
     assert!(distinct.len() < 4_000, "{}", distinct.len());
+}
+
+#[test]
+fn stack_traces_follow_their_line_and_no_trace_line_begins_like_an_entry() {
+    let made = lines(Options::one(Kind::Java, 1, START), 4_000);
+    let n_traces = made.iter().filter(|entry| entry.contains(&b'\n')).count();
+    assert!((800..1_200).contains(&n_traces), "{n_traces}");
+    for entry in &made {
+        let text = String::from_utf8(entry.clone()).unwrap();
+        let mut own = text.lines();
+        assert!(own.next().unwrap().starts_with("2026-11-22 09:00:0"), "{text}");
+        assert!(own.all(|line| !line.starts_with("2026-")), "{text}");
+    }
+}
+
+#[test]
+fn containers_lines_are_whole_once_their_parts_are_joined() {
+    for entry in lines(Options::one(Kind::Kubernetes, 1, START), 2_000) {
+        let text = String::from_utf8(entry).unwrap();
+        let parts: Vec<Vec<&str>> = text.lines().map(|line| line.splitn(4, ' ').collect()).collect();
+        let (last, before) = parts.split_last().unwrap();
+        assert!(last[2] == "F" && before.iter().all(|part| part[2] == "P"), "{text}");
+        assert!(parts.iter().all(|part| part[0].ends_with("000Z") && part[1] == last[1]), "{text}");
+        let joined: String = parts.iter().map(|part| part[3]).collect();
+        assert!(joined.starts_with('{') && joined.ends_with('}'), "{joined}");
+    }
+}
+
+#[test]
+fn servers_write_one_line_a_second_and_are_the_same_for_the_same_seed() {
+    let plan = Servers { seed: 3, start: START, lines_per_file: 90, users: 20 };
+    let file = |server, number| {
+        let mut lines = plan.file(server, number);
+        (0..plan.lines_per_file).map(|_| lines.next().unwrap()).collect::<Vec<Vec<u8>>>()
+    };
+    assert_eq!(plan.path(2, 1), "server2/access-0001.log");
+    assert_eq!(file(1, 2), file(1, 2));
+    assert_ne!(file(0, 1), file(1, 1));
+    assert_ne!(file(0, 1), file(0, 2));
+    let (first, second) = (file(0, 1), file(0, 2));
+    let text = |line: &Vec<u8>| String::from_utf8(line.clone()).unwrap();
+    let (first_line, next) = (text(&first[0]), text(&second[0]));
+    assert!(first_line.contains("[22/Nov/2026:09:00:00 +0000]"), "{first_line}");
+    assert!(text(&first[1]).contains(":09:00:01 +0000]") && next.contains(":09:01:30 +0000]"), "{next}");
+    assert!(first.iter().all(|line| text(line).ends_with('"') && text(line).contains("\" \"userid=")));
+    let users: std::collections::HashSet<_> =
+        first.iter().chain(&second).map(|line| line[line.len() - 37..].to_vec()).collect();
+    assert!(users.len() > 10 && users.len() <= 20, "{}", users.len());
 }

@@ -12,6 +12,8 @@ pub(crate) struct Stamp {
     iso: String,
     /// `Nov 22 09:00:00`
     bsd: String,
+    /// `2026-11-22 09:00:00`
+    plain: String,
 }
 
 impl Stamp {
@@ -26,6 +28,7 @@ impl Stamp {
         self.apache = time.format("%d/%b/%Y:%H:%M:%S +0000").to_string();
         self.iso = time.format("%Y-%m-%dT%H:%M:%S").to_string();
         self.bsd = time.format("%b %e %H:%M:%S").to_string();
+        self.plain = time.format("%Y-%m-%d %H:%M:%S").to_string();
     }
 
     pub(crate) fn apache(&self, out: &mut Vec<u8>) {
@@ -40,11 +43,30 @@ impl Stamp {
     pub(crate) fn iso(&self, digits: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(self.iso.as_bytes());
         out.push(b'.');
+        self.fraction(digits, out);
+        out.push(b'Z');
+    }
+
+    /// As container runtimes write it: nine digits.
+    pub(crate) fn nanos(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.iso.as_bytes());
+        out.push(b'.');
+        self.fraction(6, out);
+        out.extend_from_slice(b"000Z");
+    }
+
+    /// As Java's loggers write it: `2026-11-22 09:00:00,000`.
+    pub(crate) fn java(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.plain.as_bytes());
+        out.push(b',');
+        self.fraction(3, out);
+    }
+
+    fn fraction(&self, digits: usize, out: &mut Vec<u8>) {
         let mut unit = 100_000;
         for _ in 0..digits.min(6) {
             out.push(b'0' + (self.micros / unit % 10) as u8);
             unit /= 10;
         }
-        out.push(b'Z');
     }
 }

@@ -25,7 +25,7 @@ pub struct Check {
 }
 
 /// The chain of a line through the stages that run today.
-pub const CHAIN: [Check; 6] = [
+pub const CHAIN: [Check; 8] = [
     Check {
         name: "producer.out = parse.in",
         upstream: Side { stages: &[stage::FORWARD, stage::GATEWAY], edges: &[edge::OUT] },
@@ -59,12 +59,23 @@ pub const CHAIN: [Check; 6] = [
         upstream: Side { stages: &[stage::PARSE], edges: &[edge::DEAD] },
         downstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::DEAD] },
     },
+    Check {
+        name: "archive.foreign = index.letter",
+        upstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::FOREIGN] },
+        downstream: Side { stages: &[stage::INDEX], edges: &[edge::LETTER] },
+    },
+    Check {
+        name: "archive.foreign = archive.letter",
+        upstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::FOREIGN] },
+        downstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::LETTER] },
+    },
 ];
 
-/// Per check, by position in [`CHAIN`]: per raw partition, the raw offset below which the downstream has read all.
+/// Per check, by position in [`CHAIN`]: per generation and partition, the offset below which the downstream has read all.
+/// Offsets are those of `logs.raw`; of foreign records (generations below 0) those of the topic they lay in.
 /// Taken *before* the ledger is read. A partition that is missing has frontier 0.
 #[derive(Debug, Clone, Default)]
-pub struct Frontiers(pub Vec<BTreeMap<i32, i64>>);
+pub struct Frontiers(pub Vec<BTreeMap<(i32, i32), i64>>);
 
 type CellKey = (i32, String, String, i64);
 
@@ -82,7 +93,7 @@ pub struct Total {
 }
 
 /// All deltas read, summed by cell and edge. Bounded by the number of minutes asked for, not of transactions.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
     cells: BTreeMap<CellKey, BTreeMap<(String, String), Total>>,
 }
@@ -120,11 +131,21 @@ pub struct Report {
 }
 
 impl Book {
-    /// Adds one delta.
-    pub fn add(&mut self, delta: &Delta) {
+    /// Takes over a folded cell, in the place of what was there: the compacted topic may hold older values of it.
+    pub fn set(&mut self, cell: &Delta) {
+        *self.total_mut(cell) = Total::default();
+        self.add(cell);
+    }
+
+    fn total_mut(&mut self, delta: &Delta) -> &mut Total {
         let key = (delta.generation, delta.tenant.clone(), delta.stream.clone(), delta.minute);
         let edges = self.cells.entry(key).or_default();
-        let total = edges.entry((delta.stage.clone(), delta.edge.clone())).or_default();
+        edges.entry((delta.stage.clone(), delta.edge.clone())).or_default()
+    }
+
+    /// Adds one delta.
+    pub fn add(&mut self, delta: &Delta) {
+        let total = self.total_mut(delta);
         total.count += delta.count;
         total.bytes += delta.bytes;
         total.hash += delta.hash;
@@ -152,15 +173,16 @@ impl Book {
         let mut report = Report::default();
         let nothing = BTreeMap::new();
         for (at, check) in CHAIN.iter().enumerate() {
-            let inner = check.upstream.stages == check.downstream.stages;
+            let inner = check.upstream.edges == [edge::IN];
             let frontier = frontiers.0.get(at).unwrap_or(&nothing);
             for ((generation, tenant, stream, minute), edges) in &self.cells {
                 let (up, down) = (sum(edges, &check.upstream), sum(edges, &check.downstream));
                 if up == Total::default() && down == Total::default() {
                     continue;
                 }
-                let read =
-                    |(partition, end): (&i32, &i64)| *end <= frontier.get(partition).copied().unwrap_or(0);
+                let read = |(partition, end): (&i32, &i64)| {
+                    *end <= frontier.get(&(*generation, *partition)).copied().unwrap_or(0)
+                };
                 let equal = (up.count, up.bytes, up.hash) == (down.count, down.bytes, down.hash);
                 if equal {
                     report.balanced += 1;
@@ -223,7 +245,7 @@ mod tests {
     fn report(deltas: &[Delta], frontier: i64) -> Report {
         let mut book = Book::default();
         deltas.iter().for_each(|delta| book.add(delta));
-        book.report(&Frontiers(vec![BTreeMap::from([(0, frontier)]); CHAIN.len()]))
+        book.report(&Frontiers(vec![BTreeMap::from([((1, 0), frontier)]); CHAIN.len()]))
     }
 
     #[test]
@@ -284,6 +306,29 @@ mod tests {
     fn a_duplicate_is_a_fault_even_beyond_the_frontier() {
         let report = report(&[delta("forward", "out", 3, 7, 3), delta("parse", "in", 4, 9, 3)], 0);
         assert!(report.faults.iter().any(|fault| fault.downstream == 4));
+    }
+
+    /// A foreign record at offset 4 of `logs.parsed`; the archiver wrote its letter.
+    #[test]
+    fn a_letter_of_a_foreign_record_is_owed_by_both_sinks() {
+        let foreign = |stage, edge| Delta { generation: -1, ..delta(stage, edge, 1, 9, 5) };
+        let book = |all: &[Delta]| {
+            let mut book = Book::default();
+            all.iter().for_each(|delta| book.add(delta));
+            book
+        };
+        let written = [foreign("archive", "foreign"), foreign("archive", "letter")];
+        // Not yet read by the index: in flight, whatever it has read of raw.
+        let mut frontiers = Frontiers(vec![BTreeMap::from([((1, 0), 100)]); CHAIN.len()]);
+        let report = book(&written).report(&frontiers);
+        assert_eq!((report.balanced, report.in_flight, report.faults), (1, 1, vec![]));
+        // Passed by, without the letter: lost.
+        frontiers.0[6].insert((-1, 0), 5);
+        let report = book(&written).report(&frontiers);
+        assert_eq!(report.faults[0].check, "archive.foreign = index.letter");
+        // Both have it.
+        let report = book(&[&written[..], &[foreign("index", "letter")]].concat()).report(&frontiers);
+        assert_eq!((report.balanced, report.in_flight, report.faults), (2, 0, vec![]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The ledger: what every stage did to every minute of every stream, and whether it adds up (I8).
 
 mod balance;
+pub mod fold;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -25,10 +26,12 @@ pub mod stage {
     pub const GATEWAY: &str = "gateway";
     /// The parser: edges `in`, `out`, `dead`, `filtered`, `duplicate`.
     pub const PARSE: &str = "parse";
-    /// The indexer: edges `in` (events) and `dead` (dead letters).
+    /// The indexer: edges `in` (events), `dead` (dead letters of `parse`) and `letter` (of foreign records).
     pub const INDEX: &str = "index";
-    /// The archiver: edges `in` (events) and `dead` (dead letters).
+    /// The archiver: the same, and `foreign` (records that it made letters of).
     pub const ARCHIVE: &str = "archive";
+    /// Whoever folds the ledger: only in [`super::fold::mark`].
+    pub const FOLD: &str = "fold";
 }
 
 /// Names of the edges.
@@ -43,6 +46,10 @@ pub mod edge {
     pub const FILTERED: &str = "filtered";
     /// Dropped as seen before.
     pub const DUPLICATE: &str = "duplicate";
+    /// Written by no stage of ours, and made a dead letter by the archiver.
+    pub const FOREIGN: &str = "foreign";
+    /// Such a letter, stored by a sink.
+    pub const LETTER: &str = "letter";
     /// Dropped as replaced by a later attempt.
     pub const SUPERSEDED: &str = "superseded";
 }

@@ -9,6 +9,8 @@ use super::{Fold, LivePart, TableName};
 pub struct MergePolicy {
     /// Parts of one tier that make a merge.
     pub fan_in: usize,
+    /// Parts merged at once, at most: each that is open costs memory.
+    pub most_parts: usize,
     /// Parts of this size and more are left alone, bytes.
     pub max_bytes: i64,
     /// Merge what is there, however little, once nothing has come for this long, µs. Also what turns bundles into plain
@@ -65,13 +67,13 @@ pub fn plan_merges(
     merges
 }
 
-/// The first run of `parts` that stays within the policy's size and four times its fan-in.
+/// The first run of `parts` that stays within the policy's size and number.
 fn bounded(parts: &[&LivePart], policy: &MergePolicy) -> Option<Merge> {
     let mut chosen: Vec<LivePart> = Vec::new();
     let mut bytes = 0;
     for live in parts {
         if !chosen.is_empty()
-            && (bytes + live.part.len() > policy.max_bytes || chosen.len() >= policy.fan_in * 4)
+            && (bytes + live.part.len() > policy.max_bytes || chosen.len() >= policy.most_parts)
         {
             break;
         }
@@ -92,7 +94,7 @@ mod tests {
     use super::super::fold::tests::record;
     use super::*;
 
-    const POLICY: MergePolicy = MergePolicy { fan_in: 3, max_bytes: 10_000, idle: 1_000 };
+    const POLICY: MergePolicy = MergePolicy { fan_in: 3, most_parts: 12, max_bytes: 10_000, idle: 1_000 };
 
     fn fold(n: usize) -> Fold {
         let mut fold = Fold::default();

@@ -204,12 +204,12 @@ proptest! {
     }
 
     #[test]
-    fn file_position(texts in prop::array::uniform5(".{0,8}"), longs in prop::array::uniform8(any::<i64>()), ints in prop::array::uniform4(any::<i32>()), finished in any::<bool>()) {
+    fn file_position(texts in prop::array::uniform5(".{0,8}"), longs in prop::array::uniform8(any::<i64>()), ints in prop::array::uniform4(any::<i32>()), finished in any::<bool>(), text in any::<Option<i64>>(), cursor in prop::option::of(".{0,8}")) {
         let [tenant, forwarder, file_id, stream, path] = texts;
         let [device, inode, prefix_hash, tail_hash, byte, line, first_seen, lost] = longs;
         let [prefix_len, tail_len, truncations, piece] = ints;
         let own = FilePosition { tenant, forwarder, file_id, stream, path, device, inode, prefix_len, prefix_hash, tail_len, tail_hash,
-            truncations, byte, line, piece, first_seen, lost, finished };
+            truncations, byte, line, piece, first_seen, lost, finished, text, cursor };
         let framed = check(Subject::Position, &own, reference::position(&own), true);
         same(Subject::Position, &framed, &own);
     }

@@ -25,6 +25,7 @@ fn topics_file_parses() {
         topics::SPLITS,
         topics::FILES,
         topics::LEDGER,
+        topics::LEDGER_FOLDED,
         &changelog,
     ];
     for name in wanted {
@@ -42,6 +43,10 @@ fn topics_file_parses() {
             "{name}"
         );
     }
+    assert_eq!(
+        find(topics::LEDGER_FOLDED).map(|spec| spec.partitions),
+        find(topics::LEDGER).map(|spec| spec.partitions)
+    );
 }
 
 #[test]

@@ -150,6 +150,8 @@ pub(crate) fn position(own: &FilePosition) -> Avro {
         ("first_seen", Avro::TimestampMicros(own.first_seen)),
         ("lost", Avro::Long(own.lost)),
         ("finished", Avro::Boolean(own.finished)),
+        ("text", optional(own.text.map(Avro::Long))),
+        ("cursor", optional(own.cursor.as_deref().map(text))),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! The Kafka session: a member of the job's group whose transactions carry everything that a plan holds (I2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +35,6 @@ pub struct SessionOptions {
     pub max_bytes: usize,
     /// How long to wait for more once a record is there: what a transaction costs is shared by what it holds.
     pub linger: Duration,
-    /// Whether progress and ledger are written; off only to measure what they cost.
-    pub bookkeeping: bool,
     /// When a transaction is in doubt.
     pub guard: Guard,
 }
@@ -59,7 +57,6 @@ impl SessionOptions {
             max_records: 50_000,
             max_bytes: 16 << 20,
             linger: Duration::from_millis(50),
-            bookkeeping: true,
             guard: Guard::default(),
         }
     }
@@ -263,9 +260,7 @@ impl Session for KafkaSession {
 
     fn commit(&mut self, plan: &Plan) -> Result<(), Error> {
         let committed = self.send(plan).and_then(|()| {
-            if self.options.bookkeeping {
-                self.send_books(plan)?;
-            }
+            self.send_books(plan)?;
             self.member.commit(plan.next())
         });
         committed.map_err(|error| lift("commit the batch", error))?;
@@ -304,16 +299,21 @@ fn lift(action: &'static str, error: kafka::Error) -> Error {
 /// Where a group without offsets goes on: what the changelog says was processed is not processed again.
 fn resolve_from_changelog(service: &Service, changelog: &str) -> Resolve {
     let (service, changelog) = (service.clone(), changelog.to_owned());
-    Arc::new(move |topic, partition| {
-        let mut next = None;
-        read_to_mark(&service.config.kafka, &changelog, &[partition], |_, _, key, value| {
-            if key == Progress::key(topic).as_bytes() {
+    Arc::new(move |missing| {
+        let mut known = BTreeMap::new();
+        let partitions: BTreeSet<i32> = missing.iter().map(|(_, partition)| *partition).collect();
+        let partitions: Vec<i32> = partitions.into_iter().collect();
+        read_to_mark(&service.config.kafka, &changelog, &partitions, |partition, _, key, value| {
+            let at = missing
+                .iter()
+                .position(|(topic, own)| *own == partition && key == Progress::key(topic).as_bytes());
+            if let Some(at) = at {
                 let progress =
                     value.and_then(|value| service.codecs.progress().decode::<Progress>(value).ok());
-                next = progress.map(|progress| progress.next);
+                known.insert(at, progress.map(|progress| progress.next));
             }
             Ok(())
         })?;
-        Ok(next)
+        Ok((0..missing.len()).map(|at| known.get(&at).copied().flatten()).collect())
     })
 }

@@ -1,6 +1,8 @@
 //! The one loop that runs any job: read, plan, and commit all effects of a batch in one Kafka transaction (I2).
 #![warn(missing_docs)]
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod error;
 pub mod kafka;
 mod session;
@@ -12,6 +14,8 @@ mod scripted;
 mod tests;
 #[cfg(test)]
 mod tests_classes;
+#[cfg(test)]
+mod tests_conformance;
 
 pub use error::{Class, Error};
 pub use session::Session;

@@ -93,6 +93,12 @@ impl World {
         Rc::new(RefCell::new(World { input, faults, ..World::default() }))
     }
 
+    /// Has the step after `n` more ones go wrong.
+    pub(crate) fn fail_in(&mut self, n: usize, kind: Kind) {
+        let at = self.n_steps + n;
+        self.faults.push(Fault { at, kind });
+    }
+
     /// Whether every input is committed.
     pub(crate) fn done(&self) -> bool {
         self.input.iter().all(|(partition, records)| self.committed(*partition) == records.len() as i64)

@@ -1,5 +1,7 @@
 //! The loop: one thread, one transaction per batch.
 
+use std::time::Instant;
+
 use millrace_jobs::{Batch, Job, Plan, Table};
 use millrace_schemas::codec::unframe;
 use tracing::{debug, info, warn};
@@ -39,16 +41,20 @@ struct Work {
 /// Reads, plans and commits one batch.
 fn turn<J: Job>(job: &mut J, session: &mut impl Session, work: &mut Work) -> Result<(), Error> {
     work.batch.clear();
+    let start = Instant::now();
     session.poll(&mut work.table, &mut work.batch)?;
     if work.batch.is_empty() {
         return Ok(());
     }
+    let polled = start.elapsed();
     acquaint(job, session, &work.batch)?;
     work.step.fill(job, &work.batch, &work.table, None);
+    let planned = start.elapsed();
     session.commit(&work.step)?;
     let (n_records, n_outputs, n_dead) =
         (work.step.n_records(), work.step.outputs().len(), work.step.dead().len());
-    debug!(job = J::NAME, n_records, n_outputs, n_dead, "batch committed");
+    let committed = start.elapsed();
+    debug!(job = J::NAME, n_records, n_outputs, n_dead, ?polled, ?planned, ?committed, "batch committed");
     work.table.merge(work.step.take_writes());
     Ok(())
 }

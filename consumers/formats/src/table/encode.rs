@@ -21,8 +21,6 @@ use super::{TableError, schema};
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
 /// Rows that are laid out and encoded at once.
 pub(super) const CHUNK_ROWS: usize = 4096;
-/// zstd sees one page at a time: larger pages compress better, and take that much memory per column being read.
-const PAGE_BYTES: usize = 4 << 20;
 const DICTIONARY_BYTES: usize = 4 << 20;
 
 /// How hard to compress.
@@ -35,6 +33,15 @@ pub enum Effort {
 }
 
 impl Effort {
+    /// zstd sees one page at a time: larger pages compress better, and take that much memory per column being read. A merge
+    /// reads several files at once.
+    fn page_bytes(self) -> usize {
+        match self {
+            Effort::Fast => 512 << 10,
+            Effort::Small => 2 << 20,
+        }
+    }
+
     fn zstd_level(self) -> i32 {
         match self {
             // Of ten thousand real lines of a web server, level 1 makes 1/10.4, level 9 makes 1/12.1 in 1.3 times the
@@ -53,7 +60,7 @@ pub(super) fn options(table: TableName, effort: Effort) -> Result<ArrowWriterOpt
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(effort.zstd_level())?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(usize::MAX)
-        .set_data_page_size_limit(PAGE_BYTES)
+        .set_data_page_size_limit(effort.page_bytes())
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)

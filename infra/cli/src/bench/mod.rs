@@ -1,7 +1,11 @@
 //! `millrace bench`: what this machine reaches, against the targets of docs/bench.md.
 
-mod kafka;
+mod fleet;
+mod forward;
 mod pure;
+mod runner;
+mod search;
+mod site;
 mod whole;
 
 use std::io::Write;
@@ -57,16 +61,31 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 6] = [
+const RUNS: [(&[&str], Run); 8] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
     (&["index"], |_| pure::index()),
     (&["archive_rate", "archive_ratio"], |_| pure::archive()),
-    (&["forwarder_kafka", "forwarder_vs_perf", "runner_passthrough"], |_| kafka::run()),
-    (&["whole_way", "freshness_p99", "memory_all", "search_term_p99"], |_| whole::run()),
+    (&["forwarder_kafka", "forwarder_vs_perf", "forwarder_vs_rsyslog"], |_| forward::run()),
+    (&["runner_passthrough", "runner_transactions"], |_| runner::run()),
+    (
+        &[
+            "freshness_p99",
+            "whole_way",
+            "memory_forward",
+            "memory_parse",
+            "memory_index",
+            "memory_archive",
+            "memory_query",
+        ],
+        |_| whole::run(),
+    ),
+    (&["search_term_p99", "search_all_p99"], |_| search::run()),
 ];
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Answer> {
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    millrace_runtime::log::start(millrace_runtime::log::Format::Text, &level);
     let only: Vec<&str> = args.only.iter().flat_map(|list| list.split(',')).map(str::trim).collect();
     let known = |name: &&str| RUNS.iter().any(|(names, _)| names.contains(name));
     if let Some(unknown) = only.iter().find(|name| !known(name)) {
@@ -133,6 +152,12 @@ pub(crate) fn median<T>(mut measure: impl FnMut() -> anyhow::Result<(f64, T)>) -
     }
     runs.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(runs.swap_remove(1))
+}
+
+/// The value in the middle.
+pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// A folder that is gone afterwards.

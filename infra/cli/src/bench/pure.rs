@@ -39,7 +39,7 @@ pub(super) fn forwarder() -> anyhow::Result<Vec<Measured>> {
 }
 
 /// Framed raw events of Apache lines, and the bytes of their bodies.
-fn raw_batch(codecs: &Codecs, n_lines: usize) -> (Batch, u64) {
+fn raw_batch(codecs: &Codecs, first: usize, n_lines: usize, partition: i32) -> (Batch, u64) {
     let template = RawTemplate::new(
         codecs.raw().id(),
         "default",
@@ -48,10 +48,11 @@ fn raw_batch(codecs: &Codecs, n_lines: usize) -> (Batch, u64) {
         Some(("/var/log/access.log", "1-2-256-0123456789abcdef-0")),
         &Attributes::default(),
     );
-    let mut lines = Lines::new(Options::one(Kind::Apache, 2, START));
+    // A second goes by every hundred lines.
+    let mut lines = Lines::new(Options::one(Kind::Apache, 2 + first as u64, START + first as i64 * 10_000));
     let (mut batch, mut body, mut value) = (Batch::default(), Vec::new(), Vec::new());
     let mut bytes = 0;
-    for at in 0..n_lines {
+    for at in first..first + n_lines {
         body.clear();
         lines.next_into(&mut body);
         value.clear();
@@ -60,7 +61,7 @@ fn raw_batch(codecs: &Codecs, n_lines: usize) -> (Batch, u64) {
         bytes += body.len() as u64;
         batch.push(Record {
             input: 0,
-            partition: 0,
+            partition,
             offset: at as i64,
             appended: START,
             key: b"default/web-1",
@@ -78,7 +79,7 @@ fn parse_job(codecs: &Codecs) -> Parse {
 pub(super) fn parse() -> anyhow::Result<Vec<Measured>> {
     let codecs = Codecs::local()?;
     let job = parse_job(&codecs);
-    let (batch, bytes) = raw_batch(&codecs, 50_000);
+    let (batch, bytes) = raw_batch(&codecs, 0, 50_000, 0);
     let table = Table::default();
     let mut step = Plan::default();
     let (rate, lines) = median(|| {
@@ -100,7 +101,12 @@ pub(super) fn parse() -> anyhow::Result<Vec<Measured>> {
 
 /// Framed events, as `logs.parsed` carries them.
 fn events(codecs: &Codecs, n_lines: usize) -> Vec<Vec<u8>> {
-    let (batch, _) = raw_batch(codecs, n_lines);
+    events_from(codecs, 0, n_lines, 0)
+}
+
+/// Same, the lines from number `first` on, of `partition`.
+pub(super) fn events_from(codecs: &Codecs, first: usize, n_lines: usize, partition: i32) -> Vec<Vec<u8>> {
+    let (batch, _) = raw_batch(codecs, first, n_lines, partition);
     let mut step = Plan::default();
     step.fill(&parse_job(codecs), &batch, &Table::default(), None);
     step.outputs().map(|output| output.value.to_vec()).collect()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_schemas::id::{valid_id, valid_stream};
 use millrace_schemas::topics;
 
-use super::{Config, ForwardConfig, GatewayConfig, InputConfig, ParseConfig, QueryConfig, SinkConfig, raw};
+use super::{Config, ForwardConfig, GatewayConfig, ParseConfig, QueryConfig, SinkConfig, inputs, raw};
 use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
@@ -91,25 +91,9 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     };
 
     let forward = {
-        let inputs = raw.forward.input.into_iter().enumerate().map(|(at, input)| {
-            let path = format!("forward.input[{at}]");
-            let tenant = input.tenant.unwrap_or_else(|| "default".to_owned());
-            if !valid_id(&tenant) {
-                fault(&format!("{path}.tenant"), format!("{tenant:?} is not [a-z0-9-]{{1,64}}"));
-            }
-            let stream = input.stream.unwrap_or_else(|| "default".to_owned());
-            if !valid_id(&stream) {
-                fault(&format!("{path}.stream"), format!("{stream:?} is not [a-z0-9-]{{1,64}}"));
-            }
-            if input.globs.is_empty() {
-                fault(&format!("{path}.globs"), "is empty: name the files to follow".into());
-            }
-            let start = input.start.unwrap_or_else(|| "beginning".to_owned());
-            if !["beginning", "end"].contains(&start.as_str()) {
-                fault(&format!("{path}.start"), format!("{start:?} is neither \"beginning\" nor \"end\""));
-            }
-            InputConfig { tenant, stream, globs: input.globs, from_beginning: start == "beginning" }
-        });
+        let inputs = raw.forward.input.into_iter().enumerate();
+        let inputs =
+            inputs.map(|(at, input)| inputs::check(input, &format!("forward.input[{at}]"), &mut fault));
         ForwardConfig {
             inputs: inputs.collect(),
             host: raw.forward.host.unwrap_or_else(host_name),
@@ -167,7 +151,12 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         config
     };
     let index = sink("index", raw.index, 1_000, 64);
-    let archive = sink("archive", raw.archive, 5_000, 48);
+    let archive = sink("archive", raw.archive, 5_000, 32);
+
+    let fold_after = raw.ledger.fold_after_seconds.unwrap_or(600);
+    if !(1..=604_800).contains(&fold_after) {
+        fault("ledger.fold_after_seconds", format!("{fold_after} is not in 1..=604800"));
+    }
 
     let query = QueryConfig {
         listen: raw.query.listen.unwrap_or_else(|| "127.0.0.1:8090".to_owned()),
@@ -239,6 +228,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         parse,
         index,
         archive,
+        ledger_fold_after: Duration::from_secs(fold_after),
         query,
         gateway,
         data_dir,

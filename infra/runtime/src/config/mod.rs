@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, environment overrides, all faults reported at once.
 
 mod check;
+mod inputs;
 mod raw;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
 
+pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
 
 /// What is wrong with a configuration: every fault with its path.
@@ -49,6 +51,8 @@ pub struct Config {
     pub index: SinkConfig,
     /// The archiver.
     pub archive: SinkConfig,
+    /// Ledger deltas of this age are folded into cells.
+    pub ledger_fold_after: Duration,
     /// The query server.
     pub query: QueryConfig,
     /// The gateway.
@@ -68,19 +72,6 @@ pub struct ForwardConfig {
     pub max_line_bytes: usize,
     /// Read to the end and stop.
     pub once: bool,
-}
-
-/// A set of files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputConfig {
-    /// Tenant.
-    pub tenant: String,
-    /// Stream.
-    pub stream: String,
-    /// Files.
-    pub globs: Vec<String>,
-    /// Start files that were never seen at their beginning, not their end.
-    pub from_beginning: bool,
 }
 
 /// The parse job.

@@ -21,6 +21,7 @@ pub(super) struct Config {
     pub(super) parse: Parse,
     pub(super) index: Sink,
     pub(super) archive: Sink,
+    pub(super) ledger: Ledger,
     pub(super) query: Query,
     pub(super) gateway: Gateway,
 }
@@ -78,7 +79,29 @@ pub(super) struct Input {
     pub(super) tenant: Option<String>,
     pub(super) stream: Option<String>,
     pub(super) globs: Vec<String>,
+    pub(super) exclude: Vec<String>,
     pub(super) start: Option<String>,
+    pub(super) encoding: Option<String>,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) redact: Vec<Redact>,
+    pub(super) container: Option<String>,
+    pub(super) multiline: Option<Multiline>,
+    pub(super) entry_max_lines: Option<usize>,
+    pub(super) entry_timeout_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Multiline {
+    pub(super) rule: String,
+    pub(super) pattern: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Redact {
+    pub(super) pattern: String,
+    pub(super) mask: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +118,12 @@ pub(super) struct Sink {
     pub(super) commit_interval_ms: Option<u64>,
     pub(super) max_buffer_mib: Option<usize>,
     pub(super) delete_after_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Ledger {
+    pub(super) fold_after_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -7,10 +7,12 @@ use futures::executor::block_on;
 use millrace_schemas::topics::TopicSpec;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::restore::{unreachable, watermarks};
+use super::patience::{patiently, unreachable};
+use super::restore::watermarks;
 use super::{CALL, Error, Kafka, Quiet, Reader};
 
 /// A client for questions and changes that belong to no loop.
@@ -116,8 +118,9 @@ impl Admin {
         if resources.is_empty() {
             return Ok(differences);
         }
-        let described = block_on(self.client.describe_configs(&resources, &options()))
-            .map_err(|source| Error::Refused { action: "describe topics".to_owned(), source })?;
+        let described = patiently(&self.kafka, "describe topics", || {
+            block_on(self.client.describe_configs(&resources, &options()))
+        })?;
         for (spec, config) in present.iter().zip(described) {
             let config =
                 config.map_err(|code| refused_code(format!("describe topic {}", spec.name), code))?;
@@ -203,8 +206,17 @@ impl Admin {
     /// # Errors
     /// `Unreachable`.
     pub fn partitions(&self, topic: &str) -> Result<i32, Error> {
-        let metadata = self.committed.fetch_metadata(Some(topic), CALL).map_err(|source| {
-            unreachable(&self.kafka, "ask for the cluster's metadata", &source.to_string())
+        let action = format!("ask for the partitions of {topic}");
+        let metadata = patiently(&self.kafka, &action, || {
+            let metadata = self.committed.fetch_metadata(Some(topic), CALL)?;
+            let found = metadata.topics().iter().find(|own| own.name() == topic);
+            match found.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from) {
+                // A broker that has just started does not know its partitions' leaders yet.
+                Some(code) if code != RDKafkaErrorCode::UnknownTopicOrPartition => {
+                    Err(KafkaError::MetadataFetch(code))
+                }
+                Some(_) | None => Ok(metadata),
+            }
         })?;
         let found = metadata.topics().iter().find(|own| own.name() == topic && own.error().is_none());
         Ok(found.map_or(0, |topic| topic.partitions().len() as i32))
@@ -235,7 +247,9 @@ impl Admin {
         let consumer = self.kafka.reader_of(&self.kafka.group(service)).map_err(refused)?;
         let mut partitions = TopicPartitionList::new();
         partitions.add_partition_range(topic, 0, self.partitions(topic)?.max(1) - 1);
-        let committed = consumer.committed_offsets(partitions, CALL).map_err(refused)?;
+        let action = format!("read offsets of group {service}");
+        let committed =
+            patiently(&self.kafka, &action, || consumer.committed_offsets(partitions.clone(), CALL))?;
         let known = committed.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(next) => Some((element.partition(), next)),
             _ => None,
@@ -253,7 +267,9 @@ impl Admin {
         for partition in 0..self.partitions(topic)? {
             wanted.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(refused)?;
         }
-        let found = self.uncommitted.offsets_for_times(wanted, CALL).map_err(refused)?;
+        let action = format!("find offsets of {topic} by time");
+        let found =
+            patiently(&self.kafka, &action, || self.uncommitted.offsets_for_times(wanted.clone(), CALL))?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
             let offset = match element.offset() {
@@ -285,5 +301,5 @@ fn options() -> AdminOptions {
 }
 
 fn refused_code(action: String, code: RDKafkaErrorCode) -> Error {
-    Error::Refused { action, source: rdkafka::error::KafkaError::AdminOp(code) }
+    Error::Refused { action, source: KafkaError::AdminOp(code) }
 }

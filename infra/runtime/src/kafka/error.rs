@@ -82,6 +82,13 @@ impl Error {
         }
     }
 
+    /// Whether a read failed since the records at its offset were deleted meanwhile.
+    pub fn records_gone(&self) -> bool {
+        let Error::Refused { source, .. } = self else { return false };
+        let code = source.rdkafka_error_code();
+        matches!(code, Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset))
+    }
+
     /// Classes an error of a transactional call. A time-out comes first: nothing is known then.
     pub(crate) fn transactional(action: &'static str, source: KafkaError) -> Error {
         let code = source.rdkafka_error_code();

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use millrace_schemas::dead::DeadLetter;
-use millrace_schemas::ledger::{CHAIN, Frontiers, edge, stage};
-use millrace_schemas::{Event, topics};
+use millrace_schemas::Event;
+use millrace_schemas::dead::{DeadLetter, FROM_DEAD, FROM_PARSED};
+use millrace_schemas::ledger::{CHAIN, Check, Frontiers, Side, edge, stage};
+use millrace_schemas::topics::{self, GENERATION};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::Admin;
+use super::patience::unreachable;
 use super::{Error, Kafka};
 use crate::registry::Codecs;
 
@@ -44,7 +46,9 @@ pub fn sink_frontier(
                 let headers = message.headers()?;
                 headers.iter().find(|header| header.key == name).and_then(|header| header.value)
             };
-            DeadLetter::from_headers(find).ok().map(|letter| letter.offset)
+            // Letters from elsewhere carry offsets of another topic: they say nothing of `logs.raw`.
+            let letter = DeadLetter::from_headers(find).ok().filter(|letter| letter.topic == topics::RAW);
+            letter.map(|letter| letter.offset)
         } else {
             let event = message.payload().and_then(|value| codecs.parsed().decode::<Event<'_>>(value).ok());
             event.map(|event| event.origin.offset)
@@ -61,20 +65,56 @@ pub fn sink_frontier(
 /// `Unreachable`, or a refusal.
 pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Frontiers, Error> {
     let parsed = admin.committed("parse", topics::RAW)?;
+    let lettered = lettered(admin)?;
     let mut all = Vec::new();
-    for check in CHAIN {
-        let dead = check.downstream.edges == [edge::DEAD];
-        let topic = if dead { topics::DEAD } else { topics::PARSED };
+    for Check { downstream: Side { stages, edges }, name, .. } in CHAIN {
         // What several stages read has no one frontier; no check has such a downstream.
-        let [reader] = check.downstream.stages else {
-            return Err(Error::Broken(format!("{} has not one reader", check.name)));
+        let [stage] = *stages else {
+            return Err(Error::Broken(format!("{name} has not one reader")));
         };
-        all.push(match *reader {
+        let topic = if edges == [edge::DEAD] { topics::DEAD } else { topics::PARSED };
+        if edges == [edge::LETTER] {
+            all.push(letter_frontier(kafka, admin, stage, &lettered)?);
+            continue;
+        }
+        let own = match stage {
             stage::PARSE => parsed.clone(),
             service => sink_frontier(kafka, admin, codecs, service, topic, &parsed)?,
-        });
+        };
+        all.push(own.into_iter().map(|(partition, next)| ((GENERATION, partition), next)).collect());
     }
     Ok(Frontiers(all))
+}
+
+/// Offsets below which the archiver has made letters of all foreign records, by generation of the letters and partition.
+fn lettered(admin: &Admin) -> Result<BTreeMap<(i32, i32), i64>, Error> {
+    let mut offsets = BTreeMap::new();
+    for (generation, topic) in [(FROM_PARSED, topics::PARSED), (FROM_DEAD, topics::DEAD)] {
+        let committed = admin.committed(stage::ARCHIVE, topic)?;
+        offsets.extend(committed.into_iter().map(|(partition, next)| ((generation, partition), next)));
+    }
+    Ok(offsets)
+}
+
+/// Offsets below which `service` has stored all letters of foreign records: those that were written when `lettered` was
+/// taken, in partitions of `logs.dead` that it has read to the end since; in others none that is known.
+fn letter_frontier(
+    kafka: &Kafka,
+    admin: &Admin,
+    service: &str,
+    lettered: &BTreeMap<(i32, i32), i64>,
+) -> Result<BTreeMap<(i32, i32), i64>, Error> {
+    let committed = admin.committed(service, topics::DEAD)?;
+    let mut at = BTreeMap::new();
+    for partition in 0..admin.partitions(topics::DEAD)? {
+        let (low, _) = admin.watermarks(topics::DEAD, partition)?;
+        at.insert(partition, committed.get(&partition).copied().unwrap_or(low).max(low));
+    }
+    let mut frontier = lettered.clone();
+    first_records(kafka, topics::DEAD, &at, |unread, _| {
+        frontier.retain(|(_, partition), _| *partition != unread);
+    })?;
+    Ok(frontier)
 }
 
 /// Gives the first committed record at or after the given offsets, for partitions that have one.
@@ -111,5 +151,5 @@ fn first_records(
     if waiting.is_empty() {
         return Ok(());
     }
-    Err(super::restore::unreachable(kafka, &format!("read {topic} to its end"), "no end after 30 s"))
+    Err(unreachable(kafka, &format!("read {topic} to its end"), "no end after 30 s"))
 }

@@ -12,13 +12,15 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::restore::{unreachable, watermarks};
+use super::patience::patiently;
+use super::restore::watermarks;
 use super::{CALL, Class, Error, Guard, Kafka, TxnProducer};
 use crate::metrics;
 use crate::stop::Stop;
 
-/// Where to begin a partition whose committed offset is missing: the offset that the changelog or manifest holds, if any.
-pub type Resolve = Arc<dyn Fn(&str, i32) -> Result<Option<i64>, Error> + Send + Sync>;
+/// Where to begin partitions whose committed offset is missing: for each (topic, partition) the offset that the changelog
+/// or manifest holds, if any.
+pub type Resolve = Arc<dyn Fn(&[(String, i32)]) -> Result<Vec<Option<i64>>, Error> + Send + Sync>;
 
 /// What a member is.
 #[derive(Clone)]
@@ -167,6 +169,11 @@ impl ConsumerContext for Context {
 }
 
 impl Context {
+    /// Whether no partitions have come or gone since the last poll.
+    fn is_quiet(&self) -> bool {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Assigns every partition at an explicit offset: the committed one, else what changelog or manifest hold, else the
     /// start of the log.
     fn assign(
@@ -176,6 +183,17 @@ impl Context {
     ) -> Result<Polled, Error> {
         let refused = |source| Error::Refused { action: "assign partitions".to_owned(), source };
         let committed = self.committed(consumer, partitions)?;
+        let missing: Vec<(String, i32)> = committed
+            .elements()
+            .iter()
+            .filter(|element| !matches!(element.offset(), Offset::Offset(_)))
+            .map(|element| (element.topic().to_owned(), element.partition()))
+            .collect();
+        let known = if missing.is_empty() { Vec::new() } else { (self.resolve)(&missing)? };
+        let resolved: BTreeMap<_, _> = missing.iter().zip(known).collect();
+        if !resolved.is_empty() {
+            tracing::info!(partitions = ?resolved, "no committed offsets; on from changelog or manifest, else from the log start");
+        }
         let mut at = TopicPartitionList::new();
         let mut assigned = Vec::new();
         for element in committed.elements() {
@@ -183,26 +201,7 @@ impl Context {
             let (low, high) = watermarks(&self.kafka, consumer, topic, partition)?;
             let next = match element.offset() {
                 Offset::Offset(next) => next,
-                _ => match (self.resolve)(topic, partition)? {
-                    Some(next) => {
-                        tracing::warn!(
-                            topic,
-                            partition,
-                            next,
-                            "committed offset is missing, going on from the changelog"
-                        );
-                        next
-                    }
-                    None => {
-                        tracing::info!(
-                            topic,
-                            partition,
-                            next = low,
-                            "no committed offset, starting at the log start"
-                        );
-                        low
-                    }
-                },
+                _ => resolved.get(&(topic.to_owned(), partition)).copied().flatten().unwrap_or(low),
             };
             if next < low {
                 return Err(Error::Broken(format!(
@@ -228,19 +227,9 @@ impl Context {
         consumer: &BaseConsumer<Self>,
         partitions: &TopicPartitionList,
     ) -> Result<TopicPartitionList, Error> {
-        let start = Instant::now();
-        loop {
-            match consumer.committed_offsets(partitions.clone(), CALL) {
-                Ok(committed) => return Ok(committed),
-                Err(source) if start.elapsed() > Duration::from_secs(60) => {
-                    return Err(unreachable(&self.kafka, "read committed offsets", &source.to_string()));
-                }
-                Err(source) => {
-                    tracing::warn!(%source, "committed offsets not to be had, trying again");
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-            }
-        }
+        patiently(&self.kafka, "read committed offsets", || {
+            consumer.committed_offsets(partitions.clone(), CALL)
+        })
     }
 }
 
@@ -287,12 +276,27 @@ impl Member {
         let Some(consumer) = &self.consumer else { return Ok(Polled::Records) };
         let mut wait = wait;
         loop {
-            let message =
-                if consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-                    consumer.poll(wait)
-                } else {
-                    None
-                };
+            // Records that are there cost no look at the clock.
+            let message = match consumer.poll(Duration::ZERO) {
+                None if consumer.context().is_quiet() => consumer.poll(wait),
+                other => other,
+            };
+            if let Some(Ok(message)) = &message
+                && consumer.context().is_quiet()
+            {
+                let topic =
+                    self.options.topics.iter().position(|own| own == message.topic()).unwrap_or_default();
+                let with_headers = self.options.with_headers.iter().any(|own| own == message.topic());
+                batch.push(topic, message, with_headers);
+                // Looked at only now and then: a clock call a record would show.
+                if batch.records.len() % 64 == 1 {
+                    wait = linger.saturating_sub(first.get_or_insert_with(Instant::now).elapsed());
+                }
+                if batch.records.len() >= max_records || batch.bytes() >= max_bytes {
+                    return Ok(Polled::Records);
+                }
+                continue;
+            }
             let mut events = consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner);
             if !events.is_empty() {
                 let event = events.remove(0)?;
@@ -316,19 +320,7 @@ impl Member {
                     Some(first) if first.elapsed() < linger => wait = linger.saturating_sub(first.elapsed()),
                     _ => return Ok(Polled::Records),
                 },
-                Some(Ok(message)) => {
-                    let topic =
-                        self.options.topics.iter().position(|own| own == message.topic()).unwrap_or_default();
-                    let with_headers = self.options.with_headers.iter().any(|own| own == message.topic());
-                    batch.push(topic, &message, with_headers);
-                    // Looked at only now and then: a clock call a record would show.
-                    if batch.records.len() % 64 == 1 {
-                        wait = linger.saturating_sub(first.get_or_insert_with(Instant::now).elapsed());
-                    }
-                    if batch.records.len() >= max_records || batch.bytes() >= max_bytes {
-                        return Ok(Polled::Records);
-                    }
-                }
+                Some(Ok(_)) => {} // is in the batch
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(source)) => match Error::polling(&name, source.clone()) {
                     Some(error) => return Err(error),

@@ -6,6 +6,8 @@ pub mod admin;
 mod error;
 pub mod frontier;
 mod member;
+mod patience;
+mod plain;
 mod producer;
 mod restore;
 pub mod slot;
@@ -19,6 +21,7 @@ use rdkafka::{ClientConfig, ClientContext};
 
 pub use error::{Class, Error};
 pub use member::{Batch, Member, MemberOptions, Polled, Record, Resolve};
+pub use plain::PlainProducer;
 pub use producer::{Delivery, Guard, OutRecord, TxnProducer};
 pub use restore::{Tailer, read_to_mark};
 
@@ -120,6 +123,7 @@ impl Kafka {
         config.set("enable.partition.eof", "true");
         config.set("fetch.wait.max.ms", "50");
         config.set("queued.max.messages.kbytes", "16384");
+        config.set("fetch.queue.backoff.ms", "10");
         config
     }
 
@@ -136,15 +140,30 @@ impl Kafka {
         config.set("auto.offset.reset", "error");
         config.set("isolation.level", "read_committed");
         config.set("partition.assignment.strategy", "range");
-        config.set("fetch.wait.max.ms", "50");
+        // Records in packs: at once what is many, within 100 ms what is few. A fetch for every few records costs the broker
+        // more than the records.
+        config.set("fetch.min.bytes", "131072");
+        config.set("fetch.wait.max.ms", "100");
         config.set("queued.max.messages.kbytes", "16384");
+        // Bytes bound the queue, not records; and a full queue is looked at again soon: the default pause of a second is
+        // longer than it takes to empty it.
+        config.set("queued.min.messages", "1000000");
+        config.set("fetch.queue.backoff.ms", "10");
         config
     }
 
     fn producer(&self, transactional_id: &str) -> ClientConfig {
-        let mut config = self.base();
+        let mut config = self.plain_producer();
         config.set("transactional.id", transactional_id);
         config.set("transaction.timeout.ms", "10000");
+        // librdkafka resends EndTxn after this pause: long enough to tell a resent one by time alone.
+        config.set("retry.backoff.ms", "1000");
+        config.set("retry.backoff.max.ms", "1000");
+        config
+    }
+
+    fn plain_producer(&self) -> ClientConfig {
+        let mut config = self.base();
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
         config.set("compression.type", "lz4");
@@ -154,9 +173,6 @@ impl Kafka {
         config.set("queue.buffering.max.kbytes", "32768");
         config.set("message.max.bytes", "4194304");
         config.set("partitioner", "murmur2_random");
-        // librdkafka resends EndTxn after this pause: long enough to tell a resent one by time alone.
-        config.set("retry.backoff.ms", "1000");
-        config.set("retry.backoff.max.ms", "1000");
         config
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -177,16 +177,17 @@ impl TxnProducer {
             }
             out = out.headers(headers);
         }
-        let start = Instant::now();
+        // The clock is looked at only while the queue is full: a call a record would show.
+        let mut full: Option<Instant> = None;
         loop {
             match self.inner.send(out) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    if start.elapsed() > self.guard.timeout {
+                    if full.get_or_insert_with(Instant::now).elapsed() > self.guard.timeout {
                         let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
                         return Err(Error::Void { action: "send", source });
                     }
-                    self.inner.poll(Duration::from_millis(5));
+                    self.inner.poll(Duration::from_millis(1));
                     out = back;
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
@@ -209,7 +210,7 @@ impl TxnProducer {
     /// # Errors
     /// By class.
     pub fn flush(&mut self) -> Result<Vec<Delivery>, Error> {
-        self.inner.flush(self.guard.timeout).map_err(|source| Error::transactional("flush", source))?;
+        drain(&self.inner, self.guard.timeout).map_err(|source| Error::transactional("flush", source))?;
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = reports.failed.take() {
             return Err(match Error::transactional("deliver", source) {
@@ -232,7 +233,9 @@ impl TxnProducer {
         &mut self,
         offsets: Option<(&TopicPartitionList, &ConsumerGroupMetadata)>,
     ) -> Result<(), Error> {
+        let start = Instant::now();
         self.flush()?;
+        let flushed = start.elapsed();
         let mut doubt = None;
         if let Some((offsets, group)) = offsets {
             let start = Instant::now();
@@ -243,6 +246,7 @@ impl TxnProducer {
                 doubt = Some("offsets");
             }
         }
+        let offsets_sent = start.elapsed();
         let start = Instant::now();
         self.inner
             .commit_transaction(self.guard.timeout)
@@ -250,6 +254,13 @@ impl TxnProducer {
         self.open = false;
         let took = start.elapsed();
         metrics::transaction("committed", took);
+        tracing::debug!(
+            transactional_id = self.transactional_id,
+            ?flushed,
+            ?offsets_sent,
+            ?took,
+            "committed"
+        );
         if took >= self.guard.end {
             doubt = Some("commit");
         }
@@ -268,7 +279,7 @@ impl TxnProducer {
             return Ok(());
         }
         // An abort with records still in the queue can turn fatal (librdkafka#4849); what fails here is void anyway.
-        drop(self.inner.flush(self.guard.timeout));
+        drop(drain(&self.inner, self.guard.timeout));
         let start = Instant::now();
         self.inner
             .abort_transaction(self.guard.timeout)
@@ -292,6 +303,20 @@ impl TxnProducer {
         self.inner = make(&self.kafka, &self.transactional_id, self.tracked, &self.reports)?;
         Ok(())
     }
+}
+
+/// Waits until nothing is on its way. rdkafka's own `flush` sleeps for 100 ms at a time while no report comes, and where
+/// only failures are reported none ever does.
+pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Duration) -> KafkaResult<()> {
+    let start = Instant::now();
+    while producer.in_flight_count() > 0 {
+        if start.elapsed() > timeout {
+            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+        }
+        producer.poll(Duration::from_millis(1));
+    }
+    producer.poll(Duration::ZERO);
+    Ok(())
 }
 
 fn make(

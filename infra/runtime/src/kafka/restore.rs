@@ -7,6 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::patience::{patiently, unreachable};
 use super::{CALL, Error, Kafka, Reader};
 
 /// Longest wait for a transaction that stands open before the mark: the transaction time-out and its clean-up, twice.
@@ -49,14 +50,35 @@ impl Tailer {
     /// # Errors
     /// *Exit* where the broker does not answer, or an open transaction does not end.
     pub fn open(kafka: &Kafka, topic: &str, partitions: &[i32]) -> Result<Tailer, Error> {
+        let from = partitions.iter().map(|partition| (*partition, 0)).collect();
+        Tailer::open_at(kafka, topic, &from)
+    }
+
+    /// Opens the partitions of `from`, each at the offset given there, or at its start where that is later:
+    /// [`Tailer::positions`] tells.
+    ///
+    /// # Errors
+    /// As [`Tailer::open`]; *Exit* too where an offset lies beyond the end.
+    pub fn open_at(
+        kafka: &Kafka,
+        topic: &str,
+        from: &std::collections::BTreeMap<i32, i64>,
+    ) -> Result<Tailer, Error> {
         let refused = |source| Error::Refused { action: format!("read {topic}"), source };
         let uncommitted = kafka.reader("read_uncommitted").map_err(refused)?;
         let consumer = kafka.reader("read_committed").map_err(refused)?;
         let mut assignment = TopicPartitionList::new();
         let mut waiting = Vec::new();
         let mut positions = std::collections::BTreeMap::new();
-        for &partition in partitions {
+        for (&partition, &from) in from {
             let (low, mark) = watermarks(kafka, &uncommitted, topic, partition)?;
+            let low = low.max(from);
+            if low > mark {
+                return Err(Error::Broken(format!(
+                    "the offset {low} to go on from in {topic}/{partition} is beyond the log's end {mark}: \
+                     the topic was made anew or lost its end"
+                )));
+            }
             positions.insert(partition, low);
             // The reader's end-of-partition counts only once nothing before the mark is open any more.
             let start = Instant::now();
@@ -131,29 +153,6 @@ pub(crate) fn watermarks(
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), Error> {
-    let start = Instant::now();
-    loop {
-        match consumer.fetch_watermarks(topic, partition, CALL) {
-            Ok(marks) => return Ok(marks),
-            Err(source) if start.elapsed() > Duration::from_secs(60) => {
-                return Err(unreachable(
-                    kafka,
-                    &format!("ask for the end of {topic}/{partition}"),
-                    &source.to_string(),
-                ));
-            }
-            Err(source) => {
-                tracing::warn!(topic, partition, %source, "broker did not answer, trying again");
-                std::thread::sleep(Duration::from_millis(200));
-            }
-        }
-    }
-}
-
-pub(crate) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
-    Error::Unreachable {
-        action: action.to_owned(),
-        brokers: kafka.brokers.clone(),
-        reason: reason.to_owned(),
-    }
+    let action = format!("ask for the end of {topic}/{partition}");
+    patiently(kafka, &action, || consumer.fetch_watermarks(topic, partition, CALL))
 }

@@ -1,7 +1,9 @@
 //! Sinks: consumers that put objects into the store. One loop serves them all (I5): read, build one bundle, put it, then
 //! commit its manifest records, ledger deltas and offsets in one transaction.
 
+mod foreign;
 mod run;
+mod send;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -11,8 +13,10 @@ use millrace_schemas::{Event, RawEvent, dead::DeadLetter};
 
 use crate::store::Store;
 
-pub use run::{GENERATION, SinkOptions, apply, now_micros, run, send_deltas};
-pub(crate) use run::{attempt, put_until, send_manifest};
+pub use millrace_schemas::topics::GENERATION;
+pub use run::{SinkOptions, apply, run};
+pub(crate) use send::{attempt, put_until, send_manifest};
+pub use send::{now_micros, send_deltas};
 pub use serve::serve;
 
 /// What a sink could not build or merge; always a bug or damaged data, so the class is *Exit*.

@@ -7,20 +7,23 @@ use std::time::{Duration, Instant};
 use millrace_schemas::dead::{self, DeadLetter};
 use millrace_schemas::ledger::{Delta, Tally, edge};
 use millrace_schemas::manifest::{Fold, ManifestRecord, SourceRange};
-use millrace_schemas::{CodecError, Event, RawEvent, key_partition, topics};
+use millrace_schemas::topics::{self, GENERATION};
+use millrace_schemas::{CodecError, Event, RawEvent};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::foreign::{self, Foreign};
+use super::send::{attempt, now_micros, put_until, send_deltas, send_manifest};
 use super::{BuildError, BundleBuilder, Sealed};
 use crate::kafka::admin::Admin;
 use crate::kafka::{
-    Batch, Class, Error, Guard, Member, MemberOptions, OutRecord, Polled, Record, Resolve, TxnProducer,
-    read_to_mark,
+    Batch, Class, Error, Guard, Member, MemberOptions, Polled, Record, Resolve, read_to_mark,
 };
 use crate::metrics;
+use crate::registry::RegistryError;
 use crate::service::{Service, ServiceError};
 
-/// Generation of the raw topic that is read today.
-pub const GENERATION: i32 = 1;
+/// What every sink reads.
+const TOPICS: [&str; 2] = [topics::PARSED, topics::DEAD];
 
 /// What a sink is.
 #[derive(Debug, Clone)]
@@ -33,6 +36,9 @@ pub struct SinkOptions {
     pub commit_interval: Duration,
     /// And when what is gathered takes this much memory.
     pub max_buffer_bytes: usize,
+    /// Whether records that no stage of ours wrote become letters of this sink: so it is for one sink alone, since every
+    /// sink reads all of them. The others pass over them, and store the letters.
+    pub writes_letters: bool,
     /// When a transaction is in doubt.
     pub guard: Guard,
 }
@@ -55,7 +61,7 @@ pub fn run<B: BundleBuilder>(
             service: options.stage.to_owned(),
             slot,
             loop_number: 0,
-            topics: vec![topics::PARSED.to_owned(), topics::DEAD.to_owned()],
+            topics: TOPICS.map(str::to_owned).to_vec(),
             with_headers: vec![topics::DEAD.to_owned()],
             resolve: resolve_from_manifest(service, options.manifest, n_manifest_partitions),
             guard: options.guard,
@@ -114,7 +120,9 @@ pub fn run<B: BundleBuilder>(
 struct Open<B> {
     builder: B,
     since: Option<Instant>,
-    tally: Tally,
+    /// Counts by generation.
+    tallies: BTreeMap<i32, Tally>,
+    foreign: Vec<Foreign>,
     /// First offset and next offset by (topic, partition).
     next: BTreeMap<(usize, i32), (i64, i64)>,
     n_records: u64,
@@ -123,7 +131,15 @@ struct Open<B> {
 
 impl<B> Open<B> {
     fn new(builder: B) -> Self {
-        Open { builder, since: None, tally: Tally::default(), next: BTreeMap::new(), n_records: 0, bytes: 0 }
+        Open {
+            builder,
+            since: None,
+            tallies: BTreeMap::new(),
+            foreign: Vec::new(),
+            next: BTreeMap::new(),
+            n_records: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -160,7 +176,8 @@ impl<B: BundleBuilder> Sink<B> {
             }
         }
         let Some(since) = self.open.since else { return Ok(Step::Gathered) };
-        let full = self.open.builder.buffered() >= self.options.max_buffer_bytes;
+        let foreign: usize = self.open.foreign.iter().map(Foreign::len).sum();
+        let full = self.open.builder.buffered() + foreign >= self.options.max_buffer_bytes;
         if full || stopping || since.elapsed() >= self.options.commit_interval {
             self.commit()?;
             return Ok(Step::Committed);
@@ -176,49 +193,63 @@ impl<B: BundleBuilder> Sink<B> {
         self.open.n_records += 1;
         let value = batch.value(record).unwrap_or_default();
         if record.topic == 1 {
-            let Ok(letter) = DeadLetter::from_headers(|name| batch.header(record, name)) else {
-                self.foreign(record, "dead letter without our headers");
-                return Ok(());
-            };
-            let raw = match self.service.codecs.raw().decode::<RawEvent<'_>>(value) {
-                Ok(raw) => raw,
-                Err(_) => dead::undecodable(batch.key(record), value, received_of(batch, record)),
-            };
-            self.open.bytes += raw.body.len() as u64;
-            self.open.tally.count(edge::DEAD, &raw, letter.partition, letter.offset);
-            return Ok(self.open.builder.add_dead(&letter, &raw, GENERATION)?);
-        }
-        let event = loop {
-            match self.service.codecs.parsed().decode::<Event<'_>>(value) {
-                Ok(event) => break event,
-                Err(CodecError::UnknownSchema { id }) => {
-                    let text = self.service.registry.schema(id)?;
-                    self.service.codecs.learn_parsed(id, &text)?;
-                }
+            let letter = match DeadLetter::from_headers(|name| batch.header(record, name)) {
+                Ok(letter) => letter,
                 Err(error) => {
-                    self.foreign(record, &error.to_string());
+                    self.foreign(batch, record, &error.to_string());
                     return Ok(());
                 }
+            };
+            let raw = match self.service.codecs.raw().decode::<RawEvent<'_>>(value) {
+                // What came from elsewhere than `logs.raw` is no line of ours, whatever it looks like.
+                Ok(raw) if letter.generation() >= 0 => raw,
+                _ => dead::undecodable(batch.key(record), value, received_of(batch, record)),
+            };
+            self.open.bytes += raw.body.len() as u64;
+            if let Some(edge) = letter.stored_edge() {
+                let tally = self.open.tallies.entry(letter.generation()).or_default();
+                tally.count(edge, &raw, letter.partition, letter.offset);
+            }
+            return Ok(self.open.builder.add_dead(&letter, &raw, letter.generation())?);
+        }
+        let event = match self.decode(value)? {
+            Ok(event) => event,
+            Err(reason) => {
+                self.foreign(batch, record, &reason);
+                return Ok(());
             }
         };
         self.open.bytes += event.body.len() as u64;
-        self.open.tally.count(edge::IN, &event, event.origin.partition, event.origin.offset);
+        let tally = self.open.tallies.entry(GENERATION).or_default();
+        tally.count(edge::IN, &event, event.origin.partition, event.origin.offset);
         Ok(self.open.builder.add_event(&event, value)?)
     }
 
-    /// A record that no stage of ours wrote: it is named and counted, and stays in its topic.
-    fn foreign(&self, record: &Record, reason: &str) {
-        let topic = [topics::PARSED, topics::DEAD][record.topic.min(1)];
-        let (partition, offset) = (record.partition, record.offset);
-        tracing::error!(
-            stage = self.options.stage,
-            topic,
-            partition,
-            offset,
-            reason,
-            "record is not ours, passed over"
-        );
+    /// Reads an event, also of a newer build; the inner error says why it is none.
+    fn decode<'v>(&mut self, value: &'v [u8]) -> Result<Result<Event<'v>, String>, ServiceError> {
+        let codecs = &mut self.service.codecs;
+        let id = match codecs.parsed().decode::<Event<'v>>(value) {
+            Ok(event) => return Ok(Ok(event)),
+            Err(CodecError::UnknownSchema { id }) => id,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let learned = match self.service.registry.schema(id) {
+            Ok(text) => codecs.learn_parsed(id, &text),
+            Err(RegistryError::Codec(denied)) => Err(denied),
+            Err(away @ RegistryError::Away { .. }) => return Err(away.into()),
+        };
+        let decoded = learned.and_then(|()| codecs.parsed().decode::<Event<'v>>(value));
+        Ok(decoded.map_err(|error| error.to_string()))
+    }
+
+    /// A record that no stage of ours wrote: it becomes a dead letter, or is passed over for the sink that makes it one.
+    fn foreign(&mut self, batch: &Batch, record: &Record, reason: &str) {
+        let (topic, partition, offset) = (TOPICS[record.topic.min(1)], record.partition, record.offset);
+        tracing::debug!(stage = self.options.stage, topic, partition, offset, reason, "record is not ours");
         metrics::records(self.options.stage, "foreign", 1, 0);
+        if self.options.writes_letters {
+            self.open.foreign.push(Foreign::new(topic, batch, record, reason));
+        }
     }
 
     fn commit(&mut self) -> Result<(), ServiceError> {
@@ -234,7 +265,7 @@ impl<B: BundleBuilder> Sink<B> {
             .next
             .iter()
             .map(|(&(topic, partition), &(from, to))| SourceRange {
-                topic: [topics::PARSED, topics::DEAD][topic.min(1)].to_owned(),
+                topic: TOPICS[topic.min(1)].to_owned(),
                 partition,
                 from,
                 to,
@@ -255,9 +286,14 @@ impl<B: BundleBuilder> Sink<B> {
                 replaces: Vec::new(),
             })
             .collect();
-        let deltas = std::mem::take(&mut self.open.tally).into_deltas(self.options.stage, GENERATION);
+        foreign::count(&self.open.foreign, &mut self.open.tallies);
+        let deltas: Vec<Delta> = std::mem::take(&mut self.open.tallies)
+            .into_iter()
+            .flat_map(|(generation, tally)| tally.into_deltas(self.options.stage, generation))
+            .collect();
         self.member.producer.begin()?;
         let mut value = Vec::new();
+        foreign::send(&self.open.foreign, &mut self.member.producer)?;
         for record in &records {
             send_manifest(
                 &mut self.member.producer,
@@ -271,6 +307,14 @@ impl<B: BundleBuilder> Sink<B> {
         send_deltas(&mut self.member.producer, &self.service, &deltas, &mut value)?;
         let next = self.open.next.iter().map(|(&at, &(_, next))| (at, next)).collect();
         self.member.commit(&next)?;
+        let n_foreign = self.open.foreign.len();
+        if n_foreign > 0 {
+            tracing::error!(
+                stage = self.options.stage,
+                n_foreign,
+                "records that no stage of ours wrote became dead letters, see reason:foreign"
+            );
+        }
         metrics::records(self.options.stage, "stored", self.open.n_records, self.open.bytes);
         metrics::object_put(self.options.stage, "bundle", size as u64);
         Ok(())
@@ -281,7 +325,7 @@ impl<B: BundleBuilder> Sink<B> {
     fn name(&self) -> String {
         let first = self.open.next.first_key_value();
         let (&(topic, partition), &(from, to)) = first.unwrap_or((&(0, 0), &(0, 0)));
-        let topic = [topics::PARSED, topics::DEAD][topic.min(1)];
+        let topic = TOPICS[topic.min(1)];
         format!("{topic}-{partition}-{from}-{}-{}", to - 1, attempt())
     }
 
@@ -291,93 +335,16 @@ impl<B: BundleBuilder> Sink<B> {
     }
 }
 
-/// Puts an object, waiting for a store that is away until told to stop.
-pub(crate) fn put_until(
-    service: &Service,
-    stage: &str,
-    path: &str,
-    bytes: Vec<u8>,
-) -> Result<(), ServiceError> {
-    let bytes = bytes::Bytes::from(bytes);
-    let mut again = false;
-    loop {
-        match service.store.put_new(path, bytes.clone()) {
-            Ok(()) => return Ok(()),
-            // Names are never used twice, so an earlier try of this very call got through.
-            Err(error) if again && matches!(*error.source, object_store::Error::AlreadyExists { .. }) => {
-                return Ok(());
-            }
-            Err(error) if service.stop.requested() => return Err(error.into()),
-            Err(error) => {
-                tracing::error!(stage, path, %error, "store does not take objects, waiting for it");
-                service.health.turned(stage, false);
-                again = true;
-            }
-        }
-    }
-}
-
-/// Sends a manifest record to its tenant's partition.
-pub(crate) fn send_manifest(
-    producer: &mut TxnProducer,
-    service: &Service,
-    topic: &str,
-    n_partitions: i32,
-    record: &ManifestRecord,
-    value: &mut Vec<u8>,
-) -> Result<(), ServiceError> {
-    value.clear();
-    service.codecs.manifest().encode(record, value)?;
-    producer.send(OutRecord {
-        topic,
-        partition: Some(key_partition(record.tenant.as_bytes(), n_partitions)),
-        key: record.key().as_bytes(),
-        value: Some(value),
-        headers: &[],
-        tag: usize::MAX,
-    })?;
-    Ok(())
-}
-
-/// Sends ledger deltas, each stream's to one partition.
-///
-/// # Errors
-/// By class.
-pub fn send_deltas(
-    producer: &mut TxnProducer,
-    service: &Service,
-    deltas: &[Delta],
-    value: &mut Vec<u8>,
-) -> Result<(), ServiceError> {
-    let n_partitions = crate::service::topic_specs()?
-        .iter()
-        .find(|spec| spec.name == topics::LEDGER)
-        .map_or(1, |spec| spec.partitions);
-    for delta in deltas {
-        value.clear();
-        service.codecs.ledger().encode(delta, value)?;
-        producer.send(OutRecord {
-            topic: topics::LEDGER,
-            partition: Some(key_partition(delta.partition_key().as_bytes(), n_partitions)),
-            key: delta.key().as_bytes(),
-            value: Some(value),
-            headers: &[],
-            tag: usize::MAX,
-        })?;
-    }
-    Ok(())
-}
-
 /// Where a group without offsets goes on: what its manifest holds is stored already.
 fn resolve_from_manifest(service: &Service, manifest: &'static str, n_partitions: i32) -> Resolve {
     let service = service.clone();
-    Arc::new(move |topic, partition| {
+    Arc::new(move |missing| {
         let mut fold = Fold::default();
         let partitions: Vec<i32> = (0..n_partitions).collect();
         read_to_mark(&service.config.kafka, manifest, &partitions, |_, _, key, value| {
             apply(&service, &mut fold, key, value)
         })?;
-        Ok(fold.next_offset(topic, partition))
+        Ok(missing.iter().map(|(topic, partition)| fold.next_offset(topic, *partition)).collect())
     })
 }
 
@@ -403,15 +370,4 @@ pub fn apply(service: &Service, fold: &mut Fold, key: &[u8], value: Option<&[u8]
 fn received_of(batch: &Batch, record: &Record) -> i64 {
     let text = batch.header(record, dead::RECEIVED).and_then(|value| std::str::from_utf8(value).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(record.timestamp * 1_000)
-}
-
-/// A name's part that is never used twice.
-pub(crate) fn attempt() -> String {
-    uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
-}
-
-/// µs since the epoch.
-pub fn now_micros() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    since.as_micros() as i64
 }

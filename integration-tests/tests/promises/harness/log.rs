@@ -127,6 +127,13 @@ impl Log {
         (sum("read_committed"), sum("read_uncommitted"))
     }
 
+    /// A look at where topics begin and end that takes a millisecond.
+    pub(crate) fn watch(&self) -> Ends {
+        let [committed, uncommitted] = ["read_committed", "read_uncommitted"]
+            .map(|isolation| self.config(isolation).create::<BaseConsumer>().unwrap());
+        Ends { committed, uncommitted }
+    }
+
     /// Gives every record there is, partition by partition in order.
     pub(crate) fn read(&self, topic: &str, isolation: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) {
         let consumer: BaseConsumer = self.config(isolation).create().unwrap();
@@ -171,6 +178,35 @@ impl Log {
             .filter(|own| own.error().is_none())
             .map_or(0, |own| own.partitions().len() as i32)
     }
+}
+
+/// Offsets summed over the partitions of a topic; clients are kept.
+pub(crate) struct Ends {
+    committed: BaseConsumer,
+    uncommitted: BaseConsumer,
+}
+
+impl Ends {
+    /// Log starts.
+    pub(crate) fn low(&self, topic: &str) -> i64 {
+        marks(&self.uncommitted, topic).map(|(low, _)| low).sum()
+    }
+
+    /// Last stable offsets.
+    pub(crate) fn stable(&self, topic: &str) -> i64 {
+        marks(&self.committed, topic).map(|(_, high)| high).sum()
+    }
+
+    /// High watermarks.
+    pub(crate) fn high(&self, topic: &str) -> i64 {
+        marks(&self.uncommitted, topic).map(|(_, high)| high).sum()
+    }
+}
+
+fn marks(consumer: &BaseConsumer, topic: &str) -> impl Iterator<Item = (i64, i64)> {
+    let specs = topic_specs().unwrap();
+    let n_partitions = specs.iter().find(|spec| spec.name == topic).unwrap().partitions;
+    (0..n_partitions).map(move |partition| consumer.fetch_watermarks(topic, partition, CALL).unwrap())
 }
 
 fn line(topic: &'static str, message: &BorrowedMessage<'_>, raw: &RawEvent<'_>, origin: (i32, i64)) -> Line {

@@ -1,6 +1,9 @@
 //! The forwarder over real files and an outlet in memory, driven step by step with a clock of its own.
 
+mod entries;
 mod faults;
 mod follow;
+mod inputs;
+mod packed;
 mod random;
 mod rig;

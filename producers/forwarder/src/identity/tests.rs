@@ -20,6 +20,8 @@ fn position(byte: i64, prefix_len: i32) -> FilePosition {
         first_seen: 0,
         lost: 0,
         finished: false,
+        text: None,
+        cursor: None,
     }
 }
 

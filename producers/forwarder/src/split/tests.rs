@@ -1,12 +1,12 @@
 use millrace_schemas::LineEnd;
 
-use super::cut;
+use super::{LINE_END_MAX, cut};
 
 /// Cuts `text` with a limit of 4 bytes: `|` follows each cut, `~n` marks piece n, `~n.` the last one, `?` what is held.
 #[track_caller]
 fn check(text: &str, flush: bool, expected: &str) {
     let (mut rest, mut piece, mut shown, mut rebuilt) = (text.as_bytes(), 0, String::new(), Vec::new());
-    while let Some(found) = cut(rest, piece, 4, flush) {
+    while let Some(found) = cut(rest, piece, (4, LINE_END_MAX), flush) {
         let taken = &rest[..found.len()];
         rebuilt.extend_from_slice(&taken[..found.body]);
         rebuilt.extend_from_slice(found.end.bytes());

@@ -356,3 +356,67 @@ fn once_reads_everything_and_returns() {
     assert_eq!(progress.lines, 120_002);
     assert_eq!(rig.rebuilt().iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), 480_011);
 }
+
+/// A link in the followed folder, what it leads to in another one.
+fn linked(change: impl Fn(&mut crate::Options)) -> Rig {
+    let rig = Rig::with(change);
+    fs::create_dir(rig.path("elsewhere")).unwrap();
+    rig
+}
+
+fn link(rig: &Rig, to: &str) {
+    let name = rig.path("a.log");
+    if name.symlink_metadata().is_ok() {
+        fs::remove_file(&name).unwrap();
+    }
+    std::os::unix::fs::symlink(rig.path(to), name).unwrap();
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_leaves_nothing_behind() {
+    for open in [1, 100] {
+        for down in [false, true] {
+            let mut rig = linked(|options| options.limits.max_open_files = open);
+            rig.write("0.log", "x\n");
+            rig.write("elsewhere/1", "one\n");
+            link(&rig, "elsewhere/1");
+            rig.settle();
+            rig.store.0.borrow_mut().may_write = false;
+            rig.write("elsewhere/1", "two\n");
+            rig.try_step().unwrap();
+            rig.write("elsewhere/2", "new\n");
+            link(&rig, "elsewhere/2");
+            if down {
+                rig.restart();
+            }
+            rig.try_step().unwrap();
+            rig.store.0.borrow_mut().may_write = true;
+            rig.settle();
+            rig.write("elsewhere/1", "late\n");
+            rig.later();
+            rig.check(&["x\n", "one\ntwo\nlate\n", "new\n"]);
+            assert_eq!(rig.positions().iter().map(|position| position.lost).sum::<i64>(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_file_with_several_names_is_read_once() {
+    let mut rig = linked(|_| {});
+    rig.write("elsewhere/1", "one\n");
+    link(&rig, "elsewhere/1");
+    fs::hard_link(rig.path("elsewhere/1"), rig.path("b.log")).unwrap();
+    std::os::unix::fs::symlink(rig.path("b.log"), rig.path("c.log")).unwrap();
+    rig.settle();
+    rig.write("elsewhere/1", "two\n");
+    rig.restart();
+    rig.settle();
+    rig.check(&["one\ntwo\n"]);
+    // As long as one of them is left it is followed.
+    rig.remove("a.log");
+    rig.remove("c.log");
+    rig.write("elsewhere/1", "three\n");
+    rig.later();
+    rig.check(&["one\ntwo\nthree\n"]);
+    assert_eq!(rig.positions().len(), 1);
+}

@@ -10,7 +10,7 @@ use millrace_schemas::ledger::Line;
 use millrace_schemas::position::FilePosition;
 use millrace_schemas::{Codec, RawEvent, Subject};
 
-use crate::{Batch, Forwarder, Input, Limits, Now, Options, Outlet, OutletError, Start, Step};
+use crate::{Batch, Forwarder, Input, Limits, Now, Options, Outlet, OutletError, Step};
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -34,6 +34,7 @@ pub(super) struct Row {
     pub(super) line: i64,
     pub(super) bytes: Vec<u8>,
     pub(super) piece: Option<(i32, bool)>,
+    pub(super) attributes: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -94,6 +95,7 @@ impl Store {
                 line: position.line,
                 bytes: [event.body, event.line_end.bytes()].concat(),
                 piece: event.piece.map(|piece| (piece.index, piece.last)),
+                attributes: event.attributes.0.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             });
         }
         self.largest_batch = self.largest_batch.max(size);
@@ -122,17 +124,14 @@ impl Rig {
     /// Follows `*.log*` in a new directory. A partial line waits for an hour, so that only [`Rig::later`] ends it.
     pub(super) fn with(change: impl Fn(&mut Options)) -> Rig {
         let directory = tempfile::tempdir().unwrap();
-        let input = Input {
-            tenant: "t".into(),
-            stream: "s".into(),
-            globs: vec![directory.path().join("*.log").to_str().unwrap().into()],
-            attributes: vec![("a".into(), "b".into())],
-            start: Start::Beginning,
-        };
+        let globs = vec![directory.path().join("*.log").to_str().unwrap().into()];
+        let attributes = vec![("a".into(), "b".into())];
+        let input = Input { attributes, ..Input::new("t", "s", globs) };
         let limits = Limits { partial_line_timeout: HOUR, ..Limits::USUAL };
+        let scratch = directory.path().to_owned();
         let (host, forwarder_id) = ("h".into(), "f-1".into());
         let mut options =
-            Options { host, forwarder_id, schema_id: 7, inputs: vec![input], limits, once: false };
+            Options { host, forwarder_id, schema_id: 7, inputs: vec![input], scratch, limits, once: false };
         change(&mut options);
         let store = Memory(Rc::new(RefCell::new(Store {
             codec: Codec::new("logs.raw-value", 7, Subject::Raw.versions()[0]).unwrap(),
@@ -238,7 +237,7 @@ impl Rig {
             assert_eq!(row.byte, *start + bytes.len() as i64, "a gap or repeat in {}", row.path);
             assert_eq!(row.line, *line, "line number in {}", row.path);
             bytes.extend_from_slice(&row.bytes);
-            *line += i64::from(row.bytes.ends_with(b"\n"));
+            *line += row.bytes.iter().filter(|byte| **byte == b'\n').count() as i64;
         }
         files.into_iter().map(|(id, bytes, ..)| (id, bytes)).collect()
     }

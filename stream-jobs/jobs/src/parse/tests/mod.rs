@@ -1,6 +1,7 @@
 //! What each format finds, and what the job makes of it.
 
 mod apache;
+mod corpus;
 mod job;
 mod json;
 mod properties;

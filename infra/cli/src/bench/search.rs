@@ -1,0 +1,70 @@
+//! Searches over ten million events, indexed by the index service from `logs.parsed`.
+
+use std::time::{Duration, Instant};
+
+use millrace_runtime::kafka::PlainProducer;
+use millrace_schemas::topics;
+
+use super::fleet::Fleet;
+use super::pure::events_from;
+use super::site::Site;
+use super::{Measured, Target};
+
+const EVENTS: usize = 10_000_000;
+/// Events made at once.
+const CHUNK: usize = 50_000;
+/// Rounds of all queries; the first few only warm the caches.
+const ROUNDS: usize = 60;
+const WARM: usize = 10;
+
+/// Term, phrase, boolean, prefix: each finds some per cent of the lines.
+const SOME: [&str; 4] =
+    ["status:500", "\"GET /cart\"", "status:404 AND method:POST", "path:/cart* AND status:200"];
+
+pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
+    let site = Site::start("search")?;
+    let mut fleet = Fleet::start(&site, &["query", "index"])?;
+    let mut producer = PlainProducer::open(&fleet.service.config.kafka)?;
+    for first in (0..EVENTS).step_by(CHUNK) {
+        let partition = (first / CHUNK % 4) as i32;
+        for value in events_from(&fleet.service.codecs, first, CHUNK, partition) {
+            producer.send(topics::PARSED, Some(partition), b"default/web-1", Some(&value))?;
+        }
+        fleet.check()?;
+    }
+    producer.flush()?;
+    let start = Instant::now();
+    while fleet.count("")? < EVENTS as u64 {
+        fleet.check()?;
+        anyhow::ensure!(start.elapsed() < Duration::from_secs(900), "not all indexed after 900 s");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let hits = SOME.iter().map(|query| fleet.count(query)).collect::<anyhow::Result<Vec<_>>>()?;
+    let some = p99(&fleet, &SOME)?;
+    let all = p99(&fleet, &[""])?;
+    let found = hits.iter().map(|hits| format!("{:.1} M", *hits as f64 / 1e6)).collect::<Vec<_>>().join(", ");
+    Ok(vec![
+        Measured::new("search_term_p99", some, "ms", Some(Target::Below(100.0))).note(format!(
+            "{} M events, term, phrase, boolean, prefix with {found} hits, over HTTP",
+            EVENTS / 1_000_000
+        )),
+        Measured::new("search_all_p99", all, "ms", Some(Target::Below(400.0)))
+            .note("the newest of all of them".to_owned()),
+    ])
+}
+
+/// The slowest but one in a hundred, ms.
+fn p99(fleet: &Fleet, queries: &[&str]) -> anyhow::Result<f64> {
+    let mut took = Vec::new();
+    for round in 0..ROUNDS {
+        for text in queries {
+            let start = Instant::now();
+            fleet.asker.ask(&[("q", (*text).to_owned()), ("limit", "20".to_owned())], None)?;
+            if round >= WARM {
+                took.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+    }
+    took.sort_by(f64::total_cmp);
+    took.get(took.len() * 99 / 100).copied().ok_or_else(|| anyhow::anyhow!("no search was made"))
+}

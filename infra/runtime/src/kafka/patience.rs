@@ -1,0 +1,60 @@
+//! Calls to a broker that may be away for a while: one that restarts is waited for, in one way everywhere.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+
+use super::{Error, Kafka};
+
+/// How long a broker may be away before a call gives up.
+const AWAY: Duration = Duration::from_secs(60);
+
+/// Makes `call` until it is answered. `action` completes "could not …".
+///
+/// # Errors
+/// *Exit*: `Refused` at once where the broker knows us and says no, `Unreachable` after a minute.
+pub(super) fn patiently<T>(
+    kafka: &Kafka,
+    action: &str,
+    mut call: impl FnMut() -> KafkaResult<T>,
+) -> Result<T, Error> {
+    let start = Instant::now();
+    loop {
+        match call() {
+            Ok(answer) => return Ok(answer),
+            Err(source) if is_denied(&source) => {
+                return Err(Error::Refused { action: action.to_owned(), source });
+            }
+            Err(source) if start.elapsed() > AWAY => {
+                return Err(unreachable(kafka, action, &source.to_string()));
+            }
+            Err(source) => {
+                tracing::warn!(action, %source, "broker did not answer, trying again");
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+    }
+}
+
+/// No waiting changes these.
+fn is_denied(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::UnsupportedSASLMechanism
+        )
+    )
+}
+
+pub(super) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
+    Error::Unreachable {
+        action: action.to_owned(),
+        brokers: kafka.brokers.clone(),
+        reason: reason.to_owned(),
+    }
+}

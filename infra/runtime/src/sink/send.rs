@@ -1,0 +1,96 @@
+//! What a sink sends: objects to the store, manifest records and ledger deltas into the open transaction.
+
+use millrace_schemas::ledger::Delta;
+use millrace_schemas::manifest::ManifestRecord;
+use millrace_schemas::{key_partition, topics};
+
+use crate::kafka::{OutRecord, TxnProducer};
+use crate::service::{Service, ServiceError};
+
+/// Puts an object, waiting for a store that is away until told to stop.
+pub(crate) fn put_until(
+    service: &Service,
+    stage: &str,
+    path: &str,
+    bytes: Vec<u8>,
+) -> Result<(), ServiceError> {
+    let bytes = bytes::Bytes::from(bytes);
+    let mut again = false;
+    loop {
+        match service.store.put_new(path, bytes.clone()) {
+            Ok(()) => return Ok(()),
+            // Names are never used twice, so an earlier try of this very call got through.
+            Err(error) if again && matches!(*error.source, object_store::Error::AlreadyExists { .. }) => {
+                return Ok(());
+            }
+            Err(error) if service.stop.requested() => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(stage, path, %error, "store does not take objects, waiting for it");
+                service.health.turned(stage, false);
+                again = true;
+            }
+        }
+    }
+}
+
+/// Sends a manifest record to its tenant's partition.
+pub(crate) fn send_manifest(
+    producer: &mut TxnProducer,
+    service: &Service,
+    topic: &str,
+    n_partitions: i32,
+    record: &ManifestRecord,
+    value: &mut Vec<u8>,
+) -> Result<(), ServiceError> {
+    value.clear();
+    service.codecs.manifest().encode(record, value)?;
+    producer.send(OutRecord {
+        topic,
+        partition: Some(key_partition(record.tenant.as_bytes(), n_partitions)),
+        key: record.key().as_bytes(),
+        value: Some(value),
+        headers: &[],
+        tag: usize::MAX,
+    })?;
+    Ok(())
+}
+
+/// Sends ledger deltas, each stream's to one partition.
+///
+/// # Errors
+/// By class.
+pub fn send_deltas(
+    producer: &mut TxnProducer,
+    service: &Service,
+    deltas: &[Delta],
+    value: &mut Vec<u8>,
+) -> Result<(), ServiceError> {
+    let n_partitions = crate::service::topic_specs()?
+        .iter()
+        .find(|spec| spec.name == topics::LEDGER)
+        .map_or(1, |spec| spec.partitions);
+    for delta in deltas {
+        value.clear();
+        service.codecs.ledger().encode(delta, value)?;
+        producer.send(OutRecord {
+            topic: topics::LEDGER,
+            partition: Some(key_partition(delta.partition_key().as_bytes(), n_partitions)),
+            key: delta.key().as_bytes(),
+            value: Some(value),
+            headers: &[],
+            tag: usize::MAX,
+        })?;
+    }
+    Ok(())
+}
+
+/// A name's part that is never used twice.
+pub(crate) fn attempt() -> String {
+    uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
+}
+
+/// µs since the epoch.
+pub fn now_micros() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_micros() as i64
+}

@@ -1,0 +1,142 @@
+//! The cases of the corpus `multiline`, where one is given by `CORPORA`: its README says what they are. Prints
+//! `multiline passed/total` and the ids that differ, and holds the floor.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+
+use millrace_forwarder::{Container, Join, Mode, StateRule, Unwrapped, join_preset};
+use millrace_schemas::LineEnd;
+use serde_json::Value;
+
+/// Longest text of a container's line.
+const MAX: usize = 1 << 20;
+/// Of a hundred cases, so many must pass.
+const FLOOR: usize = 98;
+
+#[test]
+fn lines_of_the_corpus_become_the_expected_entries() {
+    let Some(folder) = corpus() else {
+        println!("multiline: CORPORA is not set, nothing to read");
+        return;
+    };
+    let mut outcomes: Vec<(String, Result<(), String>)> = Vec::new();
+    for case in rows(&folder.join("cases.jsonl")) {
+        outcomes.push((text(&case["id"]), case_of_lines(&case)));
+    }
+    for file in rows(&folder.join("files.jsonl")) {
+        outcomes.push((text(&file["file"]), whole_file(&folder, &file)));
+    }
+    outcomes.push(("cri_interleaved".to_owned(), interleaved(&folder)));
+    let (n_passed, n_all) = (outcomes.iter().filter(|(_, own)| own.is_ok()).count(), outcomes.len());
+    for (id, outcome) in &outcomes {
+        if let Err(difference) = outcome {
+            println!("{id}: {difference}");
+        }
+    }
+    println!("multiline {n_passed}/{n_all}");
+    assert!(n_passed * 100 >= n_all * FLOOR, "multiline {n_passed}/{n_all} is below {FLOOR} %");
+}
+
+fn corpus() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("CORPORA")?).join("multiline");
+    assert!(folder.join("cases.jsonl").exists(), "{} has no cases.jsonl", folder.display());
+    Some(folder)
+}
+
+fn rows(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
+}
+
+/// A case gives its lines; those that carry their own end are told by it.
+fn case_of_lines(case: &Value) -> Result<(), String> {
+    let (lines, expected) = (texts(&case["lines"]), texts(&case["expected"]));
+    let whole: Vec<&str> = lines.iter().map(|line| line.strip_suffix('\n').unwrap_or(line)).collect();
+    let bare: Vec<&[u8]> = whole.iter().map(|line| line.as_bytes()).collect();
+    let parsers = texts(&case["parsers"]);
+    if parsers.iter().any(|own| own == "cri" || own == "docker") {
+        let ends = expected.iter().any(|own| own.ends_with('\n'));
+        let shown = Container::Auto.unwrap(&bare, MAX).into_iter().map(|own| shown(&own, ends)).collect();
+        return compare(shown, expected);
+    }
+    let joiner = rule(case, &parsers).ok_or("no rule is given")?.compile()?;
+    let spans = joiner.entries(&bare);
+    if let Some(wanted) = case["expected_spans"].as_array() {
+        let own: Vec<Value> = spans.iter().map(|own| Value::from(vec![own.start, own.end - 1])).collect();
+        if own != *wanted {
+            return Err(format!("spans {own:?}, expected {wanted:?}"));
+        }
+    }
+    let end = if expected.iter().any(|own| own.ends_with('\n')) { "\n" } else { "" };
+    let joined = spans.into_iter().map(|span| whole[span].join("\n") + end).collect();
+    compare(joined, expected)
+}
+
+fn rule(case: &Value, parsers: &[String]) -> Option<Join> {
+    if let Some(preset) = parsers.iter().find_map(|name| join_preset(name)) {
+        return Some(preset);
+    }
+    if let Some(states) = case["rule"].as_array() {
+        let state = |row: &Value| StateRule {
+            states: vec![text(&row["state"])],
+            pattern: text(&row["pattern"]),
+            next: text(&row["next"]),
+        };
+        return Some(Join::States(states.iter().map(state).collect()));
+    }
+    if text(&case["rule"]).contains("backslash") {
+        let pattern = || r"\\$".to_owned();
+        return Some(Join::Condition { start: pattern(), mode: Mode::ContinuePast, condition: pattern() });
+    }
+    let mode = match case["mode"].as_str()? {
+        "continue_through" => Mode::ContinueThrough,
+        "continue_past" => Mode::ContinuePast,
+        "halt_before" => Mode::HaltBefore,
+        "halt_with" => Mode::HaltWith,
+        _ => return None,
+    };
+    let (start, condition) = (text(&case["start_pattern"]), text(&case["condition_pattern"]));
+    Some(Join::Condition { start, mode, condition })
+}
+
+fn shown(line: &Unwrapped, ends: bool) -> String {
+    let end = if ends && line.end == LineEnd::Lf && line.stream.is_some() { "\n" } else { "" };
+    String::from_utf8_lossy(&line.text).into_owned() + end
+}
+
+fn whole_file(folder: &Path, file: &Value) -> Result<(), String> {
+    let bytes = std::fs::read(folder.join(text(&file["file"]))).map_err(|error| error.to_string())?;
+    let lines = lines(&bytes);
+    let spans = Join::start(&text(&file["start_pattern"])).compile()?.entries(&lines);
+    let own: Vec<Value> = spans.iter().map(|own| Value::from(vec![own.start + 1, own.end])).collect();
+    if Value::from(own.clone()) == file["spans"] { Ok(()) } else { Err(format!("{} entries", own.len())) }
+}
+
+fn interleaved(folder: &Path) -> Result<(), String> {
+    let bytes = std::fs::read(folder.join("files/cri_interleaved.log")).map_err(|error| error.to_string())?;
+    let expected = rows(&folder.join("cri_interleaved.expected.jsonl"));
+    let expected = expected.iter().map(|own| text(&own["stream"]) + " " + &text(&own["text"])).collect();
+    // The file may end before the last part of a line: what is expected has its last part.
+    let own = Container::Cri.unwrap(&lines(&bytes), MAX).into_iter().filter(|own| own.end != LineEnd::None);
+    compare(
+        own.map(|own| own.stream.clone().unwrap_or_default() + " " + &shown(&own, false)).collect(),
+        expected,
+    )
+}
+
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    whole.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect()
+}
+
+fn compare(own: Vec<String>, expected: Vec<String>) -> Result<(), String> {
+    if own == expected { Ok(()) } else { Err(format!("{own:#?}, expected {expected:#?}")) }
+}
