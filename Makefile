@@ -20,7 +20,7 @@ INNER := $(sort $(filter-out promises,$(notdir $(basename $(wildcard */tests/*.r
 
 help: ## List the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
-	  printf '  %-8s %s\n' "$$name" "$$text"; done
+	  printf '  %-11s %s\n' "$$name" "$$text"; done
 
 demo: ## Build, start everything, write lines and show them found; ONCE=1 stops after the table
 	cargo build --profile demo -p millrace-cli
@@ -36,7 +36,7 @@ test: ## Run all tests: cores first, the promises against a real Kafka last; TES
 	cargo test --workspace --lib --bins $(addprefix --test ,$(INNER)) --no-fail-fast
 	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)
 
-conformance: ## Run other people's requests through the protocols; CORPORA=<dir> TOPIC=t
+conformance: ## Run other people's requests and files through the protocols; CORPORA=<dir> TOPIC=t
 	cargo build --workspace --bins --tests --examples
 	@CORPORA='$(or $(CORPORA),../shared/data)' TOPIC='$(TOPIC)' OUT=target/conformance $(TARGET)/debug/examples/conformance
 

@@ -1,4 +1,5 @@
-//! `make conformance`: other people's requests and messages, given to the gateway's protocols, and what must come of them.
+//! `make conformance`: other people's requests, messages and files, given to the gateway's protocols and the forwarder's
+//! joining of lines, and what must come of them.
 //!
 //! One line a topic: `topic passed/total`; ids that fail, with the reason, in `target/conformance/<topic>.txt`. Floors are
 //! in `floors.toml`, deliberate differences by case id in `differences.toml`: they do not count. Exit code 0 at the
@@ -9,6 +10,7 @@ mod bulk;
 mod gateway;
 mod json_lines;
 mod loki;
+mod multiline;
 mod otlp;
 mod parsed;
 mod syslog;
@@ -26,13 +28,14 @@ pub(crate) type Cases = Vec<(String, Result<(), String>)>;
 /// Reads the folder of a topic.
 type Topic = fn(&Path) -> Cases;
 
-const TOPICS: [(&str, Topic); 6] = [
+const TOPICS: [(&str, Topic); 7] = [
     ("es_bulk", bulk::cases),
     ("loki", loki::cases),
     ("otlp", otlp::cases),
     ("http_gateway", json_lines::cases),
     ("syslog", syslog::cases),
     ("encodings", text::cases),
+    ("multiline", multiline::cases),
 ];
 
 fn main() -> ExitCode {

@@ -213,3 +213,54 @@ fn a_request_sent_again_is_written_once() {
     assert_eq!(world.log().count("logs.raw"), 6);
     world.stop();
 }
+
+#[test]
+fn a_record_that_kafka_refuses_does_not_harm_its_neighbours() {
+    let mut world = World::with_own_broker("gateway-refused");
+    world.apply_topics();
+    // Requests that come within a while are one group.
+    world.set("gateway", "group_wait_ms", 500);
+    let (port, _) = gateway(&mut world);
+    // Less than what the gateway takes for the bound.
+    world.log().set_topic("logs.raw", "max.message.bytes", "100000");
+    let mut rng = Seed::take("gateway-refused").rng(1);
+    let noise: String = (0..300_000).map(|_| char::from(rng.random_range(b'!'..b'~'))).collect();
+    let post = |line: String| http::post(port, "/v1/logs/web?host=h", &[], line.as_bytes()).unwrap();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let lines = (0..9).map(|at| if at == 4 { noise.clone() } else { format!("line {at}") });
+        let asked: Vec<_> = lines.map(|line| scope.spawn(|| post(line))).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    for (at, (status, answer)) in answers.iter().enumerate() {
+        assert_eq!(*status, if at == 4 { 400 } else { 200 }, "request {at}: {answer}");
+    }
+    assert!(answers[4].1.contains("kafka does not take this request"), "{}", answers[4].1);
+    let taken: BTreeSet<String> = bodies(&world).into_iter().collect();
+    let wanted: BTreeSet<String> = (0..9).filter(|at| *at != 4).map(|at| format!("line {at}")).collect();
+    assert_eq!(taken, wanted);
+    assert_eq!(world.log().count("logs.raw"), 8, "no line is there twice");
+    world.stop();
+}
+
+/// With a broker and a gateway that have little to do, an answer takes the wait for the group and a transaction.
+#[test]
+fn answers_come_soon() {
+    const REQUESTS: usize = 100;
+    let mut world = World::new("gateway-soon");
+    world.apply_topics();
+    let (port, _) = gateway(&mut world);
+    let mut took: Vec<Duration> = (0..REQUESTS)
+        .map(|at| {
+            let start = std::time::Instant::now();
+            let answer = http::post(port, "/v1/logs/web?host=h", &[], format!("line {at}").as_bytes());
+            assert_eq!(answer.unwrap().0, 200);
+            start.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    let at = |share: usize| took[REQUESTS * share / 100 - 1];
+    println!("answers: median {:?}, 90 % {:?}, 99 % {:?}", at(50), at(90), at(99));
+    // The median, and with room: other tests run beside this one. The bench holds the percentile.
+    assert!(at(50) < Duration::from_millis(150), "median {:?}", at(50));
+    world.stop();
+}

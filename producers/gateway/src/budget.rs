@@ -1,4 +1,5 @@
-//! Bytes of bodies held at once (I10): taken as they come, given back when the request is answered.
+//! Bytes of requests held at once (I10): taken as they come, given back when nothing holds them any more, whether or not
+//! the client still waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,16 @@ impl Budget {
 }
 
 impl Share {
+    /// Takes or gives back, so as to hold `bytes`; `false`, and nothing changed, where they are not to be had.
+    pub(crate) fn hold(&mut self, bytes: usize) -> bool {
+        if bytes > self.held {
+            return self.take(bytes - self.held);
+        }
+        self.budget.0.fetch_add(self.held - bytes, Ordering::Relaxed);
+        self.held = bytes;
+        true
+    }
+
     /// Takes `bytes` more; `false` where there are none to be had.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let taken =
@@ -53,5 +64,6 @@ mod tests {
         assert!(first.take(6) && !second.take(5) && second.take(4));
         drop(first);
         assert!(second.take(6) && !second.take(1));
+        assert!(second.hold(3) && !second.hold(11) && second.hold(10) && !second.take(1));
     }
 }

@@ -5,8 +5,6 @@
 //! whose end is in doubt is decided by the group number that the next producer finds.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -18,69 +16,13 @@ use millrace_runtime::sink::{GENERATION, send_deltas};
 use millrace_schemas::ledger::{Tally, edge, stage};
 use millrace_schemas::progress::Progress;
 use millrace_schemas::topics;
-use tokio::sync::oneshot;
 
-use crate::prepare::Prepared;
 use crate::recent::Recent;
+use crate::waiting::{Closed, Outcome, State, Waiting};
 
 /// A group is not joined further beyond this.
 const GROUP_BYTES: usize = 8 << 20;
 const GROUP_REQUESTS: usize = 4_096;
-
-/// A request that waits to be committed.
-pub(crate) struct Waiting {
-    /// Its records.
-    pub(crate) prepared: Prepared,
-    /// Who waits. One that has gone is committed all the same.
-    pub(crate) answer: oneshot::Sender<Outcome>,
-}
-
-/// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Committed; so many of its records had been before, and were not written again.
-    Committed {
-        /// Known records.
-        n_known: usize,
-    },
-    /// Nothing of it is committed; later it may be.
-    Later,
-    /// Nothing of it is committed, nor will it ever be.
-    Never(String),
-}
-
-/// Whether requests are taken, as the committing thread last saw it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct State(Arc<AtomicU8>);
-
-/// Why no requests are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Closed {
-    /// Kafka does not answer.
-    Away,
-    /// A topic is over its bound.
-    Full,
-}
-
-impl State {
-    /// `None` while requests are taken.
-    pub(crate) fn closed(&self) -> Option<Closed> {
-        match self.0.load(Ordering::Relaxed) {
-            2 => None,
-            1 => Some(Closed::Full),
-            _ => Some(Closed::Away),
-        }
-    }
-
-    fn set(&self, closed: Option<Closed>) {
-        let code = match closed {
-            None => 2,
-            Some(Closed::Full) => 1,
-            Some(Closed::Away) => 0,
-        };
-        self.0.store(code, Ordering::Relaxed);
-    }
-}
 
 /// Why a group was not committed, as far as is known.
 enum Failure {
@@ -167,15 +109,22 @@ impl Committer {
         group
     }
 
-    /// Commits a group and answers it; one that was aborted is tried again request by request, so that none harms another.
+    /// Commits a group and answers it.
     fn settle(&mut self, group: Vec<Waiting>) -> Result<(), ServiceError> {
         match self.commit(&group) {
             Ok(()) => self.answer_committed(group),
             Err(Failure::Absent(error)) => return self.absent(group, error),
             Err(Failure::Doubt(error)) => {
                 tracing::warn!(%error, n_requests = group.len(), "group in doubt, asking what became of it");
-                if self.rejoin(&error)? > self.next {
-                    self.next += 1;
+                let own = self.next;
+                self.next = match self.rejoin(&error) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        answer(group, &Outcome::Unknown);
+                        return Err(error);
+                    }
+                };
+                if self.next > own {
                     self.answer_committed(group);
                 } else {
                     answer(group, &Outcome::Later);
@@ -185,32 +134,38 @@ impl Committer {
         Ok(())
     }
 
-    fn absent(&mut self, group: Vec<Waiting>, error: ServiceError) -> Result<(), ServiceError> {
-        let aborted = match (&mut self.producer, error.class()) {
-            (Some(producer), Class::Abort) => producer.abort().is_ok(),
-            (_, Class::Abort | Class::Rejoin) => false,
-            (_, Class::Exit) => {
-                answer(group, &Outcome::Later);
+    /// Answers a group of which nothing is committed. Where Kafka refused a record its group is halved until that record's
+    /// request is alone, so that none harms another.
+    fn absent(&mut self, mut group: Vec<Waiting>, error: ServiceError) -> Result<(), ServiceError> {
+        let refused = matches!(&error, ServiceError::Kafka(error) if error.refuses_record());
+        if !refused {
+            // Nobody waits while Kafka is sought: each may be sent again.
+            answer(std::mem::take(&mut group), &Outcome::Later);
+            if error.class() == Class::Exit {
                 return Err(error);
             }
+        }
+        let aborted = match &mut self.producer {
+            Some(producer) if refused || error.class() == Class::Abort => producer.abort(),
+            _ => return self.rejoin(&error).map(|next| self.next = next),
         };
-        if !aborted {
-            // Nobody waits while Kafka is sought: none of this was committed, so each may be sent again.
+        if let Err(error) = aborted {
             answer(group, &Outcome::Later);
-            self.next = self.rejoin(&error)?;
-            return Ok(());
+            return self.rejoin(&error.into()).map(|next| self.next = next);
         }
-        if group.len() == 1 {
-            let reason = format!("kafka does not take this request: {error}");
-            tracing::warn!(%error, "request aborted by itself");
-            answer(group, &Outcome::Never(reason));
-            return Ok(());
+        tracing::warn!(%error, n_requests = group.len(), "group aborted");
+        match group.len() {
+            0 => Ok(()),
+            1 => {
+                answer(group, &Outcome::Never(format!("kafka does not take this request: {error}")));
+                Ok(())
+            }
+            n_requests => {
+                let rest = group.split_off(n_requests / 2);
+                self.settle(group)?;
+                self.settle(rest)
+            }
         }
-        tracing::warn!(%error, n_requests = group.len(), "group aborted, trying its requests one by one");
-        for alone in group {
-            self.settle(vec![alone])?;
-        }
-        Ok(())
     }
 
     fn answer_committed(&mut self, group: Vec<Waiting>) {
@@ -236,8 +191,10 @@ impl Committer {
             Ok(false) => Ok(()),
             Ok(true) => {
                 let committed = producer.commit(None).map_err(|error| match error.class() {
-                    Class::Abort | Class::Exit => Failure::Absent(error.into()),
-                    Class::Rejoin => Failure::Doubt(error.into()),
+                    Class::Abort => Failure::Absent(error.into()),
+                    _ if error.refuses_record() => Failure::Absent(error.into()),
+                    // Exit, too: the new producer after a success in doubt may be what was refused.
+                    Class::Rejoin | Class::Exit => Failure::Doubt(error.into()),
                 });
                 committed.map(|()| self.next += 1)
             }

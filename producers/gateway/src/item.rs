@@ -8,6 +8,9 @@ use millrace_schemas::{LineEnd, Piece};
 /// Longest body of one record; longer items travel in numbered pieces.
 pub const MAX_BODY: usize = 1 << 20;
 
+/// Most items of one request: each costs memory, however short it is.
+pub const MAX_ITEMS: usize = 1 << 18;
+
 /// Bounds of what surrounds a body. A record must fit the topic with a full body beside it.
 const MAX_HOST: usize = 255;
 const MAX_FILE: usize = 4_096;
@@ -137,6 +140,42 @@ impl<'a> Taken<'a> {
     /// Whether there was something, and none of it can be taken.
     pub fn is_hopeless(&self) -> bool {
         self.items.is_empty() && !self.refused.is_empty()
+    }
+}
+
+/// The reason of a request with more than [`MAX_ITEMS`].
+pub fn too_many() -> String {
+    format!("the request has more than {MAX_ITEMS} lines; send smaller requests")
+}
+
+/// A request that would become more than is taken at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TooMany(String);
+
+/// What a request may still become, where what it says once is copied to each of its lines: labels, a resource.
+pub(crate) struct Room {
+    most: usize,
+    bytes: usize,
+    items: usize,
+}
+
+impl Room {
+    /// For `most` bytes.
+    pub(crate) fn new(most: usize) -> Room {
+        Room { most, bytes: most, items: MAX_ITEMS }
+    }
+
+    /// Takes room for one more line of so many bytes, with what stands beside it.
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<(), TooMany> {
+        let most = self.most >> 20;
+        self.items = self.items.checked_sub(1).ok_or_else(|| TooMany(too_many()))?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| {
+            TooMany(format!(
+                "the lines with their labels or resource come to more than {most} MiB; send smaller requests"
+            ))
+        })?;
+        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde_json::{Deserializer, Value};
 
+use crate::item::{MAX_ITEMS, too_many};
+
 /// Values one after another, with or without white space between them, as byte ranges. Ends with an error's text at the
 /// first place that is not JSON.
 pub(crate) fn values(text: &str) -> impl Iterator<Item = Result<&str, String>> {
@@ -50,6 +52,9 @@ pub(crate) fn elements(array: &str) -> Result<Vec<&str>, String> {
     let mut rest = inner.ok_or("a JSON array is expected")?.trim_ascii();
     let mut found = Vec::new();
     while !rest.is_empty() {
+        if found.len() == MAX_ITEMS {
+            return Err(too_many());
+        }
         let (value, after) = first(rest)?;
         found.push(value);
         rest = match after.strip_prefix(',') {

@@ -12,6 +12,7 @@ pub mod encoding;
 pub mod item;
 mod json;
 mod lines;
+mod patient;
 mod prepare;
 pub mod protocol;
 mod proxy;
@@ -20,5 +21,6 @@ mod run;
 mod server;
 mod shared;
 mod syslog;
+mod waiting;
 
 pub use run::run;

@@ -18,6 +18,20 @@ pub(crate) struct Sender<'a> {
     pub(crate) received: i64,
 }
 
+/// Why items did not become records.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrepareError {
+    /// A bug: schema and type differ.
+    #[error("a record could not be encoded")]
+    Codec(#[from] CodecError),
+    /// Too much once every line has what stands beside it.
+    #[error("the lines with what stands beside each come to more than {} MiB; send smaller requests", most >> 20)]
+    TooLarge {
+        /// Bound.
+        most: usize,
+    },
+}
+
 /// Records of one request: committed together or not at all.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
@@ -44,16 +58,24 @@ pub(crate) struct Record {
 }
 
 impl Prepared {
-    /// Encodes `items`.
+    /// Encodes `items`, into not much more than `most` bytes.
     ///
     /// # Errors
-    /// A bug: schema and type differ.
-    pub(crate) fn new(codec: &Codec, sender: Sender<'_>, items: &[Item<'_>]) -> Result<Prepared, CodecError> {
+    /// [`PrepareError`].
+    pub(crate) fn new(
+        codec: &Codec,
+        sender: Sender<'_>,
+        items: &[Item<'_>],
+        most: usize,
+    ) -> Result<Prepared, PrepareError> {
         let mut prepared =
             Prepared { tenant: sender.tenant.to_owned(), received: sender.received, ..Prepared::default() };
         prepared.n_items = items.len();
         let mut scratch = Vec::new();
         for item in items {
+            if prepared.data.len() > most {
+                return Err(PrepareError::TooLarge { most });
+            }
             if item.body.len() <= MAX_BODY {
                 prepared.add(codec, sender, item, item.piece, item.line_end, &item.body, &mut scratch)?;
                 continue;
@@ -134,9 +156,14 @@ impl Prepared {
         &self.streams[record.stream]
     }
 
-    /// Bytes that it takes.
+    /// Bytes to send.
     pub(crate) fn len(&self) -> usize {
         self.data.len()
+    }
+
+    /// Bytes held.
+    pub(crate) fn size(&self) -> usize {
+        self.data.capacity() + self.records.capacity() * size_of::<Record>()
     }
 }
 
@@ -171,7 +198,7 @@ mod tests {
         let mut named = Item::new("web", b"".as_slice());
         named.host = Some("h1".into());
         let codec = codec();
-        let prepared = Prepared::new(&codec, SENDER, &[item, named]).unwrap();
+        let prepared = Prepared::new(&codec, SENDER, &[item, named], 1 << 20).unwrap();
         let keys: Vec<_> = prepared.records.iter().map(|record| prepared.key(record)).collect();
         assert_eq!(keys, [b"default/127.0.0.1".as_slice(), b"default/h1"]);
         let raw: RawEvent<'_> = codec.decode(prepared.value(&prepared.records[0])).unwrap();
@@ -186,7 +213,7 @@ mod tests {
         let mut item = Item::new("web", vec![b'x'; 2 * MAX_BODY + 1]);
         item.line_end = LineEnd::Lf;
         let codec = codec();
-        let prepared = Prepared::new(&codec, SENDER, &[item]).unwrap();
+        let prepared = Prepared::new(&codec, SENDER, &[item], 4 << 20).unwrap();
         let pieces = prepared.records.iter().map(|record| {
             let raw: RawEvent<'_> = codec.decode(prepared.value(record)).unwrap();
             (raw.piece.unwrap().index, raw.piece.unwrap().last, raw.line_end, raw.body.len())
@@ -197,5 +224,15 @@ mod tests {
             pieces,
             [(0, false, none, MAX_BODY), (1, false, none, MAX_BODY), (2, true, LineEnd::Lf, 1)]
         );
+    }
+
+    #[test]
+    fn what_stands_beside_many_lines_is_bounded() {
+        let mut item = Item::new("web", b"".as_slice());
+        item.attribute("a", "x".repeat(1_000));
+        let items = vec![item; 100];
+        assert!(Prepared::new(&codec(), SENDER, &items, 200_000).is_ok());
+        let refused = Prepared::new(&codec(), SENDER, &items, 50_000);
+        assert!(matches!(refused, Err(PrepareError::TooLarge { most: 50_000 })));
     }
 }

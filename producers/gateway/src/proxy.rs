@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::api::{Answer, Dialect, Request};
+use crate::budget::Share;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,35 +32,48 @@ impl Proxy {
     }
 
     /// The query service's answer to `request` of `tenant`.
-    pub(crate) async fn ask(&self, request: &Request<'_>, tenant: &str) -> Answer {
+    pub(crate) async fn ask(&self, request: &Request<'_>, tenant: &str, share: &mut Share) -> Answer {
+        let refuse = |status, reason, retry| Dialect::Plain.refuse(request, status, reason, retry);
         let url = format!("http://{}{}?{}", self.address, request.path, of_tenant(request.query, tenant));
+        // Dots in a path lead elsewhere: our key opens more than what is passed on here.
+        let Some(url) = reqwest::Url::parse(&url).ok().filter(|url| url.path() == request.path) else {
+            return refuse(404, "no such path", None);
+        };
         let mut asking = self.client.get(url).timeout(PATIENCE);
         if let Some(key) = &self.key {
             asking = asking.bearer_auth(key);
         }
-        match pass_on(asking).await {
-            Ok(answer) => answer,
+        match pass_on(asking, share).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => refuse(503, "too much is being passed on, try again later", Some(1)),
             Err(error) => {
                 tracing::debug!(%error, address = self.address, "query service not asked");
                 let reason = "the query service does not answer, try again later";
-                Dialect::Plain.refuse(request, 503, reason, Some(2))
+                refuse(503, reason, Some(2))
             }
         }
     }
 }
 
-async fn pass_on(asking: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+/// `None` where there is no room for the answer.
+async fn pass_on(
+    asking: reqwest::RequestBuilder,
+    share: &mut Share,
+) -> Result<Option<Answer>, reqwest::Error> {
     let mut response = asking.send().await?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
+        if !share.take(chunk.len()) {
+            return Ok(None);
+        }
         body.extend_from_slice(&chunk);
         if body.len() > MOST {
             let reason = "the answer is too large: ask for less, or ask the query service itself";
-            return Ok(Answer::refused(502, reason));
+            return Ok(Some(Answer::refused(502, reason)));
         }
     }
-    Ok(Answer { status, media_type: "application/json", headers: Vec::new(), body })
+    Ok(Some(Answer { status, media_type: "application/json", headers: Vec::new(), body }))
 }
 
 /// `query` with this tenant, whichever it named.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::ledger::stage;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
 use crate::budget::Budget;
-use crate::commit::{Committer, State};
+use crate::commit::Committer;
 use crate::proxy::Proxy;
 use crate::shared::Shared;
+use crate::waiting::State;
 use crate::{server, syslog};
 
 /// Threads that read requests.
@@ -71,6 +72,7 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         budget: Budget::new(config.max_memory_bytes),
         state,
         queue,
+        large: Semaphore::new(THREADS),
     });
     let (stopping, stopped) = watch::channel(false);
     if let Some((tcp, udp)) = syslogs {

@@ -22,10 +22,12 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::api::{self, Answer, Dialect, Promise, Reply, Request};
 use crate::budget::Share;
-use crate::commit::{Closed, Outcome};
-use crate::prepare::Prepared;
+use crate::item::Item;
+use crate::patient::Patient;
+use crate::prepare::{PrepareError, Prepared};
 use crate::proxy::Proxy;
 use crate::shared::Shared;
+use crate::waiting::{Closed, Outcome};
 
 /// Time for the head of a request, and for which an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(15);
@@ -33,7 +35,7 @@ const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Time for requests that are being answered when the process is told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// Larger bodies are read beside the other requests, not between them.
+/// Larger bodies, and packed ones, are read beside the other requests, not between them, and few at once.
 const LARGE: usize = 64 << 10;
 
 /// Serves until `stopped` says so; then waits for what is being answered.
@@ -61,6 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stoppe
         };
         let (shared, mut stopped) = (shared.clone(), stopped.clone());
         tokio::spawn(async move {
+            let stream = Patient::new(stream, shared.service.config.gateway.client_timeout);
             let service = service_fn(move |request| answer(shared.clone(), peer, request));
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD);
@@ -103,15 +106,22 @@ async fn answer(
         headers: &headers,
         nonce: &nonce,
     };
-    let answer = take(&shared, peer, &request, body).await;
+    let mut share = shared.budget.share();
+    let answer = take(&shared, peer, &request, body, &mut share).await;
     metrics::gateway_answer(answer.status);
-    Ok(response(answer, request.method == "HEAD"))
+    Ok(response(answer, share, request.method == "HEAD"))
 }
 
 /// What health checks ask: no key, no body.
 const OPEN: [&str; 3] = ["/ruok", "/services/collector/health", "/services/collector/health/1.0"];
 
-async fn take(shared: &Shared, peer: SocketAddr, request: &Request<'_>, body: Incoming) -> Answer {
+async fn take(
+    shared: &Shared,
+    peer: SocketAddr,
+    request: &Request<'_>,
+    body: Incoming,
+    share: &mut Share,
+) -> Answer {
     let dialect = Dialect::of(request.path);
     let refuse = |status, reason: &str, retry| dialect.refuse(request, status, reason, retry);
     let tenant = match shared.access.tenant(request) {
@@ -120,7 +130,7 @@ async fn take(shared: &Shared, peer: SocketAddr, request: &Request<'_>, body: In
         Err((status, reason)) => return refuse(status, reason, None),
     };
     if Proxy::serves(request) {
-        return shared.query.ask(request, &tenant).await;
+        return shared.query.ask(request, &tenant, share).await;
     }
     if matches!(request.method, "POST" | "PUT") {
         // Said before the body is read: nobody sends in vain.
@@ -131,8 +141,7 @@ async fn take(shared: &Shared, peer: SocketAddr, request: &Request<'_>, body: In
         }
     }
     let config = &shared.service.config.gateway;
-    let mut share = shared.budget.share();
-    let read = read_body(body, config.max_body_bytes, &mut share);
+    let read = read_body(body, config.max_body_bytes, share);
     let body = match tokio::time::timeout(config.client_timeout, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::TooLarge)) => {
@@ -143,9 +152,13 @@ async fn take(shared: &Shared, peer: SocketAddr, request: &Request<'_>, body: In
         Ok(Err(Unread::Broken)) => return refuse(400, "the body ended early", None),
         Err(_) => return refuse(408, "the body did not come in time", None),
     };
-    let mut work = || prepare(shared, &tenant, peer, request, &body, &mut share);
-    let prepared = if body.len() > LARGE { tokio::task::block_in_place(work) } else { work() };
-    drop(body);
+    let mut work = || prepare(shared, &tenant, peer, request, &body, share);
+    let prepared = if body.len() > LARGE || !request.header("content-encoding").is_empty() {
+        let _place = shared.large.acquire().await;
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    };
     let (prepared, promise) = match prepared {
         Ok(prepared) => prepared,
         Err(answer) => return answer,
@@ -154,13 +167,22 @@ async fn take(shared: &Shared, peer: SocketAddr, request: &Request<'_>, body: In
     if n_items == 0 {
         return promise.keep(0, 0);
     }
-    match shared.commit(prepared).await {
-        Ok(Outcome::Committed { n_known }) => promise.keep(n_items, n_known),
-        Ok(Outcome::Later) => {
-            refuse(503, "kafka does not answer, nothing was taken; try again later", Some(2))
-        }
-        Ok(Outcome::Never(reason)) => refuse(400, &reason, None),
-        Err(reason) => refuse(503, reason, Some(2)),
+    drop(body);
+    // A share of its own goes with the records: who does not wait any longer makes no room by that.
+    let mut records = shared.budget.share();
+    if !share.hold(promise.size()) || !records.hold(prepared.size()) {
+        return refuse(503, NO_ROOM, Some(1));
+    }
+    match shared.commit_in_time(prepared, records).await {
+        Outcome::Committed { n_known } => promise.keep(n_items, n_known),
+        Outcome::Later => refuse(503, "kafka does not answer, nothing was taken; try again later", Some(2)),
+        Outcome::Never(reason) => refuse(400, &reason, None),
+        Outcome::Unknown => refuse(
+            503,
+            "kafka has not answered in time, the request may or may not have been taken; send it again, with \
+             its ids or its Idempotency-Key if it has any",
+            Some(2),
+        ),
     }
 }
 
@@ -206,17 +228,30 @@ fn prepare(
     match api::read(request, &body, most) {
         Reply::Now(answer) => Err(answer),
         Reply::Commit(items, promise) => {
+            if !share.take(items.capacity() * size_of::<Item<'_>>()) {
+                return Err(full());
+            }
             let address = peer.ip().to_canonical().to_string();
-            let prepared = shared
-                .prepare(tenant, &address, &items)
-                .map_err(|reason| dialect.refuse(request, 500, &reason, None))?;
-            if share.take(prepared.len()) { Ok((prepared, promise)) } else { Err(full()) }
+            let prepared = shared.prepare(tenant, &address, &items).map_err(|error| {
+                let status = if matches!(error, PrepareError::TooLarge { .. }) { 413 } else { 500 };
+                dialect.refuse(request, status, &error.to_string(), None)
+            })?;
+            Ok((prepared, promise))
         }
     }
 }
 
-fn response(answer: Answer, head_only: bool) -> Response<Full<Bytes>> {
-    let body = if head_only { Bytes::new() } else { Bytes::from(answer.body) };
+/// The body of an answer, and what it holds until it is sent.
+struct Body(Vec<u8>, #[expect(dead_code, reason = "held, not read")] Share);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn response(answer: Answer, share: Share, head_only: bool) -> Response<Full<Bytes>> {
+    let body = if head_only { Bytes::new() } else { Bytes::from_owner(Body(answer.body, share)) };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use millrace_runtime::metrics;
 use millrace_runtime::service::Service;
 use millrace_runtime::sink::now_micros;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Access;
-use crate::budget::Budget;
-use crate::commit::{Outcome, State, Waiting};
+use crate::budget::{Budget, Share};
 use crate::item::Item;
-use crate::prepare::{Prepared, Sender as Origin};
+use crate::prepare::{PrepareError, Prepared, Sender as Origin};
 use crate::proxy::Proxy;
+use crate::waiting::{Outcome, State, Waiting};
 
-/// Longest wait for a commit: longer than a transaction may take.
+/// Longest wait of a client for a commit: longer than a transaction may take.
 const COMMIT: Duration = Duration::from_secs(25);
 
 pub(crate) struct Shared {
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) state: State,
     pub(crate) queue: Sender<Waiting>,
+    /// Large bodies that are read at once: each takes some times its size meanwhile.
+    pub(crate) large: Semaphore,
 }
 
 impl Shared {
@@ -34,29 +36,35 @@ impl Shared {
         tenant: &str,
         address: &str,
         items: &[Item<'_>],
-    ) -> Result<Prepared, String> {
+    ) -> Result<Prepared, PrepareError> {
         let sender = Origin { tenant, address, received: now_micros() };
-        Prepared::new(self.service.codecs.raw(), sender, items).map_err(|error| {
+        let prepared = Prepared::new(self.service.codecs.raw(), sender, items, self.most_prepared());
+        if let Err(PrepareError::Codec(error)) = &prepared {
             tracing::error!(%error, "could not encode a record");
-            "a record could not be encoded".to_owned()
-        })
+        }
+        prepared
     }
 
-    /// Hands records over and waits until they are committed, or not. `Err` where it is not known in time.
-    pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Outcome, &'static str> {
+    /// Records of one request may take so many bytes: lines, and what stands beside each of them.
+    fn most_prepared(&self) -> usize {
+        4 * self.service.config.gateway.max_body_bytes
+    }
+
+    /// Hands records over and waits until it is known what became of them.
+    pub(crate) async fn commit(&self, prepared: Prepared, share: Share) -> Outcome {
         let start = Instant::now();
         let (answer, answered) = oneshot::channel();
-        if self.queue.send(Waiting { prepared, answer }).is_err() {
-            return Ok(Outcome::Later);
+        if self.queue.send(Waiting { prepared, answer, _share: share }).is_err() {
+            return Outcome::Later;
         }
-        match tokio::time::timeout(COMMIT, answered).await {
-            Ok(Ok(outcome)) => {
-                metrics::gateway_commit(start.elapsed());
-                Ok(outcome)
-            }
-            // Dropped unanswered: the committing thread has ended.
-            Ok(Err(_)) => Ok(Outcome::Later),
-            Err(_) => Err("kafka has not answered in time; the request may or may not have been taken"),
-        }
+        // Dropped unanswered: the committing thread has ended, perhaps amid this.
+        let outcome = answered.await.unwrap_or(Outcome::Unknown);
+        metrics::gateway_commit(start.elapsed());
+        outcome
+    }
+
+    /// The same, not longer than a client waits.
+    pub(crate) async fn commit_in_time(&self, prepared: Prepared, share: Share) -> Outcome {
+        tokio::time::timeout(COMMIT, self.commit(prepared, share)).await.unwrap_or(Outcome::Unknown)
     }
 }

@@ -4,26 +4,30 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_runtime::metrics;
 use millrace_schemas::Piece;
-use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::commit::Outcome;
+use crate::budget::Share;
 use crate::item::Item;
 use crate::protocol::syslog::{Frame, Framer, item};
 use crate::shared::Shared;
+use crate::waiting::Outcome;
 
-const CHUNK: usize = 64 << 10;
+/// Bytes read of a connection before they are handed over, and at least at once.
+const CHUNK: usize = 1 << 20;
+const READ: usize = 64 << 10;
 /// Datagrams that wait to be committed.
 const DATAGRAMS: usize = 4_096;
 /// Datagrams of one request.
 const TOGETHER: usize = 1_024;
 /// A connection that says nothing for so long is closed.
 const IDLE: Duration = Duration::from_secs(600);
+/// Longest wait for room for the rest of a message.
+const ROOM: Duration = Duration::from_secs(30);
 /// Between two tries to hand over what Kafka did not take.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -53,29 +57,24 @@ pub(crate) async fn tcp(listener: TcpListener, shared: Arc<Shared>, mut stopped:
 }
 
 async fn connection(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     shared: &Shared,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut framer = Framer::default();
-    let mut chunk = vec![0; CHUNK];
+    // What has been read of a message that is not whole yet.
+    let mut partial = shared.budget.share();
     loop {
-        let read = tokio::select! {
-            read = tokio::time::timeout(IDLE, stream.read(&mut chunk)) => read,
-            _ = stopped.changed() => Ok(Ok(0)),
+        let ready = tokio::select! {
+            ready = tokio::time::timeout(IDLE, stream.readable()) => matches!(ready, Ok(Ok(()))),
+            _ = stopped.changed() => false,
         };
-        let n_bytes = match read {
-            Ok(Ok(n_bytes)) => n_bytes,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, %peer, "syslog connection broke");
-                0
-            }
-            Err(_) => 0,
-        };
-        framer.push(&chunk[..n_bytes]);
+        let (chunk, ended) = if ready { read(&stream) } else { (Vec::new(), true) };
+        framer.push(&chunk);
+        drop(chunk);
         let mut frames: Vec<Frame> = std::iter::from_fn(|| framer.take()).collect();
-        if n_bytes == 0 {
+        if ended {
             frames.extend(std::iter::from_fn(|| framer.take_last()));
         }
         let (_, stream_name) = &shared.service.config.gateway.syslog;
@@ -88,17 +87,54 @@ async fn connection(
                 item
             })
             .collect();
-        if !hand_over(shared, peer, &items, &stopped).await || n_bytes == 0 {
+        let share = shared.budget.share();
+        if !hand_over(shared, peer, &items, share, &stopped).await || ended {
+            return;
+        }
+        if !hold(&mut partial, framer.held(), &stopped).await {
+            tracing::warn!(%peer, "syslog connection closed: no room for a message that does not end");
             return;
         }
     }
 }
 
-/// Commits, however long it takes; nothing is read meanwhile. `false` when told to stop before that.
+/// All that has come, up to a bound; and whether nothing more will.
+fn read(stream: &TcpStream) -> (Vec<u8>, bool) {
+    let mut chunk = Vec::new();
+    while chunk.len() < CHUNK {
+        chunk.reserve(READ);
+        match stream.try_read_buf(&mut chunk) {
+            Ok(0) => return (chunk, true),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            Err(error) => {
+                tracing::debug!(%error, "syslog connection broke");
+                return (chunk, true);
+            }
+        }
+    }
+    (chunk, false)
+}
+
+/// Holds `bytes` of the budget, waiting for them for a while: others that wait, too, may hold what is missing.
+async fn hold(share: &mut Share, bytes: usize, stopped: &watch::Receiver<bool>) -> bool {
+    let until = Instant::now() + ROOM;
+    while !share.hold(bytes) {
+        if *stopped.borrow() || Instant::now() > until {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    true
+}
+
+/// Commits, however long it takes; nothing is read meanwhile. `false` when told to stop before that. `share` is given
+/// back once Kafka has the records.
 async fn hand_over(
     shared: &Shared,
     peer: SocketAddr,
     items: &[Item<'_>],
+    mut share: Share,
     stopped: &watch::Receiver<bool>,
 ) -> bool {
     if items.is_empty() {
@@ -108,15 +144,23 @@ async fn hand_over(
     let address = peer.ip().to_canonical().to_string();
     loop {
         if shared.state.closed().is_none() {
-            let Ok(prepared) = shared.prepare(tenant, &address, items) else { return false };
-            match shared.commit(prepared).await {
-                Ok(Outcome::Committed { .. }) => return true,
-                Ok(Outcome::Never(reason)) => {
-                    tracing::error!(reason, %peer, "syslog messages refused by kafka");
+            let prepared = match shared.prepare(tenant, &address, items) {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    tracing::error!(%error, %peer, n_messages = items.len(), "syslog messages lost");
                     return false;
                 }
-                // Without an answer in time they are sent again: better twice than not at all.
-                Ok(Outcome::Later) | Err(_) => {}
+            };
+            if share.hold(prepared.size()) {
+                match shared.commit(prepared, share).await {
+                    Outcome::Committed { .. } => return true,
+                    Outcome::Never(reason) => {
+                        tracing::error!(reason, %peer, n_messages = items.len(), "syslog messages lost");
+                        return false;
+                    }
+                    // Not committed, or the process ends.
+                    Outcome::Later | Outcome::Unknown => share = shared.budget.share(),
+                }
             }
         }
         if *stopped.borrow() {
@@ -130,7 +174,7 @@ async fn hand_over(
 pub(crate) async fn udp(socket: UdpSocket, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let (queue, waiting) = mpsc::channel(DATAGRAMS);
     let port = socket.local_addr().map(|address| address.port()).unwrap_or_default();
-    tokio::spawn(commit_datagrams(waiting, shared, stopped.clone()));
+    tokio::spawn(commit_datagrams(waiting, shared.clone(), stopped.clone()));
     let mut datagram = vec![0; 64 << 10];
     let mut look = tokio::time::interval(Duration::from_secs(5));
     let mut kernel = 0;
@@ -138,7 +182,10 @@ pub(crate) async fn udp(socket: UdpSocket, shared: Arc<Shared>, mut stopped: wat
         tokio::select! {
             read = socket.recv_from(&mut datagram) => match read {
                 Ok((n_bytes, peer)) => {
-                    if queue.try_send((peer, datagram[..n_bytes].to_vec())).is_err() {
+                    let mut share = shared.budget.share();
+                    let taken = share.take(n_bytes)
+                        && queue.try_send((peer, datagram[..n_bytes].to_vec(), share)).is_ok();
+                    if !taken {
                         metrics::syslog_dropped("full", 1);
                     }
                 }
@@ -155,7 +202,7 @@ pub(crate) async fn udp(socket: UdpSocket, shared: Arc<Shared>, mut stopped: wat
 }
 
 async fn commit_datagrams(
-    mut waiting: mpsc::Receiver<(SocketAddr, Vec<u8>)>,
+    mut waiting: mpsc::Receiver<(SocketAddr, Vec<u8>, Share)>,
     shared: Arc<Shared>,
     stopped: watch::Receiver<bool>,
 ) {
@@ -163,10 +210,11 @@ async fn commit_datagrams(
     while waiting.recv_many(&mut datagrams, TOGETHER).await > 0 {
         let (_, stream_name) = &shared.service.config.gateway.syslog;
         // Each host's together: the sender's address is the host of messages that name none.
-        datagrams.sort_by_key(|(peer, _)| peer.ip());
-        for same in datagrams.chunk_by(|(a, _), (b, _)| a.ip() == b.ip()) {
-            let items: Vec<Item<'_>> = same.iter().map(|(_, bytes)| datagram(stream_name, bytes)).collect();
-            hand_over(&shared, same[0].0, &items, &stopped).await;
+        datagrams.sort_by_key(|(peer, ..)| peer.ip());
+        for same in datagrams.chunk_by(|(a, ..), (b, ..)| a.ip() == b.ip()) {
+            let items: Vec<Item<'_>> =
+                same.iter().map(|(_, bytes, _)| datagram(stream_name, bytes)).collect();
+            hand_over(&shared, same[0].0, &items, shared.budget.share(), &stopped).await;
         }
         datagrams.clear();
     }

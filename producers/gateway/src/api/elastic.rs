@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Answer, Promise, Reply, Request};
 use crate::protocol::bulk;
@@ -11,8 +11,8 @@ use crate::protocol::bulk;
 const PRODUCT: (&str, &str) = ("x-elastic-product", "Elasticsearch");
 
 /// In the client's own media type: those of versions 8 and 9 send and expect a vendor's.
-fn answer(request: &Request<'_>, status: u16, body: &Value) -> Answer {
-    let mut answer = Answer::json(status, body);
+fn answer(request: &Request<'_>, status: u16, body: impl Into<Vec<u8>>) -> Answer {
+    let mut answer = Answer::new(status, "application/json", body);
     answer.headers.push((PRODUCT.0, PRODUCT.1.to_owned()));
     let accept = request.header("accept");
     if accept.contains("application/vnd.elasticsearch+") {
@@ -32,7 +32,7 @@ pub(super) fn refuse(request: &Request<'_>, status: u16, reason: &str) -> Answer
         429 | 503 => "es_rejected_execution_exception",
         _ => "illegal_argument_exception",
     };
-    answer(request, status, &bulk::refusal(status, kind, reason))
+    answer(request, status, bulk::refusal(status, kind, reason).to_string())
 }
 
 /// `POST /_bulk`, `POST /{index}/_bulk`
@@ -46,11 +46,16 @@ pub(super) fn bulk<'a>(request: &Request<'a>, index: Option<Cow<'a, str>>, body:
         Err(error) => return Reply::Now(refuse(request, 400, &error.to_string())),
     };
     let id = |at: usize| format!("{}-{at}", request.nonce);
-    let items: Vec<Value> = actions.iter().enumerate().map(|(at, action)| action.answer(&id(at))).collect();
     let errors = actions.iter().any(|action| action.outcome.is_err());
-    let body = json!({"took": 0, "errors": errors, "items": items});
+    // Written item by item: a tree of all of them would take several times the request.
+    let mut body = format!(r#"{{"took":0,"errors":{errors},"items":["#);
+    for (at, action) in actions.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        body.push_str(&format!("{comma}{}", action.answer(&id(at))));
+    }
+    body.push_str("]}");
     let taken = actions.into_iter().filter_map(|action| action.outcome.ok());
-    Reply::Commit(taken.collect(), Promise::Answer(answer(request, 200, &body)))
+    Reply::Commit(taken.collect(), Promise::Answer(answer(request, 200, body)))
 }
 
 /// What Filebeat, Logstash, Fluent Bit, Vector and the official clients ask first. Templates and policies mean nothing
@@ -100,5 +105,5 @@ pub(super) fn handshake(request: &Request<'_>, method: &str, parts: &[&str]) -> 
         }
         _ => return None,
     };
-    Some(answer(request, 200, &body))
+    Some(answer(request, 200, body.to_string()))
 }

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::encoding::{self, EncodingError};
-use crate::item::{Item, Refusal};
+use crate::item::{Item, MAX_ITEMS, Refusal, too_many};
 
 /// A request, but for its body.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +131,7 @@ impl Dialect {
             _ if path.starts_with("/loki/") => Dialect::Loki,
             "/v1/logs" => Dialect::Otlp,
             _ if path.starts_with("/services/collector") => Dialect::Splunk,
+            _ if path.starts_with("/v1/") => Dialect::Plain,
             _ if path == "/" || path.contains("/_") => Dialect::Elastic,
             _ => Dialect::Plain,
         }
@@ -171,6 +172,14 @@ pub enum Promise {
 }
 
 impl Promise {
+    /// Bytes that it holds.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Promise::Answer(answer) => answer.body.capacity(),
+            Promise::Stored => 0,
+        }
+    }
+
     /// The answer, where `n_known` of `n_items` had been committed before.
     pub fn keep(self, n_items: usize, n_known: usize) -> Answer {
         match self {
@@ -203,10 +212,13 @@ pub fn read<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a>
     let refuse = |status, reason: &str| Reply::Now(dialect.refuse(request, status, reason, None));
     let Some(owned) = request.parts() else { return refuse(400, "the path is not UTF-8") };
     let parts: Vec<&str> = owned.iter().map(AsRef::as_ref).collect();
+    if is_too_many(request, dialect, body) {
+        return refuse(413, &too_many());
+    }
     match (request.method, parts.as_slice()) {
         ("GET" | "HEAD", ["ruok"]) => Reply::Now(Answer::text(200, "imok")),
         ("POST", ["v1", "logs", _]) => native::logs(request, owned[2].clone(), body),
-        ("POST", ["v1", "logs"]) => observe::otlp(request, body),
+        ("POST", ["v1", "logs"]) => observe::otlp(request, body, most),
         ("POST", ["loki", "api", "v1", "push"]) => observe::loki(request, body, most),
         ("POST", ["store", "batch"]) => native::store(request, body),
         ("POST", ["message", "send"]) => native::message(request, body),
@@ -220,6 +232,25 @@ pub fn read<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a>
         },
     }
 }
+
+/// Whether `body` holds more than is taken at once, told before anything is made of it: what a line or a value costs in
+/// memory is many times a body of one byte.
+fn is_too_many(request: &Request<'_>, dialect: Dialect, body: &[u8]) -> bool {
+    let n_lines = memchr::memchr_iter(b'\n', body).count();
+    match dialect {
+        // Two lines a document.
+        Dialect::Elastic => n_lines > 2 * MAX_ITEMS,
+        Dialect::Plain | Dialect::Splunk => n_lines > MAX_ITEMS,
+        // Trees of values are built of JSON: commas are what separates them.
+        Dialect::Loki | Dialect::Otlp if request.media_type() == "application/json" => {
+            memchr::memchr_iter(b',', body).count() > MAX_VALUES
+        }
+        Dialect::Loki | Dialect::Otlp => false,
+    }
+}
+
+/// Most values of a request that is read as a tree.
+const MAX_VALUES: usize = 16 * MAX_ITEMS;
 
 fn known(parts: &[&str]) -> bool {
     matches!(

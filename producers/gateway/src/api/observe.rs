@@ -2,13 +2,14 @@
 
 use super::{Answer, Dialect, Promise, Reply, Request};
 use crate::protocol::loki::{self, PushError};
-use crate::protocol::otlp::{self, Form};
+use crate::protocol::otlp::{self, Form, ReadError};
 
 /// `POST /loki/api/v1/push`
 pub(super) fn loki<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a> {
     let refuse = |status, reason: &str| Reply::Now(Dialect::Loki.refuse(request, status, reason, None));
     match loki::read(request.header("content-type"), "loki", body, most) {
         Err(error @ PushError::MediaType(_)) => refuse(415, &error.to_string()),
+        Err(error @ PushError::TooMany(_)) => refuse(413, &error.to_string()),
         Err(error) => refuse(400, &error.to_string()),
         Ok(taken) if taken.is_hopeless() => refuse(400, &taken.refused[0].reason),
         Ok(taken) => {
@@ -29,12 +30,13 @@ pub(super) fn loki<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Re
 }
 
 /// `POST /v1/logs`
-pub(super) fn otlp<'a>(request: &Request<'a>, body: &'a [u8]) -> Reply<'a> {
+pub(super) fn otlp<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a> {
     let Some(form) = Form::of(&request.media_type()) else {
         let reason = "send application/json or application/x-protobuf; plain logs go to /v1/logs/{stream}";
         return Reply::Now(refuse_otlp(request, 415, reason));
     };
-    match otlp::read(form, "otlp", body) {
+    match otlp::read(form, "otlp", body, most) {
+        Err(ReadError::TooMany(error)) => Reply::Now(refuse_otlp(request, 413, &error.to_string())),
         Err(error) => Reply::Now(refuse_otlp(request, 400, &error.to_string())),
         Ok(taken) if taken.is_hopeless() => Reply::Now(refuse_otlp(request, 400, &taken.refused[0].reason)),
         Ok(taken) => {

@@ -23,7 +23,7 @@ pub(super) fn collector<'a>(request: &Request<'a>, method: &str, rest: &[&str], 
         _ => return Reply::Now(refuse(404, "The requested URL was not found on this server.")),
     };
     match taken {
-        Err(error) => Reply::Now(Answer::json(400, &error.answer())),
+        Err(error) => Reply::Now(Answer::json(error.status(), &error.answer())),
         Ok(taken) => {
             let channel = !request.header("x-splunk-request-channel").is_empty()
                 || request.parameter("channel").is_some();

@@ -7,13 +7,16 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::item::{Item, TIME, Taken, stream_of};
+use crate::item::{Item, MAX_ITEMS, TIME, Taken, stream_of, too_many};
 use crate::json;
 use crate::lines::lines;
 
 /// Why a request is refused: Splunk's codes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
+    /// 27
+    #[error("{}", too_many())]
+    TooMany,
     /// 5
     #[error("there is no event")]
     NoData,
@@ -44,9 +47,15 @@ pub enum EventError {
 }
 
 impl EventError {
-    /// The answer's body, in Splunk's words; its status is 400.
+    /// The answer's status.
+    pub fn status(&self) -> u16 {
+        if *self == EventError::TooMany { 413 } else { 400 }
+    }
+
+    /// The answer's body, in Splunk's words.
     pub fn answer(&self) -> Value {
         let (code, text, at) = match self {
+            EventError::TooMany => return json!({"text": self.to_string(), "code": 27}),
             EventError::NoData => return json!({"text": "No data", "code": 5}),
             EventError::Format { at } => (6, "Invalid data format", at),
             EventError::Missing { at } => (12, "Event field is required", at),
@@ -96,6 +105,9 @@ pub fn events<'a>(default_stream: &'a str, meta: &Meta<'a>, body: &'a [u8]) -> R
         let value = value.map_err(|_| EventError::Format { at })?;
         let array = if value.starts_with('[') { json::elements(value).ok() } else { None };
         for value in array.unwrap_or_else(|| vec![value]) {
+            if at == MAX_ITEMS {
+                return Err(EventError::TooMany);
+            }
             let item = event(default_stream, meta, at, value)?;
             if item.fault().is_some() {
                 return Err(EventError::Fields { at });

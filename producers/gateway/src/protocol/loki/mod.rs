@@ -10,7 +10,7 @@ mod protobuf;
 use std::borrow::Cow;
 
 use crate::encoding::EncodingError;
-use crate::item::{Item, Malformed, TIME, Taken, stream_of};
+use crate::item::{Item, Malformed, Room, TIME, Taken, TooMany, stream_of};
 
 /// Labels that name the stream, in the order in which Loki itself looks for the name of a service.
 const NAMES: [&str; 8] =
@@ -44,6 +44,9 @@ pub enum PushError {
     /// Snappy's block is damaged or too large.
     #[error(transparent)]
     Encoding(#[from] EncodingError),
+    /// Too much at once.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Neither JSON nor protobuf.
     #[error("media type {0:?} is not taken: send application/json or application/x-protobuf")]
     MediaType(String),
@@ -65,6 +68,7 @@ pub fn read<'a>(
         _ => return Err(PushError::MediaType(content_type.chars().take(64).collect())),
     };
     let mut taken = Taken::default();
+    let mut room = Room::new(2 * most);
     let mut at = 0;
     for Pushed { labels, entries } in pushed {
         let label = |names: &[&str]| {
@@ -73,7 +77,9 @@ pub fn read<'a>(
         let stream =
             label(&NAMES).and_then(|(_, value)| stream_of(value)).map_or(default_stream.into(), Cow::Owned);
         let host = label(&HOSTS).map(|(_, value)| value.clone());
+        let size: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
         for entry in entries {
+            room.take(size + entry.line.len())?;
             let mut item = Item::new(stream.clone(), entry.line);
             item.host.clone_from(&host);
             item.attributes.clone_from(&labels);

@@ -46,6 +46,18 @@ fn what_is_no_push_is_refused() {
     }
 }
 
+#[test]
+fn labels_are_not_copied_without_bound() {
+    let body = |n: usize| {
+        let values = vec![r#"["1",""]"#; n].join(",");
+        format!(r#"{{"streams":[{{"stream":{{"a":"{}"}},"values":[{values}]}}]}}"#, "x".repeat(999))
+    };
+    assert_eq!(read("application/json", "loki", body(100).as_bytes(), 50_000).unwrap().items.len(), 100);
+    let body = body(101);
+    let refused = read("application/json", "loki", body.as_bytes(), 50_000);
+    assert!(matches!(refused, Err(PushError::TooMany(_))));
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_lines_or_a_refusal(body: Vec<u8>, text in "[{}\\[\\]\":,0-9a-z ]{0,60}") {

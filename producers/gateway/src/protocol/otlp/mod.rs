@@ -4,7 +4,7 @@ mod json;
 mod message;
 mod record;
 
-use crate::item::{Item, Malformed, TIME, Taken, stream_of};
+use crate::item::{Item, Malformed, Room, TIME, Taken, TooMany, stream_of};
 
 /// The two forms; the answer has that of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,19 +34,33 @@ impl Form {
     }
 }
 
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Not of the form that the media type promises.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Too much at once.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
 /// Resource attributes that name the host.
 const HOSTS: [&str; 3] = ["host.name", "k8s.node.name", "host.id"];
 
 /// Reads an `ExportLogsServiceRequest`. Lines go to `default_stream` where no `service.name` names one.
 ///
+/// Documents together of not more than twice `most`.
+///
 /// # Errors
-/// [`Malformed`]: not of that form. A record with an id of a wrong length is refused by itself.
-pub fn read(form: Form, default_stream: &str, body: &[u8]) -> Result<Taken<'static>, Malformed> {
+/// [`ReadError`]. A record with an id of a wrong length is refused by itself.
+pub fn read(form: Form, default_stream: &str, body: &[u8], most: usize) -> Result<Taken<'static>, ReadError> {
     let request = match form {
         Form::Json => json::read(body)?,
         Form::Protobuf => message::Request::read(body)?,
     };
     let mut taken = Taken::default();
+    let mut room = Room::new(2 * most);
     let mut at = 0;
     for group in &request.resource_logs {
         let resource = group.resource.as_ref().map(|own| own.attributes.as_slice()).unwrap_or_default();
@@ -58,6 +72,7 @@ pub fn read(form: Form, default_stream: &str, body: &[u8]) -> Result<Taken<'stat
             for record in &scope.log_records {
                 match record::document(resource, scope.scope.as_ref(), record) {
                     Ok(document) => {
+                        room.take(document.len())?;
                         let mut item = Item::new(stream.clone(), document.into_bytes());
                         item.host = host.clone().filter(|host| !host.is_empty()).map(Into::into);
                         if let Some(nanos) = record.nanos() {
@@ -65,7 +80,10 @@ pub fn read(form: Form, default_stream: &str, body: &[u8]) -> Result<Taken<'stat
                         }
                         taken.push(at, item);
                     }
-                    Err(reason) => taken.refuse(at, reason),
+                    Err(reason) => {
+                        room.take(reason.len())?;
+                        taken.refuse(at, reason);
+                    }
                 }
                 at += 1;
             }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn show(form: Form, body: &[u8]) -> String {
-    match read(form, "otlp", body) {
+    match read(form, "otlp", body, 1 << 20) {
         Err(error) => format!("!{error}"),
         Ok(taken) => {
             let items = taken
@@ -58,6 +58,21 @@ fn what_has_another_form_is_refused() {
 }
 
 #[test]
+fn a_resource_is_not_copied_without_bound() {
+    let resource =
+        format!(r#"{{"attributes":[{{"key":"a","value":{{"stringValue":"{}"}}}}]}}"#, "x".repeat(1_000));
+    let body = |n: usize| {
+        let records = vec!["{}"; n].join(",");
+        format!(
+            r#"{{"resourceLogs":[{{"resource":{resource},"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#
+        )
+    };
+    assert_eq!(read(Form::Json, "otlp", body(90).as_bytes(), 50_000).unwrap().items.len(), 90);
+    let refused = read(Form::Json, "otlp", body(110).as_bytes(), 50_000);
+    assert!(matches!(refused, Err(ReadError::TooMany(_))));
+}
+
+#[test]
 fn deep_values_are_refused() {
     let deep = format!("{}{}", r#"{"arrayValue":{"values":["#.repeat(200), "]}}".repeat(200));
     assert!(records(&format!(r#"{{"body":{deep}}}"#)).starts_with('!'));
@@ -75,9 +90,9 @@ proptest::proptest! {
     #[test]
     fn any_bytes_are_records_or_a_refusal(body: Vec<u8>, text in "[{}\\[\\]\":,0-9a-z ]{0,60}") {
         for form in [Form::Json, Form::Protobuf] {
-            drop(read(form, "otlp", &body));
-            drop(read(form, "otlp", text.as_bytes()));
+            drop(read(form, "otlp", &body, 1 << 20));
+            drop(read(form, "otlp", text.as_bytes(), 1 << 20));
         }
-        drop(read(Form::Json, "otlp", format!(r#"{{"resourceLogs":[{text}]}}"#).as_bytes()));
+        drop(read(Form::Json, "otlp", format!(r#"{{"resourceLogs":[{text}]}}"#).as_bytes(), 1 << 20));
     }
 }

@@ -54,6 +54,11 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Bytes held of what is no whole message yet.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
     /// The next whole message.
     pub fn take(&mut self) -> Option<Frame> {
         self.next_frame(false)
