@@ -96,7 +96,8 @@ fn table(text: &str) -> BTreeMap<String, toml::Value> {
 /// Objects of a file of one object a line; none where it is not there.
 pub(crate) fn objects(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).expect("a line of a corpus is JSON")).collect()
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(|line| serde_json::from_str(line).expect("a line of a corpus is JSON")).collect()
 }
 
 /// Text of a member, empty where there is none.

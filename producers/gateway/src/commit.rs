@@ -138,34 +138,26 @@ impl Committer {
     /// request is alone, so that none harms another.
     fn absent(&mut self, mut group: Vec<Waiting>, error: ServiceError) -> Result<(), ServiceError> {
         let refused = matches!(&error, ServiceError::Kafka(error) if error.refuses_record());
-        if !refused {
+        // A new producer in every case: what is sent after an abort can be purged along with what was before it.
+        let joined = if refused { self.join().ok() } else { None };
+        let Some(next) = joined else {
             // Nobody waits while Kafka is sought: each may be sent again.
-            answer(std::mem::take(&mut group), &Outcome::Later);
-            if error.class() == Class::Exit {
+            answer(group, &Outcome::Later);
+            if !refused && error.class() == Class::Exit {
                 return Err(error);
             }
-        }
-        let aborted = match &mut self.producer {
-            Some(producer) if refused || error.class() == Class::Abort => producer.abort(),
-            _ => return self.rejoin(&error).map(|next| self.next = next),
+            self.next = self.rejoin(&error)?;
+            return Ok(());
         };
-        if let Err(error) = aborted {
-            answer(group, &Outcome::Later);
-            return self.rejoin(&error.into()).map(|next| self.next = next);
-        }
+        self.next = next;
         tracing::warn!(%error, n_requests = group.len(), "group aborted");
-        match group.len() {
-            0 => Ok(()),
-            1 => {
-                answer(group, &Outcome::Never(format!("kafka does not take this request: {error}")));
-                Ok(())
-            }
-            n_requests => {
-                let rest = group.split_off(n_requests / 2);
-                self.settle(group)?;
-                self.settle(rest)
-            }
+        if group.len() <= 1 {
+            answer(group, &Outcome::Never(format!("kafka does not take this request: {error}")));
+            return Ok(());
         }
+        let rest = group.split_off(group.len() / 2);
+        self.settle(group)?;
+        self.settle(rest)
     }
 
     fn answer_committed(&mut self, group: Vec<Waiting>) {
