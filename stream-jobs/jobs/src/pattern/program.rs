@@ -1,0 +1,394 @@
+//! A pattern as instructions for the backtracking machine.
+
+use std::collections::HashMap;
+
+use regex_syntax::hir::ClassUnicode;
+
+use super::tree::{Assert, Kind, Node};
+
+/// Longer programs are refused: their tables take memory.
+const MAX_INSTRUCTIONS: usize = 60_000;
+
+#[derive(Debug, Clone)]
+pub(super) enum Instruction {
+    /// These bytes.
+    Literal(Box<[u8]>),
+    /// One character of the set.
+    Set(usize),
+    /// So many characters of the set, as many or as few as possible at first.
+    Run {
+        set: usize,
+        min: u32,
+        max: u32,
+        kind: Kind,
+    },
+    /// Go on at `first`; if that fails, at `second`.
+    Split {
+        first: usize,
+        second: usize,
+    },
+    Jump(usize),
+    Save(usize),
+    /// What follows, to its `Accept`, must or must not match here; then go on at `next`.
+    Look {
+        ahead: bool,
+        negative: bool,
+        width: (u32, Option<u32>),
+        next: usize,
+    },
+    /// What follows, to its `Accept`, matches in one way; then go on at `next`.
+    Atomic {
+        next: usize,
+    },
+    Assert(Assert),
+    /// Remembers where a round of a loop begins.
+    RoundStart(usize),
+    /// Leaves the loop at the next instruction but one if the round took nothing.
+    RoundEnd(usize),
+    Backreference {
+        groups: Box<[u32]>,
+        ignore_case: bool,
+    },
+    Accept,
+}
+
+/// A set of characters for the machine.
+#[derive(Debug, Clone)]
+pub(super) struct Set {
+    ascii: u128,
+    others: Box<[(char, char)]>,
+    /// Whether it has all characters beyond ASCII.
+    all_others: bool,
+    /// Up to three ASCII bytes that alone are not in it.
+    pub(super) stops: Option<Box<[u8]>>,
+}
+
+impl Set {
+    fn new(class: &ClassUnicode) -> Set {
+        let mut ascii = 0_u128;
+        let mut others = Vec::new();
+        for range in class.iter() {
+            let (from, to) = (u32::from(range.start()), u32::from(range.end()));
+            (from..=to.min(127)).for_each(|code| ascii |= 1 << code);
+            if to > 127 {
+                others.push((range.start().max('\u{80}'), range.end()));
+            }
+        }
+        let all_others = others.first().is_some_and(|range| range.0 == '\u{80}')
+            && others.last().is_some_and(|range| range.1 == char::MAX)
+            // Between the two halves lie surrogates only.
+            && others.windows(2).all(|pair| u32::from(pair[0].1) + 1 == 0xd800 && pair[1].0 == '\u{e000}');
+        let missing: Vec<u8> = (0..128).filter(|code| ascii & (1 << code) == 0).collect();
+        let stops = (all_others && missing.len() <= 3).then(|| missing.into());
+        Set { ascii, others: others.into(), all_others, stops }
+    }
+
+    pub(super) fn has_ascii(&self, byte: u8) -> bool {
+        self.ascii >> byte & 1 == 1
+    }
+
+    pub(super) fn has(&self, own: char) -> bool {
+        if own.is_ascii() {
+            return self.has_ascii(own as u8);
+        }
+        self.all_others
+            || self
+                .others
+                .binary_search_by(|range| {
+                    if range.1 < own {
+                        std::cmp::Ordering::Less
+                    } else if range.0 > own {
+                        std::cmp::Ordering::Greater
+                    } else {
+                        std::cmp::Ordering::Equal
+                    }
+                })
+                .is_ok()
+    }
+
+    /// Bytes that can begin a character of the set.
+    fn first_bytes(&self) -> Bytes {
+        let mut bytes = Bytes::default();
+        (0..128).filter(|byte| self.has_ascii(*byte)).for_each(|byte| bytes.add(byte));
+        if !self.others.is_empty() {
+            (128..=255).for_each(|byte| bytes.add(byte));
+        }
+        bytes
+    }
+}
+
+/// A set of bytes, and whether the end of the text belongs to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Bytes {
+    bits: [u64; 4],
+    end: bool,
+}
+
+impl Bytes {
+    fn add(&mut self, byte: u8) {
+        self.bits[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    fn all() -> Bytes {
+        Bytes { bits: [u64::MAX; 4], end: true }
+    }
+
+    fn union(&mut self, other: Bytes) {
+        self.bits.iter_mut().zip(other.bits).for_each(|(own, other)| *own |= other);
+        self.end |= other.end;
+    }
+
+    pub(super) fn has(&self, byte: Option<u8>) -> bool {
+        byte.map_or(self.end, |byte| self.bits[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) code: Vec<Instruction>,
+    pub(super) sets: Vec<Set>,
+    pub(super) n_slots: usize,
+    pub(super) n_rounds: usize,
+    /// For each split, what its two ways can begin with.
+    pub(super) ways: Vec<Option<Box<(Bytes, Bytes)>>>,
+    /// Whether a state that failed once always fails: without references to groups.
+    pub(super) memorable: bool,
+    /// Whether a match begins at the start of the text or of a line, if at all.
+    pub(super) anchored: Option<Assert>,
+}
+
+impl Program {
+    /// `None`: it would be too long.
+    pub(super) fn new(node: &Node, n_groups: usize) -> Option<Program> {
+        let mut maker = Maker { n_rounds: 0, ..Maker::default() };
+        maker.emit(&Node::Group(0, Box::new(node.clone())))?;
+        maker.push(Instruction::Accept)?;
+        let memorable = !node.any(&|node| matches!(node, Node::Backreference { .. }));
+        let mut program = Program {
+            code: maker.code,
+            sets: maker.sets,
+            n_slots: 2 * (n_groups + 1),
+            n_rounds: maker.n_rounds,
+            ways: Vec::new(),
+            memorable,
+            anchored: anchor(node),
+        };
+        program.ways = (0..program.code.len()).map(|at| program.split_ways(at)).collect();
+        Some(program)
+    }
+
+    fn split_ways(&self, at: usize) -> Option<Box<(Bytes, Bytes)>> {
+        let Instruction::Split { first, second } = self.code[at] else { return None };
+        Some(Box::new((self.first_bytes(first), self.first_bytes(second))))
+    }
+
+    /// Bytes that what is at `at` can begin with; more than there are where that is hard to say.
+    fn first_bytes(&self, at: usize) -> Bytes {
+        let (mut all, mut seen, mut open) = (Bytes::default(), Vec::new(), vec![at]);
+        while let Some(at) = open.pop() {
+            if seen.contains(&at) {
+                continue;
+            }
+            seen.push(at);
+            if seen.len() > 200 {
+                return Bytes::all();
+            }
+            match &self.code[at] {
+                Instruction::Literal(bytes) => bytes.first().iter().for_each(|byte| all.add(**byte)),
+                Instruction::Set(set) => all.union(self.sets[*set].first_bytes()),
+                Instruction::Run { set, min, .. } => {
+                    all.union(self.sets[*set].first_bytes());
+                    if *min == 0 {
+                        open.push(at + 1);
+                    }
+                }
+                Instruction::Split { first, second } => open.extend([*first, *second]),
+                Instruction::Jump(to) => open.push(*to),
+                Instruction::Look { next, .. } => open.push(*next),
+                Instruction::Save(_) | Instruction::Assert(_) | Instruction::RoundStart(_) => {
+                    open.push(at + 1)
+                }
+                Instruction::RoundEnd(_) => open.extend([at + 1, at + 2]),
+                Instruction::Atomic { .. } | Instruction::Backreference { .. } | Instruction::Accept => {
+                    return Bytes::all();
+                }
+            }
+        }
+        all
+    }
+}
+
+/// The assertion that every match begins with.
+fn anchor(node: &Node) -> Option<Assert> {
+    match node {
+        Node::Assert(own @ (Assert::TextStart | Assert::LineStart)) => Some(*own),
+        Node::Concat(parts) => parts.first().and_then(anchor),
+        Node::Group(_, node) | Node::Atomic(node) => anchor(node),
+        Node::Alternate(branches) => {
+            let first = branches.first().and_then(anchor)?;
+            branches.iter().all(|own| anchor(own) == Some(first)).then_some(first)
+        }
+        _ => None,
+    }
+}
+
+#[derive(Default)]
+struct Maker {
+    code: Vec<Instruction>,
+    sets: Vec<Set>,
+    known: HashMap<Vec<(char, char)>, usize>,
+    n_rounds: usize,
+}
+
+impl Maker {
+    fn push(&mut self, instruction: Instruction) -> Option<usize> {
+        self.code.push(instruction);
+        (self.code.len() <= MAX_INSTRUCTIONS).then_some(self.code.len() - 1)
+    }
+
+    fn set(&mut self, class: &ClassUnicode) -> usize {
+        let key: Vec<_> = class.iter().map(|range| (range.start(), range.end())).collect();
+        let sets = &mut self.sets;
+        *self.known.entry(key).or_insert_with(|| {
+            sets.push(Set::new(class));
+            sets.len() - 1
+        })
+    }
+
+    fn emit(&mut self, node: &Node) -> Option<()> {
+        match node {
+            Node::Empty => {}
+            Node::Set(class) => {
+                self.emit_set(class)?;
+            }
+            Node::Concat(parts) => parts.iter().try_for_each(|part| self.emit(part))?,
+            Node::Alternate(branches) => self.emit_branches(branches)?,
+            Node::Repeat { node, min, max, kind } => self.emit_repeat(node, *min, *max, *kind)?,
+            Node::Group(number, node) => {
+                self.push(Instruction::Save(2 * *number as usize))?;
+                self.emit(node)?;
+                self.push(Instruction::Save(2 * *number as usize + 1))?;
+            }
+            Node::Look { ahead, negative, node } => {
+                let (ahead, negative, width) = (*ahead, *negative, node.width());
+                let at = self.push(Instruction::Look { ahead, negative, width, next: 0 })?;
+                self.emit(node)?;
+                self.push(Instruction::Accept)?;
+                self.code[at] = Instruction::Look { ahead, negative, width, next: self.code.len() };
+            }
+            Node::Atomic(node) => {
+                let at = self.push(Instruction::Atomic { next: 0 })?;
+                self.emit(node)?;
+                self.push(Instruction::Accept)?;
+                self.code[at] = Instruction::Atomic { next: self.code.len() };
+            }
+            Node::Assert(own) => {
+                self.push(Instruction::Assert(*own))?;
+            }
+            Node::Backreference { groups, ignore_case } => {
+                let groups = groups.clone().into();
+                self.push(Instruction::Backreference { groups, ignore_case: *ignore_case })?;
+            }
+        }
+        Some(())
+    }
+
+    fn emit_set(&mut self, class: &ClassUnicode) -> Option<()> {
+        match class.ranges() {
+            [one] if one.start() == one.end() => {
+                let mut bytes = one.start().to_string().into_bytes();
+                match self.code.last_mut() {
+                    // Jumps lead behind a finished part only, so a literal that is last can grow: see `emit_branches`.
+                    Some(Instruction::Literal(last)) => {
+                        let mut longer = last.to_vec();
+                        longer.append(&mut bytes);
+                        *last = longer.into();
+                    }
+                    _ => {
+                        self.push(Instruction::Literal(bytes.into()))?;
+                    }
+                }
+            }
+            _ => {
+                let set = self.set(class);
+                self.push(Instruction::Set(set))?;
+            }
+        }
+        Some(())
+    }
+
+    fn emit_branches(&mut self, branches: &[Node]) -> Option<()> {
+        let mut jumps = Vec::new();
+        for (at, branch) in branches.iter().enumerate() {
+            let last = at + 1 == branches.len();
+            let split = if last { None } else { Some(self.push(Instruction::Jump(0))?) };
+            self.fence()?;
+            self.emit(branch)?;
+            if let Some(split) = split {
+                jumps.push(self.push(Instruction::Jump(0))?);
+                self.code[split] = Instruction::Split { first: split + 1, second: self.code.len() };
+            }
+        }
+        let end = self.code.len();
+        for jump in jumps {
+            self.code[jump] = Instruction::Jump(end);
+        }
+        self.fence()
+    }
+
+    /// Keeps a literal that follows from becoming a part of the one before, since a jump leads between them.
+    fn fence(&mut self) -> Option<()> {
+        if matches!(self.code.last(), Some(Instruction::Literal(_))) {
+            let next = self.code.len() + 1;
+            self.push(Instruction::Jump(next))?;
+        }
+        Some(())
+    }
+
+    fn emit_repeat(&mut self, node: &Node, min: u32, max: Option<u32>, kind: Kind) -> Option<()> {
+        if let Node::Set(class) = node {
+            let set = self.set(class);
+            self.push(Instruction::Run { set, min, max: max.unwrap_or(u32::MAX), kind })?;
+            return Some(());
+        }
+        for _ in 0..min {
+            self.emit(node)?;
+        }
+        let Some(max) = max else { return self.emit_loop(node, kind) };
+        let mut splits = Vec::new();
+        for _ in min..max {
+            splits.push(self.push(Instruction::Jump(0))?);
+            self.emit(node)?;
+        }
+        let end = self.code.len();
+        for split in splits {
+            self.code[split] = split_of(kind, split + 1, end);
+        }
+        self.fence()
+    }
+
+    fn emit_loop(&mut self, node: &Node, kind: Kind) -> Option<()> {
+        self.fence()?;
+        let guarded = node.width().0 == 0;
+        let split = self.push(Instruction::Jump(0))?;
+        if guarded {
+            let round = self.n_rounds;
+            self.n_rounds += 1;
+            self.push(Instruction::RoundStart(round))?;
+            self.emit(node)?;
+            self.push(Instruction::RoundEnd(round))?;
+        } else {
+            self.emit(node)?;
+        }
+        self.push(Instruction::Jump(split))?;
+        self.code[split] = split_of(kind, split + 1, self.code.len());
+        Some(())
+    }
+}
+
+fn split_of(kind: Kind, into: usize, past: usize) -> Instruction {
+    match kind {
+        Kind::Greedy => Instruction::Split { first: into, second: past },
+        Kind::Lazy => Instruction::Split { first: past, second: into },
+    }
+}
