@@ -12,6 +12,7 @@ pub(super) mod json;
 pub(super) mod key_value;
 pub(super) mod layout;
 pub(super) mod nginx_error;
+pub(super) mod peer;
 pub(super) mod rfc3164;
 pub(super) mod rfc5424;
 pub(super) mod syslog;

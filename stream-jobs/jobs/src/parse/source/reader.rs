@@ -12,7 +12,7 @@ use crate::parse::formats::dissect::Dissect;
 use crate::parse::formats::key_value::KeyValue;
 use crate::parse::formats::layout::AccessLog;
 use crate::parse::formats::w3c::W3c;
-use crate::parse::formats::{agent, url};
+use crate::parse::formats::{agent, peer, url};
 use crate::parse::found::{Found, Stopped};
 use crate::parse::time::Clock;
 use crate::pattern::{Dialect, Many, Pattern, TooComplex};
@@ -30,6 +30,7 @@ pub(super) enum Reader {
     Url { parameters: bool },
     Query,
     Agent,
+    Peer,
 }
 
 impl Reader {
@@ -91,6 +92,7 @@ impl Reader {
             "url" => Reader::Url { parameters: settings.truth("parameters")? },
             "query_string" => Reader::Query,
             "user_agent" => Reader::Agent,
+            "peer" => Reader::Peer,
             other => match Format::named(other) {
                 Some(format) => Reader::Format(format),
                 None => return Ok(None),
@@ -141,6 +143,7 @@ impl Reader {
             Reader::Url { parameters } => url::parse(text, *parameters),
             Reader::Query => Ok(url::query(text)),
             Reader::Agent => Ok(agent::parse(text)),
+            Reader::Peer => peer::parse(text),
             Reader::Regex { pattern, text: own } => match pattern.captures(text) {
                 Err(TooComplex) => Err(too_complex(own)),
                 Ok(None) => Err(no_match(pattern, own, text)),
