@@ -155,15 +155,19 @@ impl<'m> Machine<'m> {
             (at, pos) = match went {
                 Some(went) => went,
                 None => {
-                    if pos >= self.furthest.0 && self.depth == 0 {
-                        self.furthest = (pos, at);
-                    }
+                    self.stopped_at(pos, at);
                     match self.back(floor)? {
                         Some(went) => went,
                         None => return Ok(None),
                     }
                 }
             };
+        }
+    }
+
+    fn stopped_at(&mut self, pos: usize, at: usize) {
+        if pos >= self.furthest.0 && self.depth == 0 {
+            self.furthest = (pos, at);
         }
     }
 
@@ -194,7 +198,11 @@ impl<'m> Machine<'m> {
         let set = &program.sets[set];
         let mut end = pos;
         for _ in 0..min {
-            end = step(set, self.text, end)?;
+            let Some(next) = step(set, self.text, end) else {
+                self.stopped_at(end, at);
+                return None;
+            };
+            end = next;
         }
         let left = max - min;
         match kind {

@@ -86,7 +86,7 @@ fn totals(text: &str) -> BTreeMap<&'static str, Value> {
     ])
 }
 
-/// Hours since the epoch as `2015-05-17T10`, by counting days.
+/// Hours since the epoch as `17/May/2015:10`, by counting days.
 fn hour_name(hour: i64) -> String {
     let (mut day, hour) = (hour.div_euclid(24), hour.rem_euclid(24));
     let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -101,5 +101,6 @@ fn hour_name(hour: i64) -> String {
         day -= months[month];
         month += 1;
     }
-    format!("{year}-{:02}-{:02}T{hour:02}", month + 1, day + 1)
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    format!("{:02}/{}/{year}:{hour:02}", day + 1, names[month])
 }

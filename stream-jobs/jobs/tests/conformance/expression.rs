@@ -308,6 +308,13 @@ impl Reader<'_> {
 fn pairs(text: &str) -> Result<Value, String> {
     let read = crate::chain::read(&crate::chain::steps(r#"["logfmt"]"#)?, text, 0)?;
     let mut all = read.fields;
+    // Of a key that comes again the peer keeps the last.
+    for value in all.values_mut() {
+        let several: Option<Vec<String>> = value.as_str().and_then(|own| serde_json::from_str(own).ok());
+        if let Some(last) = several.and_then(|mut all| all.pop()) {
+            *value = json!(last);
+        }
+    }
     for (name, value) in [("msg", read.message), ("level", read.severity), ("user", read.user)] {
         if let Some(value) = value {
             all.entry(name).or_insert(json!(value));

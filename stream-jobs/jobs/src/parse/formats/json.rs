@@ -29,7 +29,8 @@ const FIELD_OVERHEAD: usize = 16;
 
 /// Reads one line.
 pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
-    let mut found = fields(text)?;
+    let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let mut found = fields(&text[mark..]).map_err(|stopped| Stopped { at: stopped.at + mark, ..stopped })?;
     lift(&mut found, clock);
     Ok(found)
 }

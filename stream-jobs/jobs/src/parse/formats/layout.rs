@@ -263,7 +263,7 @@ impl AccessLog {
                     };
                     let len = end(&text[at..], next, in_quotes).ok_or_else(|| Stopped {
                         expected: format!("{:?} after {name}", next.unwrap_or_default()).into(),
-                        ..Stopped::new(text.len(), "")
+                        ..Stopped::new(at, "")
                     })?;
                     field(name, kind, &text[at..at + len], at, clock, &mut found)?;
                     at += len;
@@ -281,7 +281,8 @@ impl AccessLog {
 fn end(rest: &str, next: Option<&str>, in_quotes: bool) -> Option<usize> {
     let Some(next) = next else { return Some(rest.len()) };
     if !(in_quotes && next.starts_with('"')) {
-        return rest.find(next);
+        let bare = || next.strip_suffix(['"', '[']).and_then(|open| rest.find(&format!("{open}-")));
+        return rest.find(next).or_else(bare);
     }
     let mut from = 0;
     loop {

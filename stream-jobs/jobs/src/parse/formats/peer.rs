@@ -11,7 +11,7 @@ use millrace_schemas::Value;
 use crate::parse::found::{Found, Stopped};
 use crate::pattern::{Dialect, Pattern};
 
-const V4: &str = r"\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\w)";
+const V4: &str = r"\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.[A-Za-z]|\.\d+\.)";
 const V6: &str = r"(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?)(?![0-9a-fA-F:]|\.\d)";
 /// In brackets or quotes or without, perhaps an IPv4 address as IPv6.
 const ADDRESS: &str = r#"[\["'<(]?(?:IPv6:)?(?:::[fF]{4}:)?(?<peer>V4|V6)"#;
