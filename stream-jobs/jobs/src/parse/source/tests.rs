@@ -446,7 +446,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases * 12, ..ProptestConfig::default() })]
 
     #[test]
     fn any_line_is_read_or_refused(source in any_source(), line in line(), received in any::<i64>()) {

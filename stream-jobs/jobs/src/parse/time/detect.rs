@@ -89,7 +89,8 @@ fn date(year: i64, month: i64, day: i64) -> Civil {
 
 /// `@4000000041f4104f00000000`: TAI64N.
 fn tai(bytes: &[u8]) -> Option<(Written, usize)> {
-    let hex = std::str::from_utf8(bytes.get(1..25)?).ok()?;
+    let hex = bytes.get(1..25).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))?;
+    let hex = std::str::from_utf8(hex).ok()?;
     let seconds = u64::from_str_radix(&hex[..16], 16).ok()?.checked_sub(1 << 62)?;
     let nanos = u32::from_str_radix(&hex[16..], 16).ok()?;
     let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)? + i64::from(nanos / 1000);
