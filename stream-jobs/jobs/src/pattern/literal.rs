@@ -5,11 +5,17 @@ use super::tree::Node;
 /// More alternatives are not worth their search.
 const MOST: usize = 12;
 
-/// One of these is in every match. `None`: nothing useful is known.
-pub(super) fn needed(node: &Node) -> Option<Vec<String>> {
-    let mut best = Vec::new();
-    collect(node, &mut best);
-    best.into_iter().filter(|own| !own.is_empty() && own.len() <= MOST).max_by_key(|own: &Vec<String>| {
+/// Lists of literals, of each of which one is in every match.
+pub(super) fn needed(node: &Node) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    collect(node, &mut found);
+    found.retain(|own| !own.is_empty() && own.len() <= MOST);
+    found
+}
+
+/// The list that says most.
+pub(super) fn best(lists: &[Vec<String>]) -> Option<&Vec<String>> {
+    lists.iter().max_by_key(|own| {
         let shortest = own.iter().map(String::len).min().unwrap_or(0);
         (shortest.min(8), std::cmp::Reverse(own.len()))
     })
@@ -37,7 +43,8 @@ fn collect(node: &Node, found: &mut Vec<Vec<String>>) {
             }
         }
         Node::Alternate(branches) => {
-            let each: Option<Vec<Vec<String>>> = branches.iter().map(needed).collect();
+            let each: Option<Vec<Vec<String>>> =
+                branches.iter().map(|own| best(&needed(own)).cloned()).collect();
             if let Some(each) = each {
                 found.push(each.concat());
             }

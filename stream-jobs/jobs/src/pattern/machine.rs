@@ -2,8 +2,7 @@
 //!
 //! Knows the whole dialect: look-around, atomic groups, references. Each step costs one unit of a budget, so that no line
 //! holds up a partition. After its first steps it remembers which states have failed, so that it takes no more steps
-//! than the pattern is long times the text is long, but for references and what is within a look-around or an atomic
-//! group. Its answer is the first way in the order of the pattern, as Perl, Oniguruma and the linear engine have it.
+//! than the pattern is long times the text is long, but for references and what is within a look-around. Its answer is the first way in the order of the pattern, as Perl, Oniguruma and the linear engine have it.
 
 use super::program::{Instruction, Program, Set};
 use super::tree::{Assert, Kind};
@@ -12,7 +11,7 @@ use super::tree::{Assert, Kind};
 const FORGETFUL_STEPS: u64 = 4_096;
 /// States that can be remembered, in bits; with more of them only the budget ends a search.
 const MAX_STATES: usize = 1 << 26;
-/// Look-arounds and atomic groups within each other.
+/// Look-arounds within each other.
 const MAX_DEPTH: usize = 64;
 
 /// The budget ran out.
@@ -38,6 +37,8 @@ enum Choice {
         pos: usize,
         left: u32,
     },
+    /// An atomic group was entered; the choices above are its own.
+    Entered,
     /// Undo.
     Slot {
         slot: usize,
@@ -116,6 +117,12 @@ impl<'m> Machine<'m> {
                     self.enter_run(at, pos, *set, (*min, *max), *kind)
                 }
                 Instruction::Split { first, second } => Some((self.split(at, *first, *second, pos), pos)),
+                Instruction::Choose(table) => {
+                    let mut row = table.row(self.byte(pos)).iter().rev();
+                    let first = row.next_back();
+                    self.choices.extend(row.map(|at| Choice::Branch { at: *at, pos }));
+                    first.map(|at| (*at, pos))
+                }
                 Instruction::Jump(to) => Some((*to, pos)),
                 Instruction::Save(slot) => {
                     self.choices.push(Choice::Slot { slot: *slot, old: self.slots[*slot] });
@@ -131,9 +138,24 @@ impl<'m> Machine<'m> {
                     };
                     (found.is_some() != negative).then_some((next, pos))
                 }
-                Instruction::Atomic { next } => {
-                    let next = *next;
-                    self.aside(at + 1, pos, None)?.map(|end| (next, end))
+                Instruction::AtomicStart => {
+                    self.choices.push(Choice::Entered);
+                    Some((at + 1, pos))
+                }
+                Instruction::AtomicEnd => {
+                    let own =
+                        self.choices[floor..].iter().rposition(|choice| matches!(choice, Choice::Entered));
+                    self.forget(floor + own.unwrap_or(0));
+                    Some((at + 1, pos))
+                }
+                Instruction::Peek { ahead, negative, set } => {
+                    let set = &self.program.sets[*set];
+                    let found = if *ahead {
+                        step(set, self.text, pos).is_some()
+                    } else {
+                        stands_before(set, self.text, pos)
+                    };
+                    (found != *negative).then_some((at + 1, pos))
                 }
                 Instruction::Assert(assert) => holds(*assert, self.text, pos).then_some((at + 1, pos)),
                 Instruction::RoundStart(round) => {
@@ -216,6 +238,13 @@ impl<'m> Machine<'m> {
                 let least = end;
                 end = run_end(set, self.text, end, left);
                 self.steps += (end - least) as u64 / 16;
+                // Where a literal must follow that does not stand here, the run is shorter at once.
+                if let Some(Instruction::Literal(next)) = self.program.code.get(at + 1)
+                    && self.byte(end) != Some(next[0])
+                {
+                    self.stopped_at(end, at + 1);
+                    end = self.shorter(at, end, least)?;
+                }
                 if end > least {
                     self.choices.push(Choice::Shorter { at, pos: end, least });
                 }
@@ -234,6 +263,7 @@ impl<'m> Machine<'m> {
             let Some(choice) = self.choices.pop() else { break };
             let (at, pos) = match choice {
                 Choice::Branch { at, pos } => (at, pos),
+                Choice::Entered => continue,
                 Choice::Slot { slot, old } => {
                     self.slots[slot] = old;
                     continue;
@@ -297,7 +327,7 @@ impl<'m> Machine<'m> {
         (run_end(set, &self.text[..end], one, u32::MAX) == end).then_some((end, 0))
     }
 
-    /// Whether this state was tried before, outside of look-arounds and atomic groups.
+    /// Whether this state was tried before, outside of look-arounds.
     fn failed_before(&mut self, at: usize, pos: usize) -> bool {
         if self.steps < FORGETFUL_STEPS || self.depth > 0 || !self.program.memorable {
             return false;
@@ -328,6 +358,12 @@ impl<'m> Machine<'m> {
         self.depth -= 1;
         self.must_end = outer;
         let end = end?;
+        self.forget(floor);
+        Ok(end)
+    }
+
+    /// Drops the ways above `floor`; what undoes slots stays.
+    fn forget(&mut self, floor: usize) {
         let mut kept = floor;
         for place in floor..self.choices.len() {
             if matches!(self.choices[place], Choice::Slot { .. } | Choice::Round { .. }) {
@@ -336,7 +372,6 @@ impl<'m> Machine<'m> {
             }
         }
         self.choices.truncate(kept);
-        Ok(end)
     }
 
     fn behind(
@@ -377,6 +412,14 @@ impl<'m> Machine<'m> {
         let same = ignore_case
             && rest.get(..own.len()).is_some_and(|other| other.to_lowercase() == own.to_lowercase());
         same.then_some(pos + own.len())
+    }
+}
+
+fn stands_before(set: &Set, text: &str, pos: usize) -> bool {
+    match text.as_bytes()[..pos].last() {
+        Some(&byte) if byte < 128 => set.has_ascii(byte),
+        Some(_) => text[..pos].chars().next_back().is_some_and(|own| set.has(own)),
+        None => false,
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! One pass over the text finds the literals of all of them, so that patterns that cannot match are not tried.
 
+use std::collections::HashMap;
+
 use aho_corasick::AhoCorasick;
 
-use super::{Captures, Pattern, TooComplex};
+use super::{Captures, Pattern, TooComplex, literal};
 
 /// Says which of many alternatives a text can be, by literals of which each needs one.
 #[derive(Debug)]
@@ -17,16 +19,29 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Literals of each alternative; none: it is always possible. `None`: too few of them to be worth a pass.
-    pub fn new(alternatives: &[Vec<Vec<u8>>]) -> Option<Filter> {
+    /// Lists of literals of each alternative, of each of which a text that it reads has one; none: it is always possible. Of
+    /// several lists the one is taken whose literals the fewest others share. `None`: too few to be worth a pass.
+    pub fn new(alternatives: &[&[Vec<String>]]) -> Option<Filter> {
+        let mut shared: HashMap<&str, usize> = HashMap::new();
+        for literal in alternatives.iter().flat_map(|lists| lists.iter().flatten()) {
+            *shared.entry(literal).or_default() += 1;
+        }
+        let most = |list: &Vec<String>| list.iter().map(|own| shared[own.as_str()]).max().unwrap_or(0);
+        let rarest = alternatives.iter().map(|lists| {
+            let fewest = lists.iter().map(most).min();
+            let equal: Vec<Vec<String>> =
+                lists.iter().filter(|list| Some(most(list)) == fewest).cloned().collect();
+            literal::best(&equal).cloned().unwrap_or_default()
+        });
+        let rarest: Vec<Vec<String>> = rarest.collect();
         let pairs =
-            alternatives.iter().enumerate().flat_map(|(at, own)| own.iter().map(move |needle| (at, needle)));
-        let (owners, needles): (Vec<usize>, Vec<&Vec<u8>>) = pairs.unzip();
+            rarest.iter().enumerate().flat_map(|(at, own)| own.iter().map(move |needle| (at, needle)));
+        let (owners, needles): (Vec<usize>, Vec<&String>) = pairs.unzip();
         if alternatives.len() < 3 || needles.is_empty() {
             return None;
         }
         let literals = AhoCorasick::new(&needles).ok()?;
-        Some(Filter { literals, owners, free: alternatives.iter().map(Vec::is_empty).collect() })
+        Some(Filter { literals, owners, free: rarest.iter().map(Vec::is_empty).collect() })
     }
 
     /// For each alternative, whether it is possible.
@@ -49,8 +64,7 @@ pub struct Many {
 impl Many {
     /// Prepares the patterns.
     pub fn new(patterns: Vec<Pattern>) -> Many {
-        let needles = |own: &Pattern| own.needles().map(<[u8]>::to_vec).collect::<Vec<_>>();
-        let filter = Filter::new(&patterns.iter().map(needles).collect::<Vec<_>>());
+        let filter = Filter::new(&patterns.iter().map(Pattern::literals).collect::<Vec<_>>());
         Many { patterns, filter }
     }
 

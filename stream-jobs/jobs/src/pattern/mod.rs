@@ -48,6 +48,8 @@ pub struct Pattern {
     linear: Linear,
     /// One of these is in every match; empty: nothing is known.
     needles: Vec<Finder<'static>>,
+    /// All such lists of literals that are known.
+    literals: Vec<Vec<String>>,
     groups: Vec<Option<String>>,
 }
 
@@ -80,9 +82,10 @@ impl Pattern {
             at: 0,
             what: "the pattern is too long once its counts are written out".into(),
         })?;
-        let needles = literal::needed(&node).unwrap_or_default();
+        let literals = literal::needed(&node);
+        let needles = literal::best(&literals).map(Vec::as_slice).unwrap_or_default();
         let needles = needles.iter().map(|own| Finder::new(own.as_bytes()).into_owned()).collect();
-        Ok(Pattern { program, linear: Linear::new(node, n_groups), needles, groups: parsed.groups })
+        Ok(Pattern { program, linear: Linear::new(node, n_groups), needles, literals, groups: parsed.groups })
     }
 
     /// Name of each group from number 1 on.
@@ -95,8 +98,9 @@ impl Pattern {
         self.linear.exact()
     }
 
-    pub(crate) fn needles(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.needles.iter().map(Finder::needle)
+    /// Lists of literals of which each has one that is in every match.
+    pub(crate) fn literals(&self) -> &[Vec<String>] {
+        &self.literals
     }
 
     /// The groups of the leftmost match.
@@ -119,19 +123,20 @@ impl Pattern {
             Some(_) => memchr::memchr(b'\n', text.as_bytes()).is_none(),
             None => false,
         };
-        let start = if anchored {
-            0
-        } else {
-            match self.linear.start(text) {
-                Ok(Some(start)) => start,
-                Ok(None) => return Ok(None),
-                Err(()) => 0,
-            }
-        };
         let mut machine = Machine::new(&self.program, text, QUICK_STEPS);
-        match search(&mut machine, text, start, anchored) {
-            Ok(found) => return Ok(found.then_some(Captures { slots: machine.slots })),
-            Err(Exhausted) => {}
+        // Most lines match from their start on, so that is tried before the search for a place.
+        let mut at_start = machine.matches_at(0);
+        let mut start = 0;
+        if !anchored && at_start == Ok(false) {
+            match self.linear.start(text) {
+                Ok(Some(found)) => start = found,
+                Ok(None) => return Ok(None),
+                Err(()) => {}
+            }
+            at_start = search(&mut machine, text, start);
+        }
+        if let Ok(found) = at_start {
+            return Ok(found.then_some(Captures { slots: machine.slots }));
         }
         if let Some(found) = self.linear.captures(text, anchored) {
             let slots =
@@ -142,7 +147,8 @@ impl Pattern {
             return Ok(None);
         }
         let mut machine = Machine::new(&self.program, text, MOST_STEPS);
-        match search(&mut machine, text, start, anchored) {
+        let found = if anchored { machine.matches_at(0) } else { search(&mut machine, text, start) };
+        match found {
             Ok(found) => Ok(found.then_some(Captures { slots: machine.slots })),
             Err(Exhausted) => Err(TooComplex),
         }
@@ -168,20 +174,12 @@ impl Pattern {
 }
 
 /// Tries from `start` on.
-fn search(
-    machine: &mut Machine<'_>,
-    text: &str,
-    mut start: usize,
-    anchored: bool,
-) -> Result<bool, Exhausted> {
+fn search(machine: &mut Machine<'_>, text: &str, mut start: usize) -> Result<bool, Exhausted> {
     loop {
         if machine.matches_at(start)? {
             return Ok(true);
         }
         let Some(next) = text[start..].chars().next() else { return Ok(false) };
-        if anchored {
-            return Ok(false);
-        }
         start += next.len_utf8();
     }
 }

@@ -29,6 +29,14 @@ pub(super) enum Instruction {
     },
     Jump(usize),
     Save(usize),
+    /// Go on at the first of these that can begin with the next byte; if that fails, at those behind it.
+    Choose(Box<Table>),
+    /// A character of the set must or must not stand here.
+    Peek {
+        ahead: bool,
+        negative: bool,
+        set: usize,
+    },
     /// What follows, to its `Accept`, must or must not match here; then go on at `next`.
     Look {
         ahead: bool,
@@ -36,10 +44,9 @@ pub(super) enum Instruction {
         width: (u32, Option<u32>),
         next: usize,
     },
-    /// What follows, to its `Accept`, matches in one way; then go on at `next`.
-    Atomic {
-        next: usize,
-    },
+    /// What follows, to its `AtomicEnd`, matches in one way.
+    AtomicStart,
+    AtomicEnd,
     Assert(Assert),
     /// Remembers where a round of a loop begins.
     RoundStart(usize),
@@ -50,6 +57,21 @@ pub(super) enum Instruction {
         ignore_case: bool,
     },
     Accept,
+}
+
+/// Where the branches of an alternation begin, and which of them can begin with a byte.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table {
+    /// Row for each byte; the last one is for the end of the text.
+    pub(super) row_of: Vec<u8>,
+    pub(super) rows: Vec<Box<[usize]>>,
+    branches: Vec<usize>,
+}
+
+impl Table {
+    pub(super) fn row(&self, byte: Option<u8>) -> &[usize] {
+        &self.rows[usize::from(self.row_of[byte.map_or(256, usize::from)])]
+    }
 }
 
 /// A set of characters for the machine.
@@ -174,12 +196,35 @@ impl Program {
             anchored: anchor(node),
         };
         program.ways = (0..program.code.len()).map(|at| program.split_ways(at)).collect();
+        for at in 0..program.code.len() {
+            let Instruction::Choose(table) = &program.code[at] else { continue };
+            let table = program.filled(&table.branches);
+            program.code[at] = Instruction::Choose(Box::new(table));
+        }
         Some(program)
     }
 
     fn split_ways(&self, at: usize) -> Option<Box<(Bytes, Bytes)>> {
         let Instruction::Split { first, second } = self.code[at] else { return None };
         Some(Box::new((self.first_bytes(first), self.first_bytes(second))))
+    }
+
+    fn filled(&self, branches: &[usize]) -> Table {
+        let firsts: Vec<Bytes> = branches.iter().map(|at| self.first_bytes(*at)).collect();
+        let mut table = Table { branches: branches.to_vec(), ..Table::default() };
+        for byte in (0..=255).map(Some).chain([None]) {
+            let row = branches.iter().zip(&firsts).filter(|(_, first)| first.has(byte)).map(|(at, _)| *at);
+            let row: Box<[usize]> = row.collect();
+            let known = table.rows.iter().position(|own| *own == row);
+            table.row_of.push(match known {
+                Some(known) => known as u8,
+                None => {
+                    table.rows.push(row);
+                    (table.rows.len() - 1) as u8
+                }
+            });
+        }
+        table
     }
 
     /// Bytes that what is at `at` can begin with; more than there are where that is hard to say.
@@ -204,12 +249,16 @@ impl Program {
                 }
                 Instruction::Split { first, second } => open.extend([*first, *second]),
                 Instruction::Jump(to) => open.push(*to),
+                Instruction::Choose(table) => open.extend(&table.branches),
                 Instruction::Look { next, .. } => open.push(*next),
-                Instruction::Save(_) | Instruction::Assert(_) | Instruction::RoundStart(_) => {
-                    open.push(at + 1)
-                }
+                Instruction::Save(_)
+                | Instruction::Assert(_)
+                | Instruction::Peek { .. }
+                | Instruction::AtomicStart
+                | Instruction::AtomicEnd
+                | Instruction::RoundStart(_) => open.push(at + 1),
                 Instruction::RoundEnd(_) => open.extend([at + 1, at + 2]),
-                Instruction::Atomic { .. } | Instruction::Backreference { .. } | Instruction::Accept => {
+                Instruction::Backreference { .. } | Instruction::Accept => {
                     return Bytes::all();
                 }
             }
@@ -269,6 +318,11 @@ impl Maker {
                 self.emit(node)?;
                 self.push(Instruction::Save(2 * *number as usize + 1))?;
             }
+            Node::Look { ahead, negative, node } if matches!(**node, Node::Set(_)) => {
+                let Node::Set(class) = &**node else { return None };
+                let set = self.set(class);
+                self.push(Instruction::Peek { ahead: *ahead, negative: *negative, set })?;
+            }
             Node::Look { ahead, negative, node } => {
                 let (ahead, negative, width) = (*ahead, *negative, node.width());
                 let at = self.push(Instruction::Look { ahead, negative, width, next: 0 })?;
@@ -277,10 +331,9 @@ impl Maker {
                 self.code[at] = Instruction::Look { ahead, negative, width, next: self.code.len() };
             }
             Node::Atomic(node) => {
-                let at = self.push(Instruction::Atomic { next: 0 })?;
+                self.push(Instruction::AtomicStart)?;
                 self.emit(node)?;
-                self.push(Instruction::Accept)?;
-                self.code[at] = Instruction::Atomic { next: self.code.len() };
+                self.push(Instruction::AtomicEnd)?;
             }
             Node::Assert(own) => {
                 self.push(Instruction::Assert(*own))?;
@@ -318,22 +371,22 @@ impl Maker {
     }
 
     fn emit_branches(&mut self, branches: &[Node]) -> Option<()> {
-        let mut jumps = Vec::new();
+        let choose = self.push(Instruction::Jump(0))?;
+        let (mut starts, mut jumps) = (Vec::new(), Vec::new());
         for (at, branch) in branches.iter().enumerate() {
-            let last = at + 1 == branches.len();
-            let split = if last { None } else { Some(self.push(Instruction::Jump(0))?) };
-            self.fence()?;
+            starts.push(self.code.len());
             self.emit(branch)?;
-            if let Some(split) = split {
+            if at + 1 < branches.len() {
                 jumps.push(self.push(Instruction::Jump(0))?);
-                self.code[split] = Instruction::Split { first: split + 1, second: self.code.len() };
             }
         }
+        self.fence()?;
         let end = self.code.len();
+        self.code[choose] = Instruction::Choose(Box::new(Table { branches: starts, ..Table::default() }));
         for jump in jumps {
             self.code[jump] = Instruction::Jump(end);
         }
-        self.fence()
+        Some(())
     }
 
     /// Keeps a literal that follows from becoming a part of the one before, since a jump leads between them.

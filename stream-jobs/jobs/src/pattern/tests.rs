@@ -180,7 +180,7 @@ proptest! {
         let pattern = format!("(?:{pattern})+?(?<=a)(?:{pattern})c|b");
         let compiled = Pattern::new(&pattern, Dialect::Oniguruma).unwrap();
         let mut forgetful = Machine::new(&compiled.program, &text, 2_000);
-        if let Ok(found) = search(&mut forgetful, &text, 0, false) {
+        if let Ok(found) = search(&mut forgetful, &text, 0) {
             let own = compiled.captures(&text).unwrap();
             prop_assert_eq!(own.map(|own| own.slots[..2].to_vec()), found.then(|| forgetful.slots[..2].to_vec()));
         }

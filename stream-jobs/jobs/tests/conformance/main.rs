@@ -34,6 +34,7 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, wanted: &
 }
 
 fn topic(name: &str, floor: f64, cases: fn(&Path) -> Cases) {
+    #[allow(clippy::disallowed_methods)] // a test is no job
     let Some(corpora) = std::env::var_os("CORPORA") else { return };
     let folder = PathBuf::from(corpora).join(name);
     let differences: toml::Table = include_str!("differences.toml").parse().unwrap();

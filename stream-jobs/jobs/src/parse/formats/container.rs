@@ -47,9 +47,8 @@ pub(crate) fn docker<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, S
     let log = take("log").ok_or(Stopped::new(0, "a member \"log\" with a text"))?;
     let time = take("time");
     found.time = time.and_then(|time| whole(&time, clock));
-    match log.strip_suffix('\n') {
-        None => found.flags.push("partial"),
-        Some(_) => {}
+    if !log.ends_with('\n') {
+        found.flags.push("partial");
     }
     found.message = Some(match log {
         Cow::Borrowed(log) => Cow::Borrowed(log.strip_suffix('\n').unwrap_or(log)),

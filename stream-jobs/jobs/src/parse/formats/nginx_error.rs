@@ -41,12 +41,12 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         at.expect(sign, "process#thread: ")?;
     }
     let mut ahead = at;
-    if ahead.skip("*") {
-        if let Ok(number) = ahead.run(|byte| byte.is_ascii_digit()).parse() {
-            found.fields.push("cid", Value::Long(number));
-            ahead.skip(" ");
-            at = ahead;
-        }
+    if ahead.skip("*")
+        && let Ok(number) = ahead.run(|byte| byte.is_ascii_digit()).parse()
+    {
+        found.fields.push("cid", Value::Long(number));
+        ahead.skip(" ");
+        at = ahead;
     }
     let rest = at.rest();
     let starts = |from: usize| {

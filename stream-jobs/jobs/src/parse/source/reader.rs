@@ -120,15 +120,15 @@ impl Reader {
         Ok(Reader::Grok { groks, many: Many::new(patterns), expressions })
     }
 
-    /// Literals of which one is in every text that can be read; empty: nothing is known.
-    pub(super) fn needles(&self) -> Vec<Vec<u8>> {
-        let of = |pattern: &Pattern| pattern.needles().map(<[u8]>::to_vec).collect::<Vec<_>>();
+    /// Lists of literals, of each of which every text has one that can be read.
+    pub(super) fn literals(&self) -> &[Vec<String>] {
         match self {
-            Reader::Regex { pattern, .. } => of(pattern),
-            Reader::Grok { many, .. } if many.patterns().iter().all(|own| own.needles().len() > 0) => {
-                many.patterns().iter().flat_map(of).collect()
-            }
-            _ => Vec::new(),
+            Reader::Regex { pattern, .. } => pattern.literals(),
+            Reader::Grok { many, .. } => match many.patterns() {
+                [one] => one.literals(),
+                _ => &[],
+            },
+            _ => &[],
         }
     }
 

@@ -108,8 +108,9 @@ impl Step {
             let branch = |(at, own)| steps(Some(own), &format!("{path}.{at}"), library, depth + 1);
             let branches: Vec<Vec<Step>> =
                 branches.into_iter().enumerate().map(branch).collect::<Result<_, _>>()?;
-            let needles = |branch: &Vec<Step>| branch.first().and_then(Step::needles).unwrap_or_default();
-            let filter = Filter::new(&branches.iter().map(needles).collect::<Vec<_>>());
+            let literals: Vec<&[Vec<String>]> =
+                branches.iter().map(|own| own.first().map_or(&[][..], Step::literals)).collect();
+            let filter = Filter::new(&literals);
             return Ok(Step::FirstOf { branches, filter });
         }
         if name == "drop" && !settings.is_table() {
@@ -202,13 +203,11 @@ impl Step {
         })
     }
 
-    /// Literals without one of which the step fails.
-    pub(super) fn needles(&self) -> Option<Vec<Vec<u8>>> {
+    /// Lists of literals, of each of which the message has one, or the step fails.
+    fn literals(&self) -> &[Vec<String>] {
         match self {
-            Step::Read { reader, field: None, optional: false, .. } => {
-                Some(reader.needles()).filter(|own| !own.is_empty())
-            }
-            _ => None,
+            Step::Read { reader, field: None, optional: false, .. } => reader.literals(),
+            _ => &[],
         }
     }
 
