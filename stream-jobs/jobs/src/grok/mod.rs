@@ -78,7 +78,7 @@ impl Grok {
     /// A name that is not in the library, or what is wrong in the pattern.
     pub fn new(expression: &str, library: &Library, ecs: bool) -> Result<(Grok, Pattern), GrokError> {
         let expanded = library.expand(expression)?;
-        let pattern = Pattern::new(&expanded, Dialect::Oniguruma)
+        let pattern = Pattern::with_named_groups(&expanded, Dialect::Oniguruma)
             .map_err(|error| GrokError::Pattern { expression: expression.to_owned(), error })?;
         let mut fields: Vec<Field> = Vec::new();
         for (group, captured) in (1..).zip(pattern.groups()) {

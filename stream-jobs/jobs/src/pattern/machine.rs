@@ -76,7 +76,7 @@ impl<'m> Machine<'m> {
             text,
             slots: vec![UNSET; program.n_slots],
             rounds: vec![UNSET; program.n_rounds],
-            choices: Vec::new(),
+            choices: Vec::with_capacity(64),
             failed: Vec::new(),
             steps: 0,
             budget,
@@ -106,6 +106,7 @@ impl<'m> Machine<'m> {
                 return Err(Exhausted);
             }
             let went = match &self.program.code[at] {
+                Instruction::Byte(byte) => (self.byte(pos) == Some(*byte)).then_some((at + 1, pos + 1)),
                 Instruction::Literal(bytes) => {
                     let found = self.text.as_bytes()[pos..].starts_with(bytes);
                     found.then_some((at + 1, pos + bytes.len()))
@@ -187,6 +188,11 @@ impl<'m> Machine<'m> {
         }
     }
 
+    /// The byte that must stand behind the run at `at`.
+    fn follower(&self, at: usize) -> Option<u8> {
+        self.program.code.get(at + 1)?.first_byte()
+    }
+
     fn stopped_at(&mut self, pos: usize, at: usize) {
         if pos >= self.furthest.0 && self.depth == 0 {
             self.furthest = (pos, at);
@@ -239,8 +245,8 @@ impl<'m> Machine<'m> {
                 end = run_end(set, self.text, end, left);
                 self.steps += (end - least) as u64 / 16;
                 // Where a literal must follow that does not stand here, the run is shorter at once.
-                if let Some(Instruction::Literal(next)) = self.program.code.get(at + 1)
-                    && self.byte(end) != Some(next[0])
+                if let Some(next) = self.follower(at)
+                    && self.byte(end) != Some(next)
                 {
                     self.stopped_at(end, at + 1);
                     end = self.shorter(at, end, least)?;
@@ -298,10 +304,10 @@ impl<'m> Machine<'m> {
     /// Where a run of characters may end before `pos`, given what must follow it.
     fn shorter(&mut self, at: usize, pos: usize, least: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
-        if let Some(Instruction::Literal(next)) = self.program.code.get(at + 1) {
+        if let Some(next) = self.follower(at) {
             // `pos` itself was tried.
             let window = &bytes[least..pos];
-            let found = memchr::memrchr(next[0], window);
+            let found = memchr::memrchr(next, window);
             self.steps += (window.len() - found.unwrap_or(0)) as u64 / 16;
             return found.map(|found| least + found);
         }
@@ -317,11 +323,10 @@ impl<'m> Machine<'m> {
         let program = self.program;
         let set = &program.sets[set];
         let one = step(set, self.text, pos)?;
-        let Some(Instruction::Literal(next)) = program.code.get(at + 1).filter(|_| left > u32::MAX / 2)
-        else {
+        let Some(next) = self.follower(at).filter(|_| left > u32::MAX / 2) else {
             return Some((one, 1));
         };
-        let end = one + memchr::memchr(next[0], &self.text.as_bytes()[one..])?;
+        let end = one + memchr::memchr(next, &self.text.as_bytes()[one..])?;
         self.steps += (end - pos) as u64 / 16;
         // Each character was one of many: the count has no end.
         (run_end(set, &self.text[..end], one, u32::MAX) == end).then_some((end, 0))

@@ -75,7 +75,23 @@ impl Pattern {
     /// # Errors
     /// What is wrong in it, and where.
     pub fn new(pattern: &str, dialect: Dialect) -> Result<Pattern, SyntaxError> {
-        let parsed = syntax::parse(pattern, dialect)?;
+        Pattern::compile(syntax::parse(pattern, dialect)?)
+    }
+
+    /// Same, with groups that have no name left out unless the pattern refers to groups: they take time. Their numbers stay.
+    ///
+    /// # Errors
+    /// As [`Pattern::new`].
+    pub fn with_named_groups(pattern: &str, dialect: Dialect) -> Result<Pattern, SyntaxError> {
+        let mut parsed = syntax::parse(pattern, dialect)?;
+        if !parsed.node.any(&|node| matches!(node, tree::Node::Backreference { .. })) {
+            let named = |number: u32| parsed.groups.get(number as usize - 1).is_some_and(Option::is_some);
+            parsed.node = parsed.node.with_groups(&named);
+        }
+        Pattern::compile(parsed)
+    }
+
+    fn compile(parsed: syntax::Parsed) -> Result<Pattern, SyntaxError> {
         let node = simplify::simplify(parsed.node);
         let n_groups = parsed.groups.len();
         let program = Program::new(&node, n_groups).ok_or_else(|| SyntaxError {

@@ -11,7 +11,9 @@ const MAX_INSTRUCTIONS: usize = 60_000;
 
 #[derive(Debug, Clone)]
 pub(super) enum Instruction {
-    /// These bytes.
+    /// This byte.
+    Byte(u8),
+    /// These bytes, two or more.
     Literal(Box<[u8]>),
     /// One character of the set.
     Set(usize),
@@ -77,7 +79,8 @@ impl Table {
 /// A set of characters for the machine.
 #[derive(Debug, Clone)]
 pub(super) struct Set {
-    ascii: u128,
+    /// By byte; none beyond ASCII.
+    ascii: Box<[bool; 256]>,
     others: Box<[(char, char)]>,
     /// Whether it has all characters beyond ASCII.
     all_others: bool,
@@ -87,11 +90,11 @@ pub(super) struct Set {
 
 impl Set {
     fn new(class: &ClassUnicode) -> Set {
-        let mut ascii = 0_u128;
+        let mut ascii = Box::new([false; 256]);
         let mut others = Vec::new();
         for range in class.iter() {
             let (from, to) = (u32::from(range.start()), u32::from(range.end()));
-            (from..=to.min(127)).for_each(|code| ascii |= 1 << code);
+            (from..=to.min(127)).for_each(|code| ascii[code as usize] = true);
             if to > 127 {
                 others.push((range.start().max('\u{80}'), range.end()));
             }
@@ -100,13 +103,13 @@ impl Set {
             && others.last().is_some_and(|range| range.1 == char::MAX)
             // Between the two halves lie surrogates only.
             && others.windows(2).all(|pair| u32::from(pair[0].1) + 1 == 0xd800 && pair[1].0 == '\u{e000}');
-        let missing: Vec<u8> = (0..128).filter(|code| ascii & (1 << code) == 0).collect();
+        let missing: Vec<u8> = (0..128).filter(|code| !ascii[usize::from(*code)]).collect();
         let stops = (all_others && missing.len() <= 3).then(|| missing.into());
         Set { ascii, others: others.into(), all_others, stops }
     }
 
     pub(super) fn has_ascii(&self, byte: u8) -> bool {
-        self.ascii >> byte & 1 == 1
+        self.ascii[usize::from(byte)]
     }
 
     pub(super) fn has(&self, own: char) -> bool {
@@ -179,6 +182,17 @@ pub(super) struct Program {
     pub(super) anchored: Option<Assert>,
 }
 
+impl Instruction {
+    /// The byte that must stand here.
+    pub(super) fn first_byte(&self) -> Option<u8> {
+        match self {
+            Instruction::Byte(byte) => Some(*byte),
+            Instruction::Literal(bytes) => bytes.first().copied(),
+            _ => None,
+        }
+    }
+}
+
 impl Program {
     /// `None`: it would be too long.
     pub(super) fn new(node: &Node, n_groups: usize) -> Option<Program> {
@@ -239,6 +253,7 @@ impl Program {
                 return Bytes::all();
             }
             match &self.code[at] {
+                Instruction::Byte(byte) => all.add(*byte),
                 Instruction::Literal(bytes) => bytes.first().iter().for_each(|byte| all.add(**byte)),
                 Instruction::Set(set) => all.union(self.sets[*set].first_bytes()),
                 Instruction::Run { set, min, .. } => {
@@ -349,18 +364,25 @@ impl Maker {
     fn emit_set(&mut self, class: &ClassUnicode) -> Option<()> {
         match class.ranges() {
             [one] if one.start() == one.end() => {
-                let mut bytes = one.start().to_string().into_bytes();
-                match self.code.last_mut() {
-                    // Jumps lead behind a finished part only, so a literal that is last can grow: see `emit_branches`.
-                    Some(Instruction::Literal(last)) => {
-                        let mut longer = last.to_vec();
-                        longer.append(&mut bytes);
-                        *last = longer.into();
+                let bytes = one.start().to_string().into_bytes();
+                // Jumps lead behind a finished part only, so a literal that is last can grow: see `fence`.
+                let before = match self.code.last() {
+                    Some(Instruction::Literal(last)) => Some(last.to_vec()),
+                    Some(Instruction::Byte(last)) => Some(vec![*last]),
+                    _ => None,
+                };
+                let whole = match before {
+                    Some(mut before) => {
+                        self.code.pop();
+                        before.extend(bytes);
+                        before
                     }
-                    _ => {
-                        self.push(Instruction::Literal(bytes.into()))?;
-                    }
-                }
+                    None => bytes,
+                };
+                self.push(match whole[..] {
+                    [byte] => Instruction::Byte(byte),
+                    _ => Instruction::Literal(whole.into()),
+                })?;
             }
             _ => {
                 let set = self.set(class);
@@ -391,7 +413,7 @@ impl Maker {
 
     /// Keeps a literal that follows from becoming a part of the one before, since a jump leads between them.
     fn fence(&mut self) -> Option<()> {
-        if matches!(self.code.last(), Some(Instruction::Literal(_))) {
+        if matches!(self.code.last(), Some(Instruction::Literal(_) | Instruction::Byte(_))) {
             let next = self.code.len() + 1;
             self.push(Instruction::Jump(next))?;
         }

@@ -103,6 +103,22 @@ impl Node {
         }
     }
 
+    /// Same without the groups that `keep` does not name.
+    pub(crate) fn with_groups(self, keep: &impl Fn(u32) -> bool) -> Node {
+        let all = |parts: Vec<Node>| parts.into_iter().map(|part| part.with_groups(keep)).collect();
+        let one = |node: Box<Node>| Box::new(node.with_groups(keep));
+        match self {
+            Node::Group(number, node) if !keep(number) => node.with_groups(keep),
+            Node::Group(number, node) => Node::Group(number, one(node)),
+            Node::Concat(parts) => Node::Concat(all(parts)),
+            Node::Alternate(branches) => Node::Alternate(all(branches)),
+            Node::Repeat { node, min, max, kind } => Node::Repeat { node: one(node), min, max, kind },
+            Node::Look { ahead, negative, node } => Node::Look { ahead, negative, node: one(node) },
+            Node::Atomic(node) => Node::Atomic(one(node)),
+            Node::Empty | Node::Set(_) | Node::Assert(_) | Node::Backreference { .. } => self,
+        }
+    }
+
     /// Whether it, or anything in it, is such.
     pub(crate) fn any(&self, is: &impl Fn(&Node) -> bool) -> bool {
         is(self)

@@ -81,7 +81,7 @@ impl Reader {
             }
             "regex" => {
                 let text = settings.required("pattern")?;
-                let pattern = Pattern::new(&text, Dialect::Perl);
+                let pattern = Pattern::with_named_groups(&text, Dialect::Perl);
                 let pattern = pattern.or_else(|error| settings.fault("pattern", error.to_string()))?;
                 if pattern.groups().iter().all(Option::is_none) {
                     return settings.fault("pattern", "has no named group, so it would find nothing");
