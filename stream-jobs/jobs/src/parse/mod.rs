@@ -17,6 +17,7 @@ mod formats;
 mod found;
 mod roles;
 pub mod source;
+pub mod suggest;
 mod time;
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ fn same(is: &toml::Value, wanted: &toml::Value) -> bool {
 }
 
 /// µs as people write them.
-pub(crate) fn rfc3339_text(micros: i64) -> String {
+pub fn rfc3339_text(micros: i64) -> String {
     let civil = civil_of(micros);
     let fraction = match civil.micro {
         0 => String::new(),

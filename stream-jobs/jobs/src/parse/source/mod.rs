@@ -28,7 +28,7 @@ use super::roles::lift;
 use super::time::{Clock, Zone};
 use crate::grok::Library;
 
-pub use example::{Example, Failure};
+pub use example::{Example, Failure, rfc3339_text};
 pub use settings::SourceError;
 
 /// A compiled source.
@@ -45,7 +45,7 @@ pub struct Source {
 
 impl Source {
     /// Compiles the source in a table. `library` has the base library of grok and the files of its `patterns_dir`, which who
-    /// calls has read: see [`Source::folders`].
+    /// calls has read.
     ///
     /// # Errors
     /// The first thing that is wrong, with its path.
@@ -89,8 +89,52 @@ impl Source {
         Ok(source)
     }
 
+    /// Compiles the sources of a file: a list of tables `source`. `patterns` gives the texts of the files in a folder that a
+    /// `patterns_dir` names.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its path.
+    pub fn list(
+        file: &str,
+        patterns: impl Fn(&str) -> Result<Vec<String>, String>,
+    ) -> Result<Vec<Source>, SourceError> {
+        let file: Table =
+            file.parse().map_err(|error: toml::de::Error| SourceError::new("file", error.to_string()))?;
+        let mut sources: Vec<Source> = Vec::new();
+        for (key, value) in file {
+            let toml::Value::Array(all) = value else {
+                return Err(SourceError::new(key, "is not a list of tables: [[source]]"));
+            };
+            if key != "source" {
+                return Err(SourceError::new(key, "is not known here: [[source]] is"));
+            }
+            for (at, own) in all.into_iter().enumerate() {
+                let toml::Value::Table(table) = own else {
+                    return Err(SourceError::new(format!("source.{at}"), "is not a table"));
+                };
+                let mut library = Library::base();
+                for folder in Source::folders(&table) {
+                    let texts = patterns(folder)
+                        .map_err(|what| SourceError::new(format!("source.{at}.patterns_dir"), what))?;
+                    texts.iter().for_each(|text| library.add_file(text));
+                }
+                let source = Source::new(table, &library)?;
+                let twice = |own: &Source| {
+                    own.name == source.name
+                        || own.streams.iter().any(|stream| source.streams.contains(stream))
+                };
+                if let Some(other) = sources.iter().find(|own| twice(own)) {
+                    let what = format!("shares its name or a stream with the source {}", other.name);
+                    return Err(SourceError::new(source.name.clone(), what));
+                }
+                sources.push(source);
+            }
+        }
+        Ok(sources)
+    }
+
     /// Folders of pattern files that a source names.
-    pub fn folders(table: &Table) -> Vec<&str> {
+    fn folders(table: &Table) -> Vec<&str> {
         match table.get("patterns_dir") {
             Some(toml::Value::String(folder)) => vec![folder],
             Some(toml::Value::Array(folders)) => folders.iter().filter_map(toml::Value::as_str).collect(),

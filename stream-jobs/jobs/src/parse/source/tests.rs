@@ -393,6 +393,33 @@ fn examples_are_checked() {
     assert_eq!(answers, [Ok(()), Ok(()), Err("n is \"1\", not 1".to_owned())]);
 }
 
+#[test]
+fn sources_of_a_file() {
+    let file = |rest: &str| {
+        format!(
+            "[[source]]\nname = \"a\"\nstreams = [\"web\"]\npatterns_dir = \"p\"\nsteps = [{{ grok = {{ match = \"%{{KEY}}\" }} }}]\n{rest}"
+        )
+    };
+    let folder = |name: &str| {
+        if name == "p" { Ok(vec!["KEY %{WORD:key}".to_owned()]) } else { Err("none".to_owned()) }
+    };
+    let error = |rest: &str| Source::list(&file(rest), folder).unwrap_err().to_string();
+    let sources =
+        Source::list(&file("[[source]]\nname = \"b\"\nversion = 3\nsteps = [\"json\"]"), folder).unwrap();
+    let named: Vec<_> = sources.iter().map(|own| (own.name(), own.version(), own.streams().len())).collect();
+    assert_eq!(named, [("a", 1, 1), ("b", 3, 0)]);
+    assert_eq!(show(&sources[0].read("x", RECEIVED).unwrap()), "key=x");
+    assert_eq!(
+        error("[[source]]\nname = \"b\"\nstreams = [\"web\"]\nsteps = [\"json\"]"),
+        "b: shares its name or a stream with the source a"
+    );
+    assert_eq!(
+        error("[[source]]\nname = \"b\"\npatterns_dir = [\"q\"]\nsteps = [\"json\"]"),
+        "source.1.patterns_dir: none"
+    );
+    assert_eq!(error("[other]"), "other: is not a list of tables: [[source]]");
+}
+
 fn any_source() -> impl Strategy<Value = Source> {
     prop::sample::select(vec![
         r#"["logfmt"]"#,
