@@ -57,7 +57,14 @@ fn reads(format: Format, line: &str) -> bool {
     let whole = |found: Found<'_>| match format {
         // Anything with a colon or an equals sign would do.
         Format::Logfmt => {
-            found.fields.0.len() + usize::from(found.message.is_some()) > 1 && Format::of(line) == format
+            let lifted = [
+                found.message.is_some(),
+                found.severity.is_some(),
+                found.user.is_some(),
+                found.time.is_some(),
+            ];
+            let n_pairs = found.fields.0.len() + lifted.into_iter().filter(|lifted| *lifted).count();
+            n_pairs > 1 && Format::of(line) == format
         }
         Format::Ltsv => found.fields.0.len() > 1,
         Format::Rfc3164 => found.fields.find("appname").is_some() || line.starts_with('<'),
@@ -199,6 +206,11 @@ fn expression(lines: &[&str]) -> Option<String> {
             break;
         }
         shared = at + 1;
+    }
+    // A word that nothing shared follows belongs to the message.
+    while parts.last().is_some_and(|part| part.starts_with("%{NOTSPACE:word")) {
+        parts.pop();
+        shared -= 1;
     }
     let more = cut.iter().any(|own| own.len() > shared);
     parts.push(if more { "%{GREEDYDATA:message}".into() } else { "$".into() });
