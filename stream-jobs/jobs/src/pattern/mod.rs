@@ -32,7 +32,7 @@ pub use syntax::{Dialect, SyntaxError};
 /// Steps of the machine before the linear engine takes over.
 const QUICK_STEPS: u64 = 20_000;
 /// Steps of the machine before it gives up: some milliseconds.
-const MOST_STEPS: u64 = 400_000;
+const MOST_STEPS: u64 = 250_000;
 
 /// Steps for saying how far a text went that does not match.
 const FURTHEST_STEPS: u64 = 4_000;
@@ -159,8 +159,10 @@ impl Pattern {
                 |spans: Vec<Option<usize>>| spans.into_iter().map(|place| place.unwrap_or(UNSET)).collect();
             return Ok(found.map(|spans| Captures { slots: slots(spans) }));
         }
-        if anchored && self.linear.start(text) == Ok(None) {
-            return Ok(None);
+        match self.linear.start(text) {
+            Ok(None) => return Ok(None),
+            Ok(Some(found)) if !anchored => start = found,
+            Ok(Some(_)) | Err(()) => {}
         }
         let mut machine = Machine::new(&self.program, text, MOST_STEPS);
         let found = if anchored { machine.matches_at(0) } else { search(&mut machine, text, start) };
