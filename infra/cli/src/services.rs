@@ -142,7 +142,10 @@ fn parse_loop(service: &Service, slot: u32, number: u32) -> Result<(), ServiceEr
         default_format: format(&config.default_format)?,
         by_stream: by_stream.collect::<Result<_, ServiceError>>()?,
     };
-    let mut job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
+    let sources = crate::parse::load(&config.sources)
+        .map_err(|error| ServiceError::Other(crate::output::chain(&error)))?;
+    let job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
+    let mut job = job.with_sources(sources);
     let options = SessionOptions::usual(Parse::NAME, job.inputs(), job.outputs(), slot, number);
     let mut session = KafkaSession::join(service, options).map_err(other)?;
     transact(&mut job, &mut session, || service.stop.requested()).map_err(other)

@@ -162,6 +162,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             .into_iter()
             .map(|(stream, format)| (stream.clone(), known(format!("parse.streams.{stream}"), format)))
             .collect(),
+        sources: raw.parse.sources.into_iter().map(Into::into).collect(),
         loops: raw.parse.loops.unwrap_or(1),
     };
     if !(1..=16).contains(&parse.loops) {
