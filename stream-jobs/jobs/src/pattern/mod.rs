@@ -15,6 +15,7 @@ mod program;
 mod set_syntax;
 mod simplify;
 mod syntax;
+mod text;
 mod tree;
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ fn slow_patterns_are_answered_at_once() {
             let text = format!("{before}{}{after}", again.repeat(n));
             // The first call builds what the later ones use; the machine may be busy, so the best of some counts.
             let best = (0..6).map(|_| took(&compiled, &text)).min();
-            assert!(best < Some(Duration::from_millis(10)), "{pattern} took {best:?} on {} bytes", text.len());
+            assert!(
+                best < Some(Duration::from_millis(10)),
+                "{pattern} took {best:?} on {} bytes",
+                text.len()
+            );
         }
     }
 }
