@@ -10,11 +10,12 @@ use anyhow::{Context, bail};
 use millrace_jobs::parse::source::rfc3339_text as time;
 use millrace_jobs::parse::suggest::suggest;
 use millrace_jobs::parse::{Format as LineFormat, Found, Source, Stopped};
+use millrace_runtime::config::{ConfigError, ParseConfig};
 use millrace_schemas::Value;
 use serde_json::{Map, json};
 
 use crate::args::{Format, ParseTool};
-use crate::output::Answer;
+use crate::output::{Answer, chain};
 
 /// Lines that a proposal looks at.
 const MOST_LINES: usize = 1_000;
@@ -27,13 +28,46 @@ pub(crate) fn run(tool: &ParseTool) -> anyhow::Result<Answer> {
     }
 }
 
-/// The sources of files.
-pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Vec<Arc<Source>>> {
-    let mut all = Vec::new();
-    for file in files {
-        all.extend(sources(file)?.into_iter().map(Arc::new));
+/// The sources that a configuration names. All faults at once, with their paths: what a file says is checked before
+/// anything starts.
+pub(crate) fn load(
+    config: &ParseConfig,
+    config_file: Option<&Path>,
+) -> Result<Vec<Arc<Source>>, ConfigError> {
+    let mut all: Vec<Arc<Source>> = Vec::new();
+    let mut faults = Vec::new();
+    for (at, file) in config.sources.iter().enumerate() {
+        let own = match sources(file) {
+            Ok(own) => own,
+            Err(error) => {
+                faults.push(format!("parse.sources[{at}]: {}", chain(&error)));
+                continue;
+            }
+        };
+        for source in own {
+            let shown = format!("parse.sources[{at}]: {} in {}", source.name(), file.display());
+            if LineFormat::named(source.name()).is_some() {
+                faults.push(format!("{shown}: is the name of a format, and events bear it as their parser"));
+            }
+            if let Some(other) = all.iter().find(|other| other.name() == source.name()) {
+                faults.push(format!("{shown}: there is a source {} in another file", other.name()));
+            }
+            for stream in source.streams() {
+                if let Some(other) = all.iter().find(|other| other.streams().contains(stream)) {
+                    faults.push(format!("{shown}: its stream {stream} is read by {}", other.name()));
+                }
+                if config.streams.iter().any(|(named, _)| named == stream) {
+                    faults.push(format!("{shown}: its stream {stream} has a format in parse.streams"));
+                }
+            }
+            all.push(Arc::new(source));
+        }
     }
-    Ok(all)
+    if faults.is_empty() {
+        return Ok(all);
+    }
+    let file = config_file.map_or("defaults".to_owned(), |file| file.display().to_string());
+    Err(ConfigError { file, faults })
 }
 
 fn sources(file: &Path) -> anyhow::Result<Vec<Source>> {
@@ -146,9 +180,9 @@ fn refuse(out: &mut impl Write, line: &str, stopped: &Stopped) -> std::io::Resul
 
 fn test(files: &[PathBuf]) -> anyhow::Result<Answer> {
     let (mut passed, mut failed) = (0, 0);
-    for source in load(files)? {
+    for source in files.iter().map(|file| sources(file)).collect::<Result<Vec<_>, _>>()?.iter().flatten() {
         for example in source.examples() {
-            match example.check(&source) {
+            match example.check(source) {
                 Ok(()) => passed += 1,
                 Err(failure) => {
                     failed += 1;
