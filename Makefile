@@ -38,7 +38,7 @@ test: ## Run all tests: cores first, the promises against a real Kafka last; TES
 	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)
 
 # Exit code of the program: 0 at the floors, 1 below, 2 no corpora. Make itself ends with 2 for either of the latter.
-conformance: ## Run other people's requests and files through the protocols; CORPORA=<dir> TOPIC=t
+conformance: ## Run other people's requests, files and lines through gateway, forwarder and parser; CORPORA=<dir> TOPIC=t
 	cargo build --workspace --bins --tests --examples
 	@CORPORA='$(or $(CORPORA),../shared/data)' TOPIC='$(TOPIC)' OUT=target/conformance $(TARGET)/debug/examples/conformance
 

@@ -1,20 +1,31 @@
-//! `make conformance`: other people's requests, messages and files, given to the gateway's protocols and the forwarder's
-//! joining of lines, and what must come of them.
+//! `make conformance`: other people's requests, messages, files and lines, given to the gateway's protocols, the forwarder's
+//! joining of lines and the parser, and what must come of them.
 //!
 //! One line a topic: `topic passed/total`; ids that fail, with the reason, in `target/conformance/<topic>.txt`. Floors are
 //! in `floors.toml`, deliberate differences by case id in `differences.toml`: they do not count. Exit code 0 at the
 //! floors, 1 below, 2 where there are no corpora.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access_logs;
+mod auth_logs;
 mod bulk;
+mod chain;
+mod expression;
+mod field_parsers;
+mod format_samples;
 mod gateway;
+mod grok;
 mod json_lines;
+mod loghub;
 mod loki;
 mod multiline;
 mod otlp;
 mod parsed;
+mod parsed_logs;
+mod regex_formats;
 mod syslog;
 mod text;
+mod timestamps;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +39,7 @@ pub(crate) type Cases = Vec<(String, Result<(), String>)>;
 /// Reads the folder of a topic.
 type Topic = fn(&Path) -> Cases;
 
-const TOPICS: [(&str, Topic); 7] = [
+const TOPICS: [(&str, Topic); 16] = [
     ("es_bulk", bulk::cases),
     ("loki", loki::cases),
     ("otlp", otlp::cases),
@@ -36,6 +47,15 @@ const TOPICS: [(&str, Topic); 7] = [
     ("syslog", syslog::cases),
     ("encodings", text::cases),
     ("multiline", multiline::cases),
+    ("grok", grok::cases),
+    ("field_parsers", field_parsers::cases),
+    ("format_samples", format_samples::cases),
+    ("regex_formats", regex_formats::cases),
+    ("parsed_logs", parsed_logs::cases),
+    ("access_logs", access_logs::cases),
+    ("auth_logs", auth_logs::cases),
+    ("loghub", loghub::cases),
+    ("timestamps", timestamps::cases),
 ];
 
 fn main() -> ExitCode {

@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Run a stream job
     #[command(subcommand)]
     Job(Job),
+    /// Try and test how lines are read, or have it proposed
+    #[command(subcommand)]
+    Parse(ParseTool),
     /// Index parsed lines into searchable splits
     Index(ServiceArgs),
     /// Archive parsed lines as Parquet files, and keep the topics within their bounds
@@ -68,6 +71,30 @@ pub(crate) enum Command {
 pub(crate) enum Job {
     /// logs.raw to typed events in logs.parsed; what does not parse to logs.dead
     Parse(ServiceArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParseTool {
+    /// Read lines of standard input by a source, and show the fields, or where each line stops fitting
+    Try {
+        /// File of sources, or the name of a format
+        #[arg(long, value_name = "FILE|FORMAT")]
+        source: String,
+        /// Which source of the file; needed where it has several
+        #[arg(long)]
+        name: Option<String>,
+        /// How answers look
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Run the examples that stand beside the sources of files; exit code 1 when one fails
+    Test {
+        /// Files of sources
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Propose a source for the lines of standard input
+    Suggest,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ mod inputs;
 mod ledger;
 mod loadgen;
 mod output;
+mod parse;
 mod place;
 mod search;
 mod services;
@@ -55,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Forward(args) => forward::run(&args),
         Command::Gateway(args) => services::run(services::Kind::Gateway, &args),
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
+        Command::Parse(tool) => parse::run(&tool),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),
         Command::Query(args) => services::run(services::Kind::Query, &args),

@@ -59,6 +59,9 @@ pub(crate) fn run_with(
     if kind == Kind::Forward && !config.forward.inputs.is_empty() {
         inputs::check(&config.forward, args.place.config.as_deref())?;
     }
+    if kind == Kind::Parse {
+        drop(crate::parse::load(&config.parse, args.place.config.as_deref())?);
+    }
     if args.check {
         if kind == Kind::Forward && config.forward.inputs.is_empty() {
             anyhow::bail!("forward.input is empty: name at least one [[forward.input]] with globs");
@@ -104,15 +107,16 @@ pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
 }
 
 fn parse(service: &Service) -> Result<(), ServiceError> {
+    let job = parser(service)?;
     let slot = service.slot(Parse::NAME)?;
     let n_loops = service.config.parse.loops;
     std::thread::scope(|scope| {
         let mut loops = Vec::new();
         for number in 0..n_loops {
-            let slot = slot.number();
+            let (slot, job) = (slot.number(), job.clone());
             let spawn = std::thread::Builder::new().name(format!("parse-{number}"));
             let spawned = spawn.spawn_scoped(scope, move || {
-                let result = parse_loop(service, slot, number);
+                let result = parse_loop(service, job, slot, number);
                 if result.is_err() {
                     service.stop.request();
                 }
@@ -128,21 +132,25 @@ fn parse(service: &Service) -> Result<(), ServiceError> {
     })
 }
 
-fn parse_loop(service: &Service, slot: u32, number: u32) -> Result<(), ServiceError> {
-    let other = |error: millrace_runner::Error| ServiceError::Other(crate::output::chain(&error.into()));
+/// The job as the configuration describes it.
+fn parser(service: &Service) -> Result<Parse, ServiceError> {
     let config = &service.config.parse;
     let format = |name: &str| {
-        Format::ALL
-            .into_iter()
-            .find(|format| format.id() == name)
-            .ok_or_else(|| ServiceError::Other(format!("parse format {name:?} is not known")))
+        Format::named(name).ok_or_else(|| ServiceError::Other(format!("parse format {name:?} is not known")))
     };
     let by_stream = config.streams.iter().map(|(stream, name)| Ok((stream.clone(), format(name)?)));
     let parse_config = ParseConfig {
         default_format: format(&config.default_format)?,
         by_stream: by_stream.collect::<Result<_, ServiceError>>()?,
     };
-    let mut job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
+    let sources = crate::parse::load(config, None)
+        .map_err(|error| ServiceError::Other(crate::output::chain(&error.into())))?;
+    let job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
+    Ok(job.with_sources(sources))
+}
+
+fn parse_loop(service: &Service, mut job: Parse, slot: u32, number: u32) -> Result<(), ServiceError> {
+    let other = |error: millrace_runner::Error| ServiceError::Other(crate::output::chain(&error.into()));
     let options = SessionOptions::usual(Parse::NAME, job.inputs(), job.outputs(), slot, number);
     let mut session = KafkaSession::join(service, options).map_err(other)?;
     transact(&mut job, &mut session, || service.stop.requested()).map_err(other)

@@ -14,6 +14,7 @@ use millrace_runtime::{log, ops};
 use crate::args::{Ports, Up};
 use crate::inputs;
 use crate::output::{Answer, chain};
+use crate::parse;
 use crate::place::{Addresses, set};
 use crate::services::{self, Kind};
 
@@ -90,6 +91,7 @@ fn config(data: &Path, file: Option<&Path>, addresses: &Addresses) -> anyhow::Re
         }
     })?;
     inputs::check(&config.forward, file)?;
+    drop(parse::load(&config.parse, file)?);
     Ok(config)
 }
 

@@ -108,6 +108,51 @@ fn every_fault_of_a_configuration_is_named_before_anything_starts() {
 }
 
 #[test]
+fn every_fault_of_the_sources_is_named_before_the_parser_starts() {
+    let mut world = World::new("bad-sources");
+    let file = |name: &str, text: &str| {
+        let path = world.dir.join(name).display().to_string();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let source = |name: &str, step: &str| {
+        format!("[[source]]\nname = \"{name}\"\nstreams = [\"shop\"]\nsteps = [{step}]\n")
+    };
+    let good = file("good.toml", &source("shop", "\"json\""));
+    let twice = file("twice.toml", &source("shop-2", "\"logfmt\""));
+    let reserved = file("reserved.toml", &source("apache", "\"apache\"").replace("shop", "other"));
+    let broken = file("broken.toml", &source("odd", "{ regex = { pattern = \"(\" } }"));
+    let missing = world.dir.join("missing.toml").display().to_string();
+    let streams = toml::Table::from_iter([("shop".to_owned(), "json".into())]);
+    world.set(
+        "parse",
+        "sources",
+        vec![good.clone(), twice.clone(), reserved, broken.clone(), missing.clone()],
+    );
+    world.set("parse", "streams", streams);
+    for more in [&[][..], &["--check"][..]] {
+        let said = refusal(&world, &[&["job", "parse"], more].concat(), &[]);
+        assert_says(
+            &said,
+            &[
+                "parse.sources[0]: shop",
+                "has a format in parse.streams",
+                &format!("parse.sources[1]: shop-2 in {twice}: its stream shop is read by shop"),
+                "parse.sources[2]: apache",
+                "is the name of a format",
+                "parse.sources[3]",
+                &broken,
+                "parse.sources[4]",
+                &missing,
+            ],
+        );
+    }
+    world.set("parse", "sources", vec![good]);
+    world.set("parse", "streams", toml::Table::new());
+    world.cli_ok(&["job", "parse", "--check"]);
+}
+
+#[test]
 fn up_wants_one_folder_for_everything() {
     let dir = scratch::folder("two-folders");
     let (config, own, other) = (dir.join("millrace.toml"), dir.join("own"), dir.join("other"));

@@ -85,6 +85,8 @@ pub mod reason {
     pub const UNDECODABLE: &str = millrace_schemas::dead::UNDECODABLE;
     /// The line does not have the format of its stream.
     pub const NO_MATCH: &str = "no_match";
+    /// A pattern takes too many steps on the line.
+    pub const TOO_COMPLEX: &str = "too_complex";
     /// An output or a state cell would be larger than its topic takes.
     pub const TOO_LARGE: &str = "too_large";
 }

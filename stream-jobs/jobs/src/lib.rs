@@ -7,8 +7,10 @@
 mod account;
 pub mod batch;
 pub mod effects;
+pub mod grok;
 pub mod job;
 pub mod parse;
+pub mod pattern;
 pub mod plan;
 pub mod table;
 

@@ -33,7 +33,23 @@ const OWNED: [&str; 16] = [
 ];
 
 /// Formats that the parse job knows.
-const FORMATS: [&str; 5] = ["auto", "json", "apache", "rfc5424", "rfc3164"];
+const FORMATS: [&str; 15] = [
+    "auto",
+    "json",
+    "apache",
+    "apache_error",
+    "nginx_error",
+    "rfc5424",
+    "rfc3164",
+    "syslog",
+    "logfmt",
+    "ltsv",
+    "cef",
+    "leef",
+    "cri",
+    "docker",
+    "glog",
+];
 
 /// The transaction time-out less what sending takes: a bundle must be committed well within `max.poll.interval.ms`.
 const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(120);
@@ -146,6 +162,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             .into_iter()
             .map(|(stream, format)| (stream.clone(), known(format!("parse.streams.{stream}"), format)))
             .collect(),
+        sources: raw.parse.sources.into_iter().map(Into::into).collect(),
         loops: raw.parse.loops.unwrap_or(1),
     };
     if !(1..=16).contains(&parse.loops) {

@@ -81,6 +81,8 @@ pub struct ParseConfig {
     pub default_format: String,
     /// Format by stream.
     pub streams: Vec<(String, String)>,
+    /// Files of sources: steps for the streams that they name.
+    pub sources: Vec<std::path::PathBuf>,
     /// Loops in this process.
     pub loops: u32,
 }

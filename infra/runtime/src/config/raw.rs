@@ -109,6 +109,7 @@ pub(super) struct Redact {
 pub(super) struct Parse {
     pub(super) default_format: Option<String>,
     pub(super) streams: BTreeMap<String, String>,
+    pub(super) sources: Vec<String>,
     pub(super) loops: Option<u32>,
 }
 

@@ -81,6 +81,7 @@ fn the_complete_configuration_names_true_defaults() {
         ("store", "options"),
         ("forward", "host"),
         ("forward", "input"),
+        ("parse", "sources"),
         ("parse", "streams"),
         ("query", "anonymous"),
         ("gateway", "anonymous"),

@@ -1,31 +1,70 @@
-//! The formats by name.
+//! The formats that need no settings, by name.
 
 use std::collections::BTreeMap;
 
+use super::formats::key_value::KeyValue;
+use super::formats::{
+    apache, apache_error, cef, container, delimited, glog, json, nginx_error, rfc3164, rfc5424,
+};
 use super::found::{Found, Stopped};
-use super::{apache, json, rfc3164, rfc5424};
+use super::roles::lift;
+use super::time::Clock;
 
 /// How the lines of a stream are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// By what the line looks like: `{` is JSON, `<PRI>` and a version RFC 5424, any other `<PRI>`, a month or a year at
-    /// the start RFC 3164, anything else Apache.
+    /// By what the line looks like; what looks like nothing else is taken for Apache's access log.
     Auto,
     /// One object a line.
     Json,
     /// Common and combined access log.
     Apache,
+    /// Apache's error log.
+    ApacheError,
+    /// Nginx's error log.
+    NginxError,
     /// Syslog as RFC 5424 has it.
     Rfc5424,
     /// Syslog as RFC 3164 found it.
     Rfc3164,
+    /// Either, by what stands behind the priority.
+    Syslog,
+    /// `key=value` pairs.
+    Logfmt,
+    /// `label:value`, separated by tabs.
+    Ltsv,
+    /// ArcSight's format.
+    Cef,
+    /// QRadar's format.
+    Leef,
+    /// Kubernetes' container logs.
+    Cri,
+    /// Docker's json-file.
+    Docker,
+    /// Google's, with or without year.
+    Glog,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 5] =
-        [Format::Auto, Format::Json, Format::Apache, Format::Rfc5424, Format::Rfc3164];
+    pub const ALL: [Format; 15] = [
+        Format::Auto,
+        Format::Json,
+        Format::Apache,
+        Format::ApacheError,
+        Format::NginxError,
+        Format::Rfc5424,
+        Format::Rfc3164,
+        Format::Syslog,
+        Format::Logfmt,
+        Format::Ltsv,
+        Format::Cef,
+        Format::Leef,
+        Format::Cri,
+        Format::Docker,
+        Format::Glog,
+    ];
 
     /// Name in configurations and in [`millrace_schemas::Parser`].
     pub fn id(self) -> &'static str {
@@ -33,24 +72,46 @@ impl Format {
             Format::Auto => "auto",
             Format::Json => "json",
             Format::Apache => "apache",
+            Format::ApacheError => "apache_error",
+            Format::NginxError => "nginx_error",
             Format::Rfc5424 => "rfc5424",
             Format::Rfc3164 => "rfc3164",
+            Format::Syslog => "syslog",
+            Format::Logfmt => "logfmt",
+            Format::Ltsv => "ltsv",
+            Format::Cef => "cef",
+            Format::Leef => "leef",
+            Format::Cri => "cri",
+            Format::Docker => "docker",
+            Format::Glog => "glog",
         }
+    }
+
+    /// The format of that name; `klog` is glog, too.
+    pub fn named(name: &str) -> Option<Format> {
+        let name = if name == "klog" { "glog" } else { name };
+        Format::ALL.into_iter().find(|format| format.id() == name)
     }
 
     /// Version of its definition. To be raised whenever the same line gives another event.
     pub fn version(self) -> i32 {
         match self {
-            Format::Auto | Format::Json | Format::Apache | Format::Rfc5424 | Format::Rfc3164 => 1,
+            Format::Auto => 2,
+            _ => 1,
         }
     }
 
     /// The format that `text` looks like.
     pub(crate) fn of(text: &str) -> Format {
         let bytes = text.as_bytes();
-        match bytes.iter().position(|byte| !byte.is_ascii_whitespace()).map(|at| (at, bytes[at])) {
-            Some((_, b'{')) => Format::Json,
-            Some((0, b'<')) => {
+        let Some(at) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+            return Format::Apache;
+        };
+        let month = |at: usize| super::time::month(bytes.get(at..at + 3).unwrap_or_default()).is_some();
+        match bytes[at] {
+            b'{' if text[at..].starts_with("{\"log\":") && text.contains("\"stream\":") => Format::Docker,
+            b'{' => Format::Json,
+            b'<' if at == 0 => {
                 let after_pri =
                     bytes.iter().take(6).position(|byte| *byte == b'>').map_or(bytes.len(), |at| at + 1);
                 let version =
@@ -58,26 +119,72 @@ impl Format {
                 let versioned = (1..=3).contains(&version) && bytes.get(after_pri + version) == Some(&b' ');
                 if versioned { Format::Rfc5424 } else { Format::Rfc3164 }
             }
-            Some((at, _)) if super::time::month(bytes.get(at..at + 3).unwrap_or_default()).is_some() => {
-                Format::Rfc3164
+            b'C' if text[at..].starts_with("CEF:") => Format::Cef,
+            b'L' if text[at..].starts_with("LEEF:") => Format::Leef,
+            b'I' | b'W' | b'E' | b'F'
+                if bytes[at + 1..].iter().take(4).filter(|byte| byte.is_ascii_digit()).count() == 4 =>
+            {
+                Format::Glog
             }
-            Some((at, _)) if bytes.get(at + 4) == Some(&b'-') && bytes.get(at + 10) == Some(&b'T') => {
-                Format::Rfc3164
+            b'[' if bytes.get(at + 4) == Some(&b' ') && month(at + 5) => Format::ApacheError,
+            _ if month(at) => Format::Rfc3164,
+            b'0'..=b'9' if bytes.get(at + 4) == Some(&b'/') && bytes.get(at + 19..at + 21) == Some(b" [") => {
+                Format::NginxError
             }
+            _ if bytes.get(at + 4) == Some(&b'-') && bytes.get(at + 10) == Some(&b'T') => {
+                let container =
+                    text.split(' ').nth(1).is_some_and(|word| word == "stdout" || word == "stderr");
+                if container { Format::Cri } else { Format::Rfc3164 }
+            }
+            _ if pairs(text) => Format::Logfmt,
+            _ if text.contains('\t') && text.split('\t').all(|column| label(column, b':')) => Format::Ltsv,
             _ => Format::Apache,
         }
     }
 
     /// Reads `text` as this format; says which one it was.
-    pub(crate) fn read(self, text: &str, received: i64) -> (Format, Result<Found<'_>, Stopped>) {
+    pub(crate) fn read<'t>(self, text: &'t str, clock: Clock<'_>) -> (Format, Result<Found<'t>, Stopped>) {
+        let lifted = |found: Result<Found<'t>, Stopped>| {
+            found.map(|mut found| {
+                lift(&mut found, clock);
+                found
+            })
+        };
         match self {
-            Format::Auto => Format::of(text).read(text, received),
-            Format::Json => (self, json::parse(text)),
+            Format::Auto => Format::of(text).read(text, clock),
+            Format::Json => (self, json::parse(text, clock)),
             Format::Apache => (self, apache::parse(text)),
+            Format::ApacheError => (self, apache_error::parse(text, clock)),
+            Format::NginxError => (self, nginx_error::parse(text, clock)),
             Format::Rfc5424 => (self, rfc5424::parse(text)),
-            Format::Rfc3164 => (self, rfc3164::parse(text, received)),
+            Format::Rfc3164 => (self, rfc3164::parse(text, clock)),
+            Format::Syslog => match (Format::of(text), rfc5424::parse(text)) {
+                (Format::Rfc5424, Ok(found)) => (self, Ok(found)),
+                _ => (self, rfc3164::parse(text, clock)),
+            },
+            Format::Logfmt => (self, lifted(KeyValue::read_logfmt(text))),
+            Format::Ltsv => (self, lifted(delimited::ltsv(text))),
+            Format::Cef => (self, cef::cef(text)),
+            Format::Leef => (self, cef::leef(text)),
+            Format::Cri => (self, container::cri(text)),
+            Format::Docker => (self, container::docker(text, clock)),
+            Format::Glog => (self, glog::parse(text, clock)),
         }
     }
+}
+
+/// Whether the first two words are `key=value`.
+fn pairs(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace().take(2).map(|word| label(word, b'='));
+    words.next() == Some(true) && words.next() != Some(false)
+}
+
+fn label(word: &str, sign: u8) -> bool {
+    let len = word.bytes().position(|byte| byte == sign).unwrap_or(0);
+    len > 0
+        && word[..len]
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@'))
 }
 
 /// Which format which stream has.

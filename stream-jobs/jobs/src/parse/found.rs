@@ -6,15 +6,19 @@ use millrace_schemas::{Fields, Value};
 
 /// What a format found.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Found<'t> {
+pub struct Found<'t> {
     /// Event time, µs; `None` where the line has none that can be read.
-    pub(crate) time: Option<i64>,
-    pub(crate) severity: Option<Cow<'t, str>>,
-    pub(crate) user: Option<Cow<'t, str>>,
+    pub time: Option<i64>,
+    /// As the format names it, lower case.
+    pub severity: Option<Cow<'t, str>>,
+    /// User, where the format has one.
+    pub user: Option<Cow<'t, str>>,
     /// `None`: the whole line is the message.
-    pub(crate) message: Option<Cow<'t, str>>,
-    pub(crate) fields: Fields<'t>,
-    pub(crate) flags: Vec<&'static str>,
+    pub message: Option<Cow<'t, str>>,
+    /// Typed fields in the order of the line.
+    pub fields: Fields<'t>,
+    /// What was odd.
+    pub flags: Vec<&'static str>,
 }
 
 impl<'t> Found<'t> {
@@ -28,16 +32,18 @@ impl<'t> Found<'t> {
 
 /// Where a line stops being of the format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stopped {
+pub struct Stopped {
     /// Byte in the line.
-    pub(crate) at: usize,
+    pub at: usize,
     /// What should stand there.
-    pub(crate) expected: Cow<'static, str>,
+    pub expected: Cow<'static, str>,
+    /// The line takes too many steps to say.
+    pub complex: bool,
 }
 
 impl Stopped {
     pub(crate) fn new(at: usize, expected: &'static str) -> Stopped {
-        Stopped { at, expected: Cow::Borrowed(expected) }
+        Stopped { at, expected: Cow::Borrowed(expected), complex: false }
     }
 }
 
@@ -85,6 +91,14 @@ impl<'t> Cursor<'t> {
     pub(crate) fn run(&mut self, is: impl Fn(u8) -> bool) -> &'t str {
         let rest = self.rest();
         let len = rest.bytes().position(|byte| !(byte.is_ascii() && is(byte))).unwrap_or(rest.len());
+        self.at += len;
+        &rest[..len]
+    }
+
+    /// Longest run of bytes for which `is` holds, which must hold for all bytes beyond ASCII.
+    pub(crate) fn run_any(&mut self, is: impl Fn(u8) -> bool) -> &'t str {
+        let rest = self.rest();
+        let len = rest.bytes().position(|byte| byte.is_ascii() && !is(byte)).unwrap_or(rest.len());
         self.at += len;
         &rest[..len]
     }

@@ -4,27 +4,28 @@
 //! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: none.
 //! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
 //! `no_time`).
-//! Rejected: `undecodable` values, and lines that do not have the format of their stream (`no_match`).
+//! Rejected: `undecodable` values, lines that do not have the format of their stream (`no_match`), and lines on which a pattern
+//! takes too many steps (`too_complex`).
 //!
 //! An empty or blank line is an event with message `""` and flag `empty`: nothing is lost, and dead letters stay free of
 //! noise. Of a line over the limit only the first piece is read; every piece is an event with flag `piece`, and the first
 //! one, which may well be cut in the middle of a value, is kept with flag `no_match` rather than refused. Bytes that are
 //! not text are read as far as they are (U+FFFD in message and fields); the body keeps them exactly.
 
-mod apache;
 mod format;
+mod formats;
 mod found;
-mod json;
-mod rfc3164;
-mod rfc5424;
 mod roles;
-mod syslog;
+pub mod source;
+pub mod suggest;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use millrace_schemas::codec::unframe;
 use millrace_schemas::splice::encode_after;
@@ -34,15 +35,48 @@ use crate::batch::Record;
 use crate::effects::{Effects, Partitioning};
 use crate::job::{Job, Reject, Verdict, reason};
 use crate::table::State;
+use time::{Clock, Zone};
 
 pub use format::{Format, ParseConfig};
+pub use found::{Found, Stopped};
+pub use source::Source;
 
 /// The parser.
 #[derive(Debug, Clone)]
 pub struct Parse {
     config: ParseConfig,
+    sources: Vec<Arc<Source>>,
+    /// Source of a stream. Only looked up: its order decides nothing.
+    by_stream: HashMap<String, usize>,
     raw: Codec,
     event: Codec,
+}
+
+/// Who reads a line.
+#[derive(Debug, Clone, Copy)]
+enum Reading<'p> {
+    Format(Format),
+    Source(&'p Source),
+}
+
+impl<'p> Reading<'p> {
+    fn parser(self) -> Parser<'p> {
+        match self {
+            Reading::Format(format) => Parser { id: format.id(), version: format.version() },
+            Reading::Source(source) => Parser { id: source.name(), version: source.version() },
+        }
+    }
+
+    /// Reads `text`; says by which parser.
+    fn read(self, text: &'p str, received: i64) -> (Parser<'p>, Result<Found<'p>, Stopped>) {
+        match self {
+            Reading::Format(format) => {
+                let (format, found) = format.read(text, Clock { received, zone: &Zone::UTC });
+                (Reading::Format(format).parser(), found)
+            }
+            Reading::Source(source) => (self.parser(), source.read(text, received)),
+        }
+    }
 }
 
 impl Parse {
@@ -52,7 +86,24 @@ impl Parse {
     /// A parser that reads what `raw` reads and writes what `event` writes. The id that `raw` would write is that of the
     /// newest version of RawEvent's schema.
     pub fn new(config: ParseConfig, raw: Codec, event: Codec) -> Parse {
-        Parse { config, raw, event }
+        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), raw, event }
+    }
+
+    /// Same, with sources for the streams that they name; formats are for the others.
+    #[must_use]
+    pub fn with_sources(mut self, sources: Vec<Arc<Source>>) -> Parse {
+        let streams = sources
+            .iter()
+            .enumerate()
+            .flat_map(|(at, source)| source.streams().iter().map(move |own| (own.clone(), at)));
+        self.by_stream = streams.collect();
+        self.sources = sources;
+        self
+    }
+
+    fn reading(&self, stream: &str) -> Reading<'_> {
+        let source = self.by_stream.get(stream).and_then(|at| self.sources.get(*at));
+        source.map_or_else(|| Reading::Format(self.config.format(stream)), |source| Reading::Source(source))
     }
 
     /// Appends the framed event. Its datum begins with the raw one, which is copied where it is of the newest version and
@@ -92,7 +143,7 @@ impl Job for Parse {
             Origin { generation: Parse::GENERATION, partition: record.partition, offset: record.offset };
         out.account(&raw, origin);
         let text = String::from_utf8_lossy(raw.body);
-        let event = read(self.config.format(raw.stream), raw, &text, origin)?;
+        let event = read(self.reading(raw.stream), raw, &text, origin)?;
         out.emit(0, Partitioning::AsInput, record.key, |bytes| self.encode(value, &event, bytes))?;
         Ok(Verdict::Out)
     }
@@ -112,32 +163,37 @@ impl Job for Parse {
 }
 
 /// The event of `raw`, whose body reads as `text`.
-fn read<'a>(format: Format, raw: RawEvent<'a>, text: &'a str, origin: Origin) -> Result<Event<'a>, Reject> {
+fn read<'a>(
+    reading: Reading<'a>,
+    raw: RawEvent<'a>,
+    text: &'a str,
+    origin: Origin,
+) -> Result<Event<'a>, Reject> {
     let (piece, received) = (raw.piece, raw.received);
-    let unread = |format: Format, flags: &[&'static str]| {
-        let parser = Parser { id: format.id(), version: format.version() };
+    let unread = |parser: Parser<'a>, flags: &[&'static str]| {
         let mut event = Event::unparsed(raw, parser, origin);
         event.flags = flags.iter().copied().map(Cow::Borrowed).collect();
         event
     };
     if piece.is_some_and(|piece| piece.index > 0) {
-        return Ok(unread(format, &["no_time", "piece"]));
+        return Ok(unread(reading.parser(), &["no_time", "piece"]));
     }
     if piece.is_none() && text.bytes().all(|byte| byte.is_ascii_whitespace()) {
-        let mut event = unread(format, &["no_time", "empty"]);
+        let mut event = unread(reading.parser(), &["no_time", "empty"]);
         event.message = Some(Cow::Borrowed(""));
         return Ok(event);
     }
-    let (format, found) = format.read(text, received);
+    let (parser, found) = reading.read(text, received);
     let found = match found {
         Ok(found) => found,
-        Err(_) if piece.is_some() => return Ok(unread(format, &["no_time", "piece", "no_match"])),
+        Err(_) if piece.is_some() => return Ok(unread(parser, &["no_time", "piece", "no_match"])),
         Err(stopped) => {
+            let code = if stopped.complex { reason::TOO_COMPLEX } else { reason::NO_MATCH };
             let detail = format!("expected {} at byte {}", stopped.expected, stopped.at);
-            return Err(Reject::new(reason::NO_MATCH, detail).by(format.id(), format.version()));
+            return Err(Reject::new(code, detail).by(parser.id.to_owned(), parser.version));
         }
     };
-    let mut event = unread(format, &[]);
+    let mut event = unread(parser, &[]);
     let time = found.time.or_else(|| sent(&event));
     let oddities = [(time.is_none(), "no_time"), (piece.is_some(), "piece")];
     let flags = oddities.into_iter().filter(|(odd, _)| *odd).map(|(_, flag)| flag).chain(found.flags);

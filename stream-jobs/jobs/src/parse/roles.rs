@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use millrace_schemas::{Fields, Value};
+use millrace_schemas::Value;
 
+use super::formats::syslog;
 use super::found::Found;
-use super::{syslog, time};
+use super::time::{self, Clock};
 
 /// What a key may stand for, and how early it is tried among its like.
 fn role(name: &str) -> Option<(Role, usize)> {
@@ -35,14 +36,16 @@ enum Role {
     User,
 }
 
-/// Moves time, message, severity and user out of the fields.
-pub(super) fn lift<'t>(fields: &mut Fields<'t>, found: &mut Found<'t>) {
+/// Moves time, message, severity and user out of the fields, each unless it was found before.
+pub(super) fn lift(found: &mut Found<'_>, clock: Clock<'_>) {
+    let known =
+        [found.time.is_some(), found.message.is_some(), found.severity.is_some(), found.user.is_some()];
     let mut best: [Option<(usize, usize)>; 4] = [None; 4];
-    for (at, (name, value)) in fields.0.iter().enumerate() {
+    for (at, (name, value)) in found.fields.0.iter().enumerate() {
         let Some((role, rank)) = role(name) else { continue };
-        let better = best[role as usize].is_none_or(|(_, own)| rank < own);
+        let better = !known[role as usize] && best[role as usize].is_none_or(|(_, own)| rank < own);
         let usable = match role {
-            Role::Time => micros(value).is_some(),
+            Role::Time => micros(value, clock).is_some(),
             Role::Message => matches!(value, Value::String(_)),
             Role::Severity => severity(value).is_some(),
             Role::User => user(value).is_some(),
@@ -51,25 +54,31 @@ pub(super) fn lift<'t>(fields: &mut Fields<'t>, found: &mut Found<'t>) {
             best[role as usize] = Some((at, rank));
         }
     }
-    let [time, message, level, name] = best.map(|place| place.map(|(at, _)| &fields.0[at].1));
-    found.time = time.and_then(micros);
-    found.severity = level.and_then(severity);
-    found.user = name.and_then(user);
-    found.message =
-        message.and_then(|value| if let Value::String(text) = value { Some(text.clone()) } else { None });
+    let value = |role: Role| best[role as usize].map(|(at, _)| &found.fields.0[at].1);
+    let time = value(Role::Time).and_then(|value| micros(value, clock));
+    let level = value(Role::Severity).and_then(severity);
+    let name = value(Role::User).and_then(user);
+    let message = match value(Role::Message) {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    found.time = found.time.or(time);
+    found.severity = found.severity.take().or(level);
+    found.user = found.user.take().or(name);
+    found.message = found.message.take().or(message);
     let mut taken = best.map(|place| place.map_or(usize::MAX, |(at, _)| at));
     taken.sort_unstable();
     for at in taken.into_iter().rev().filter(|at| *at != usize::MAX) {
-        fields.0.remove(at);
+        found.fields.0.remove(at);
     }
 }
 
 /// Smaller numbers (before 1973) are durations rather than times.
 const EARLIEST: i64 = 100_000_000;
 
-fn micros(value: &Value<'_>) -> Option<i64> {
+fn micros(value: &Value<'_>, clock: Clock<'_>) -> Option<i64> {
     match value {
-        Value::String(text) => time::any(text),
+        Value::String(text) => time::whole(text, clock),
         Value::Long(number) => (*number >= EARLIEST).then(|| time::epoch(*number)),
         Value::Double(number) => {
             (*number >= EARLIEST as f64).then(|| time::epoch_fraction(*number)).flatten()

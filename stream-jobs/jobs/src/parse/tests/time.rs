@@ -1,6 +1,18 @@
 use proptest::prelude::*;
 
-use super::super::time::{Civil, any, days, epoch, epoch_fraction, guess_year, year_of};
+use super::super::time::{Civil, Clock, Zone, civil_of, days, epoch, epoch_fraction, whole};
+
+fn any(text: &str) -> Option<i64> {
+    whole(text, Clock { received: super::RECEIVED, zone: &Zone::UTC })
+}
+
+fn guess_year(civil: Civil, received: i64) -> Option<i64> {
+    Clock { received, zone: &Zone::UTC }.guess_year(civil)
+}
+
+fn year_of(micros: i64) -> i64 {
+    civil_of(micros).year
+}
 
 #[test]
 fn days_are_counted_from_the_epoch() {

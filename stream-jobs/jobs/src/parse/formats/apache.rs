@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use millrace_schemas::Value;
 
-use super::found::{Cursor, Found, Stopped};
-use super::time::{Civil, clock, digits, month};
+use crate::parse::found::{Cursor, Found, Stopped};
+use crate::parse::time::{Civil, clock, digits, month};
 
 /// Reads one line.
 pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
@@ -97,7 +97,7 @@ fn time(at: &mut Cursor<'_>) -> Result<i64, Stopped> {
 }
 
 /// What stands in quotes, still escaped; a backslash guards the next character.
-fn quoted<'t>(at: &mut Cursor<'t>, expected: &'static str) -> Result<&'t str, Stopped> {
+pub(super) fn quoted<'t>(at: &mut Cursor<'t>, expected: &'static str) -> Result<&'t str, Stopped> {
     at.expect("\"", expected)?;
     let rest = at.rest();
     let mut from = 0;
@@ -114,7 +114,7 @@ fn quoted<'t>(at: &mut Cursor<'t>, expected: &'static str) -> Result<&'t str, St
 }
 
 /// `method path protocol`; what is not of this form is kept whole as `request`.
-fn request<'t>(quoted: &'t str, found: &mut Found<'t>) {
+pub(super) fn request<'t>(quoted: &'t str, found: &mut Found<'t>) {
     let method = quoted.split(' ').next().unwrap_or_default();
     let is_method =
         !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
@@ -152,14 +152,14 @@ fn number(
 }
 
 /// The first cookie named exactly `userid`; an empty one is no user.
-fn user_cookie(quoted: &str) -> Option<Cow<'_, str>> {
+pub(super) fn user_cookie(quoted: &str) -> Option<Cow<'_, str>> {
     let pairs = quoted.split(';').map(|pair| pair.trim_matches(' '));
     let user = pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "userid")?.1;
     (!user.is_empty()).then(|| unescape(user))
 }
 
 /// Undoes Apache's escapes: `\"`, `\\`, `\n`, `\t`, … and `\xHH`.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     let Some(first) = memchr::memchr(b'\\', text.as_bytes()) else {
         return Cow::Borrowed(text);
     };

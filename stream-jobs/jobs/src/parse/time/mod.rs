@@ -1,5 +1,35 @@
 //! Times as lines write them, to µs since the epoch, UTC.
 
+mod detect;
+mod layout;
+mod zone;
+
+pub(crate) use detect::{find, whole};
+pub(crate) use layout::Layout;
+pub(crate) use zone::Zone;
+
+/// What a time that says too little is read by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock<'z> {
+    /// When the line was received, µs: gives the year.
+    pub(crate) received: i64,
+    /// Gives the zone.
+    pub(crate) zone: &'z Zone,
+}
+
+impl Clock<'_> {
+    /// µs of a date without year: of the newest year that does not lie more than a day after the receipt, since lines are
+    /// written before they are read and clocks differ by less.
+    pub(crate) fn guess_year(&self, mut civil: Civil) -> Option<i64> {
+        let newest = civil_of(self.received).year + 1;
+        // Eight years back there is a 29th of February, whatever the century.
+        (newest - 9..=newest).rev().find_map(|year| {
+            civil.year = year;
+            self.zone.micros(&civil).filter(|micros| micros.saturating_sub(self.received) <= DAY * 1_000_000)
+        })
+    }
+}
+
 /// A civil date and time. Fields are checked by [`Civil::micros`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Civil {
@@ -62,12 +92,25 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Year of µs since the epoch.
-pub(crate) fn year_of(micros: i64) -> i64 {
-    let day = micros.div_euclid(DAY * 1_000_000);
+/// Date and time of day of µs since the epoch, UTC.
+pub(crate) fn civil_of(micros: i64) -> Civil {
+    let day_number = micros.div_euclid(DAY * 1_000_000);
+    let rest = micros.rem_euclid(DAY * 1_000_000);
     // Off by one at most, near New Year.
-    let guess = 1970 + (day * 400).div_euclid(146_097);
-    (guess - 1..=guess + 1).rev().find(|&year| days(year, 1, 1) <= day).unwrap_or(guess)
+    let guess = 1970 + (day_number * 400).div_euclid(146_097);
+    let year = (guess - 1..=guess + 1).rev().find(|&year| days(year, 1, 1) <= day_number).unwrap_or(guess);
+    let month = (1..=12).rev().find(|&month| days(year, month, 1) <= day_number).unwrap_or(1);
+    let second = rest / 1_000_000;
+    Civil {
+        year,
+        month,
+        day: day_number - days(year, month, 1) + 1,
+        hour: second / 3600,
+        minute: second / 60 % 60,
+        second: second % 60,
+        micro: rest % 1_000_000,
+        offset: 0,
+    }
 }
 
 /// Number of an English month by its three letters in any case, from 1.
@@ -97,8 +140,8 @@ pub(crate) fn fraction(bytes: &[u8], at: usize) -> (i64, usize) {
 }
 
 /// RFC 3339 at the start of `bytes`: µs and where it ends. `Lenient` also takes small letters, a blank between date and
-/// time, a comma before the fraction, a zone without colon, and no zone (UTC); `Strict` is RFC 5424's form of it.
-pub(crate) fn rfc3339(bytes: &[u8], form: Form) -> Option<(i64, usize)> {
+/// time, a comma before the fraction, a zone without colon, and none (that of the source); `Strict` is RFC 5424's form.
+pub(crate) fn rfc3339(bytes: &[u8], form: Form, zone: &Zone) -> Option<(i64, usize)> {
     let lenient = form == Form::Lenient;
     let separator = *bytes.get(10)?;
     let dashes = bytes[4] == b'-' && bytes[7] == b'-';
@@ -118,11 +161,11 @@ pub(crate) fn rfc3339(bytes: &[u8], form: Form) -> Option<(i64, usize)> {
     let offset = match bytes.get(at) {
         Some(b'Z') => {
             at += 1;
-            0
+            Some(0)
         }
         Some(b'z') if lenient => {
             at += 1;
-            0
+            Some(0)
         }
         Some(sign @ (b'+' | b'-')) => {
             let colon = bytes.get(at + 3) == Some(&b':');
@@ -132,16 +175,18 @@ pub(crate) fn rfc3339(bytes: &[u8], form: Form) -> Option<(i64, usize)> {
                 return None;
             }
             at += 5 + usize::from(colon);
-            (hours * 3600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 }
+            Some((hours * 3600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 })
         }
-        _ if lenient => 0,
+        _ if lenient => None,
         _ => return None,
     };
     if form == Form::Strict && second > 59 {
         return None; // RFC 5424 6.2.3.1 excludes leap seconds
     }
     let (year, month, day) = (digits(bytes, 0, 4)?, digits(bytes, 5, 2)?, digits(bytes, 8, 2)?);
-    Some((Civil { year, month, day, hour, minute, second, micro, offset }.micros()?, at))
+    let civil = Civil { year, month, day, hour, minute, second, micro, offset: offset.unwrap_or(0) };
+    let micros = if offset.is_some() { civil.micros() } else { zone.micros(&civil) };
+    Some((micros?, at))
 }
 
 /// How closely [`rfc3339`] looks.
@@ -175,26 +220,11 @@ pub(crate) fn epoch_fraction(number: f64) -> Option<i64> {
     Some(micros.round() as i64)
 }
 
-/// RFC 3339, or an epoch number, as the whole of a text.
-pub(crate) fn any(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Some((micros, end)) = rfc3339(text.as_bytes(), Form::Lenient) {
-        return (end == text.len()).then_some(micros);
-    }
+/// An epoch number as the whole of a text.
+pub(crate) fn number(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse::<i64>() {
         return Some(epoch(number));
     }
     let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
     if numeric { epoch_fraction(text.parse().ok()?) } else { None }
-}
-
-/// Year of a date that has none: the newest that does not lie more than a day after `received`, since lines are written
-/// before they are read and clocks and zones differ by less.
-pub(crate) fn guess_year(mut civil: Civil, received: i64) -> Option<i64> {
-    let newest = year_of(received) + 1;
-    // Eight years back there is a 29th of February, whatever the century.
-    (newest - 9..=newest).rev().find_map(|year| {
-        civil.year = year;
-        civil.micros().filter(|micros| micros.saturating_sub(received) <= DAY * 1_000_000)
-    })
 }

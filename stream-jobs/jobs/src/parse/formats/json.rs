@@ -14,8 +14,9 @@ use serde::de::{
 };
 use serde_json::Value as Json;
 
-use super::found::{Found, Stopped};
-use super::roles::lift;
+use crate::parse::found::{Found, Stopped};
+use crate::parse::roles::lift;
+use crate::parse::time::Clock;
 
 /// Objects nested deeper, and names longer than this, stay JSON text: names repeat for every leaf below them.
 const MAX_DEPTH: usize = 16;
@@ -27,7 +28,15 @@ const SLACK: usize = 64 << 10;
 const FIELD_OVERHEAD: usize = 16;
 
 /// Reads one line.
-pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
+pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
+    let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let mut found = fields(&text[mark..]).map_err(|stopped| Stopped { at: stopped.at + mark, ..stopped })?;
+    lift(&mut found, clock);
+    Ok(found)
+}
+
+/// Same, with time, message, severity and user left among the fields.
+pub(super) fn fields(text: &str) -> Result<Found<'_>, Stopped> {
     let start = text.bytes().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(text.len());
     if text.as_bytes().get(start) != Some(&b'{') {
         return Err(Stopped::new(start, "a JSON object"));
@@ -45,7 +54,6 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     if drop_repeated(&mut flat.fields.0) {
         found.flags.push("duplicate_key");
     }
-    lift(&mut flat.fields, &mut found);
     found.fields = flat.fields;
     Ok(found)
 }
@@ -57,6 +65,7 @@ fn stopped(text: &str, error: &serde_json::Error) -> Stopped {
     Stopped {
         at: before + error.column().saturating_sub(1),
         expected: format!("valid JSON ({reason})").into(),
+        complex: false,
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use millrace_schemas::Value;
 
-use super::found::{Cursor, Found, Stopped};
 use super::syslog::pri;
-use super::time::{Form, rfc3339};
+use crate::parse::found::{Cursor, Found, Stopped};
+use crate::parse::time::{Form, Zone, rfc3339};
 
 /// Reads one line.
 pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
@@ -24,7 +24,8 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     at.expect(" ", "a blank after the version")?;
 
     if !at.skip("-") {
-        let (micros, len) = rfc3339(at.rest().as_bytes(), Form::Strict).ok_or(at.stop("a time or -"))?;
+        let (micros, len) =
+            rfc3339(at.rest().as_bytes(), Form::Strict, &Zone::UTC).ok_or(at.stop("a time or -"))?;
         found.time = Some(micros);
         at.at += len;
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use millrace_schemas::Value;
 
-use super::found::{Cursor, Found};
+use crate::parse::found::{Cursor, Found};
 
 const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 

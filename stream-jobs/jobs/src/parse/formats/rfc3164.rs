@@ -2,22 +2,22 @@
 //!
 //! `<PRI>Mmm dd hh:mm:ss hostname tag[pid]: message`. `<PRI>` may be missing, and so may host name and tag; the time may
 //! have a year, a fraction, or be RFC 3339 as rsyslog forwards it. Without a year it is that of the receipt, or of the
-//! year before where that lies ahead; without a zone it is UTC. With `<PRI>` and no time, all that follows is the message.
+//! year before where that lies ahead; without a zone it is that of the source. With `<PRI>` and no time, all that follows is the message.
 
 use std::borrow::Cow;
 
-use super::found::{Cursor, Found, Stopped};
 use super::syslog::pri;
-use super::time::{Civil, Form, clock, digits, fraction, guess_year, month, rfc3339};
+use crate::parse::found::{Cursor, Found, Stopped};
+use crate::parse::time::{Civil, Clock, Form, clock as time_of_day, digits, fraction, month, rfc3339};
 
-/// Reads one line that was received at `received`, µs.
-pub(crate) fn parse(text: &str, received: i64) -> Result<Found<'_>, Stopped> {
+/// Reads one line.
+pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
     let mut at = Cursor::new(text);
     let mut found = Found::default();
     let has_pri = pri(&mut at, &mut found).is_some();
     let blanks = at.run(|byte| byte == b' ').len();
-    let time =
-        rfc3339(at.rest().as_bytes(), Form::Lenient).or_else(|| bsd_time(at.rest().as_bytes(), received));
+    let time = rfc3339(at.rest().as_bytes(), Form::Lenient, clock.zone)
+        .or_else(|| bsd_time(at.rest().as_bytes(), clock));
     let Some((micros, len)) = time else {
         if !has_pri {
             return Err(at.stop("<PRI>, or a time as Oct 11 22:14:15"));
@@ -46,7 +46,7 @@ pub(crate) fn parse(text: &str, received: i64) -> Result<Found<'_>, Stopped> {
 }
 
 /// `Mmm dd hh:mm:ss` or `Mmm dd yyyy hh:mm:ss`, with or without a fraction: µs and where it ends.
-fn bsd_time(bytes: &[u8], received: i64) -> Option<(i64, usize)> {
+fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
     let month = month(bytes.get(..3)?)?;
     let mut at = 3 + blanks(bytes, 3)?;
     let n_digits = if digits(bytes, at, 2).is_some() { 2 } else { 1 };
@@ -58,15 +58,15 @@ fn bsd_time(bytes: &[u8], received: i64) -> Option<(i64, usize)> {
         at += 4;
         at += blanks(bytes, at)?;
     }
-    let (hour, minute, second) = clock(bytes, at)?;
+    let (hour, minute, second) = time_of_day(bytes, at)?;
     at += 8;
     let mut civil = Civil { month, day, hour, minute, second, ..Civil::default() };
     if bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
         (civil.micro, at) = fraction(bytes, at);
     }
     let micros = match year {
-        Some(year) => Civil { year, ..civil }.micros()?,
-        None => guess_year(civil, received)?,
+        Some(year) => clock.zone.micros(&Civil { year, ..civil })?,
+        None => clock.guess_year(civil)?,
     };
     Some((micros, at))
 }

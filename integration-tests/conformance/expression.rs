@@ -1,0 +1,324 @@
+//! The little language of the rules in parsed_logs: paths, texts, comparisons, and the functions that they call.
+
+use serde_json::{Map, Value, json};
+
+/// What rules read and write.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) parsed: Map<String, Value>,
+    pub(crate) meta: Map<String, Value>,
+    pub(crate) unmarshaled: Map<String, Value>,
+    pub(crate) line: String,
+    pub(crate) kind: String,
+}
+
+/// A value as text.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn truth(value: &Value) -> bool {
+    value == &json!(true)
+}
+
+pub(crate) fn evaluate(text: &str, event: &mut Event) -> Result<Value, String> {
+    let text: String =
+        text.lines().map(|line| line.split(" ##").next().unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    let mut reader = Reader { tokens: tokens(&text)?, at: 0, event };
+    let value = reader.choice()?;
+    match reader.peek() {
+        None => Ok(value),
+        Some(token) => Err(format!("{token:?} in {text:?} is not known")),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Text(String),
+    Number(i64),
+    Word(String),
+    Sign(&'static str),
+}
+
+const SIGNS: [&str; 22] = [
+    "==", "!=", "&&", "||", "??", "?.", "?", ":", "+", "(", ")", "[", "]", ",", ".", "{", "}", "#", "!", "<",
+    ">", "-",
+];
+
+fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    let mut all = Vec::new();
+    let mut rest = text.trim();
+    while let Some(own) = rest.chars().next() {
+        if own == '\'' || own == '"' {
+            let inner = &rest[1..];
+            let len = inner.find(own).ok_or("a text has no end")?;
+            all.push(Token::Text(inner[..len].to_owned()));
+            rest = &inner[len + 1..];
+        } else if own.is_ascii_digit() {
+            let len = rest.find(|own: char| !own.is_ascii_digit()).unwrap_or(rest.len());
+            all.push(Token::Number(rest[..len].parse().unwrap_or_default()));
+            rest = &rest[len..];
+        } else if own.is_ascii_alphabetic() || own == '_' {
+            let len = rest.find(|own: char| !own.is_ascii_alphanumeric() && own != '_').unwrap_or(rest.len());
+            all.push(Token::Word(rest[..len].to_owned()));
+            rest = &rest[len..];
+        } else {
+            let sign = SIGNS
+                .iter()
+                .find(|sign| rest.starts_with(**sign))
+                .ok_or_else(|| format!("{own} is not known"))?;
+            all.push(Token::Sign(sign));
+            rest = &rest[sign.len()..];
+        }
+        rest = rest.trim_start();
+    }
+    Ok(all)
+}
+
+struct Reader<'e> {
+    tokens: Vec<Token>,
+    at: usize,
+    event: &'e mut Event,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    fn skip(&mut self, sign: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Sign(own)) if *own == sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Word(own)) if own == word);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), String> {
+        if self.skip(sign) { Ok(()) } else { Err(format!("no {sign} follows, but {:?}", self.peek())) }
+    }
+
+    fn choice(&mut self) -> Result<Value, String> {
+        let value = self.either()?;
+        if !self.skip("?") {
+            return Ok(value);
+        }
+        let first = self.choice()?;
+        self.expect(":")?;
+        let second = self.choice()?;
+        Ok(if truth(&value) { first } else { second })
+    }
+
+    fn either(&mut self) -> Result<Value, String> {
+        let mut value = self.both()?;
+        while self.skip("||") || self.word("or") {
+            let other = self.both()?;
+            value = json!(truth(&value) || truth(&other));
+        }
+        Ok(value)
+    }
+
+    fn both(&mut self) -> Result<Value, String> {
+        let mut value = self.compared()?;
+        while self.skip("&&") || self.word("and") {
+            let other = self.compared()?;
+            value = json!(truth(&value) && truth(&other));
+        }
+        Ok(value)
+    }
+
+    fn compared(&mut self) -> Result<Value, String> {
+        if self.word("not") || self.skip("!") {
+            let value = self.compared()?;
+            return Ok(json!(!truth(&value)));
+        }
+        let value = self.sum()?;
+        // A field that is missing is the empty text.
+        let same = |one: &Value, other: &Value| {
+            one == other
+                || plain(one) == plain(other)
+                    && (one.is_null() != other.is_null() || one.is_string() || other.is_string())
+        };
+        let result = if self.skip("==") {
+            let other = self.sum()?;
+            same(&value, &other)
+        } else if self.skip("!=") {
+            let other = self.sum()?;
+            !same(&value, &other)
+        } else if self.word("contains") {
+            let other = self.sum()?;
+            plain(&value).contains(&plain(&other))
+        } else if self.word("startsWith") {
+            let other = self.sum()?;
+            plain(&value).starts_with(&plain(&other))
+        } else if self.word("endsWith") {
+            let other = self.sum()?;
+            plain(&value).ends_with(&plain(&other))
+        } else if self.word("in") {
+            let other = self.sum()?;
+            other.as_array().into_iter().flatten().any(|other| same(&value, other))
+        } else {
+            return Ok(value);
+        };
+        Ok(json!(result))
+    }
+
+    fn sum(&mut self) -> Result<Value, String> {
+        let mut value = self.postfix()?;
+        loop {
+            if self.skip("+") {
+                let other = self.postfix()?;
+                value = json!(plain(&value) + &plain(&other));
+            } else if self.skip("??") {
+                let other = self.postfix()?;
+                value = if value.is_null() { other } else { value };
+            } else {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn postfix(&mut self) -> Result<Value, String> {
+        let mut value = self.primary()?;
+        loop {
+            if self.skip(".") || self.skip("?.") {
+                let Some(Token::Word(name)) = self.peek().cloned() else {
+                    return Err("a path has no name".into());
+                };
+                self.at += 1;
+                value = value[&name].take();
+            } else if self.skip("[") {
+                let from = self.sum_or_negative()?;
+                if self.skip(":") {
+                    let to = self.sum_or_negative()?;
+                    let (from, to) = (from.as_u64().unwrap_or(0) as usize, to.as_u64().unwrap_or(0) as usize);
+                    value = json!(plain(&value).get(from..to).unwrap_or_default());
+                } else if let Some(at) = from.as_i64() {
+                    let all = value.as_array().cloned().unwrap_or_default();
+                    let at = if at < 0 { all.len() as i64 + at } else { at };
+                    value = all.get(at as usize).cloned().unwrap_or(Value::Null);
+                } else {
+                    value = value[plain(&from)].take();
+                }
+                self.expect("]")?;
+            } else {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn sum_or_negative(&mut self) -> Result<Value, String> {
+        if self.skip("-") {
+            let value = self.sum()?;
+            return Ok(json!(-value.as_i64().unwrap_or_default()));
+        }
+        self.sum()
+    }
+
+    fn primary(&mut self) -> Result<Value, String> {
+        let token = self.peek().cloned().ok_or("the expression ends")?;
+        self.at += 1;
+        match token {
+            Token::Text(text) => Ok(json!(text)),
+            Token::Number(number) => Ok(json!(number)),
+            Token::Sign("(") => {
+                let value = self.choice()?;
+                self.expect(")")?;
+                Ok(value)
+            }
+            Token::Sign("[") => {
+                let mut all = Vec::new();
+                while !self.skip("]") {
+                    all.push(self.choice()?);
+                    self.skip(",");
+                }
+                Ok(Value::Array(all))
+            }
+            Token::Word(word) if word == "nil" => Ok(Value::Null),
+            Token::Word(word) if word == "evt" => {
+                self.expect(".")?;
+                let Some(Token::Word(part)) = self.peek().cloned() else {
+                    return Err("evt. has no name".into());
+                };
+                self.at += 1;
+                Ok(match part.as_str() {
+                    "Parsed" => Value::Object(self.event.parsed.clone()),
+                    "Meta" => Value::Object(self.event.meta.clone()),
+                    "Unmarshaled" => Value::Object(self.event.unmarshaled.clone()),
+                    "Line" => json!({"Raw": self.event.line, "Labels": {"type": self.event.kind}}),
+                    _ => Value::Null,
+                })
+            }
+            Token::Word(name) => self.call(&name),
+            Token::Sign(sign) => Err(format!("{sign} is not the beginning of a value")),
+        }
+    }
+
+    fn call(&mut self, name: &str) -> Result<Value, String> {
+        self.expect("(")?;
+        let mut arguments = Vec::new();
+        while !self.skip(")") {
+            if matches!(self.peek(), Some(Token::Sign("{"))) {
+                return Err(format!("{name} with a condition is not known"));
+            }
+            arguments.push(self.choice()?);
+            self.skip(",");
+        }
+        let text = |at: usize| arguments.get(at).map(plain).unwrap_or_default();
+        Ok(match name {
+            "Lower" => json!(text(0).to_lowercase()),
+            "Upper" => json!(text(0).to_uppercase()),
+            "TrimSpace" => json!(text(0).trim()),
+            "trimSuffix" => json!(text(0).strip_suffix(text(1).as_str()).unwrap_or(&text(0))),
+            "Split" => json!(text(0).split(text(1).as_str()).collect::<Vec<_>>()),
+            "int" => {
+                json!(text(0).parse::<f64>().map(|number| number as i64).map_err(|error| error.to_string())?)
+            }
+            "get" => arguments[0][text(1)].clone(),
+            "JsonExtract" => {
+                let object: Value = serde_json::from_str(&text(0)).unwrap_or(Value::Null);
+                text(1).split('.').fold(object, |object, name| object[name].clone())
+            }
+            "UnmarshalJSON" => match serde_json::from_str(&text(0)) {
+                Ok(object) => {
+                    self.event.unmarshaled.insert(text(2), object);
+                    Value::Null
+                }
+                Err(error) => json!(error.to_string()),
+            },
+            "ParseKV" | "ParseKVLax" => {
+                let pairs = pairs(&text(0))?;
+                self.event.unmarshaled.insert(text(2), pairs);
+                Value::Null
+            }
+            other => return Err(format!("the function {other} is not known")),
+        })
+    }
+}
+
+/// By our own step.
+fn pairs(text: &str) -> Result<Value, String> {
+    let read = crate::chain::read(&crate::chain::steps(r#"["logfmt"]"#)?, text, 0)?;
+    let mut all = read.fields;
+    // Of a key that comes again the peer keeps the last.
+    for value in all.values_mut() {
+        let several: Option<Vec<String>> = value.as_str().and_then(|own| serde_json::from_str(own).ok());
+        if let Some(last) = several.and_then(|mut all| all.pop()) {
+            *value = json!(last);
+        }
+    }
+    for (name, value) in [("msg", read.message), ("level", read.severity), ("user", read.user)] {
+        if let Some(value) = value {
+            all.entry(name).or_insert(json!(value));
+        }
+    }
+    Ok(Value::Object(all))
+}

@@ -1,0 +1,169 @@
+//! CEF (ArcSight) and LEEF (QRadar): a head with bars, then pairs.
+//!
+//! A head of syslog before it may have been read by a step of its own; one that was not is passed over.
+
+use std::borrow::Cow;
+
+use millrace_schemas::Value;
+
+use crate::parse::found::{Found, Stopped};
+
+const CEF_HEAD: [&str; 7] = [
+    "cefVersion",
+    "deviceVendor",
+    "deviceProduct",
+    "deviceVersion",
+    "deviceEventClassId",
+    "name",
+    "severity",
+];
+const LEEF_HEAD: [&str; 5] = ["leefVersion", "vendor", "product", "version", "eventId"];
+
+/// `CEF:0|vendor|product|version|class|name|severity|key=value key=value`
+pub(crate) fn cef(text: &str) -> Result<Found<'_>, Stopped> {
+    let start = memchr::memmem::find(text.as_bytes(), b"CEF:").ok_or(Stopped::new(0, "CEF:"))?;
+    let mut found = Found::default();
+    let mut at = head(text, start + 4, &CEF_HEAD, &mut found)?;
+    if let Some(Value::String(level)) = found.fields.find("severity") {
+        found.severity = cef_severity(level).map(Cow::Borrowed);
+    }
+    at += text[at..].len() - text[at..].trim_start().len();
+    let rest = &text[at..];
+    let mut keys = keys(rest).peekable();
+    if !rest.is_empty() && keys.peek().is_none_or(|(start, _)| *start != 0) {
+        return Err(Stopped::new(at, "key=value"));
+    }
+    while let Some((start, len)) = keys.next() {
+        let end = keys.peek().map_or(rest.len(), |(next, _)| *next);
+        let value = unguard(rest[start + len + 1..end].trim_end(), &['=', '|']);
+        let key = &rest[start..start + len];
+        if key == "msg" && !value.is_empty() {
+            found.message = Some(value.clone());
+        }
+        if matches!(key, "suser" | "duser") && found.user.is_none() && !value.is_empty() {
+            found.user = Some(value.clone());
+        }
+        if !value.is_empty() {
+            found.fields.push(key, Value::String(value));
+        }
+    }
+    Ok(found)
+}
+
+/// Words before a bare `=`: where each begins and how long it is.
+fn keys(rest: &str) -> impl Iterator<Item = (usize, usize)> {
+    memchr::memchr_iter(b'=', rest.as_bytes()).filter_map(|at| {
+        let before = &rest[..at];
+        let word = before.rfind([' ', '\t']).map_or(0, |blank| blank + 1);
+        let key = &before[word..];
+        let is_key = !key.is_empty()
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']'));
+        is_key.then_some((word, at - word))
+    })
+}
+
+/// Bars and backslashes are guarded by a backslash. Ends behind the last bar.
+fn head<'t>(
+    text: &'t str,
+    mut at: usize,
+    names: &[&'static str],
+    found: &mut Found<'t>,
+) -> Result<usize, Stopped> {
+    for (number, name) in names.iter().enumerate() {
+        let rest = &text[at..];
+        let mut end = 0;
+        loop {
+            match memchr::memchr2(b'|', b'\\', &rest.as_bytes()[end..]) {
+                Some(len) if rest.as_bytes()[end + len] == b'|' => break end += len,
+                Some(len) => end = (end + len + 2).min(rest.len()),
+                // The last part may end the line.
+                None if number + 1 == names.len() => break end = rest.len(),
+                None => return Err(Stopped::new(text.len(), "a bar after a part of the head")),
+            }
+            end = rest.ceil_char_boundary(end);
+        }
+        let value = unguard(rest[..end].trim(), &['|']);
+        if !value.is_empty() {
+            found.fields.push(*name, Value::String(value));
+        }
+        at = (at + end + 1).min(text.len());
+    }
+    Ok(at)
+}
+
+fn unguard<'t>(text: &'t str, guarded: &[char]) -> Cow<'t, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(own) = rest.next() {
+        let mut ahead = rest.clone();
+        match (own, ahead.next()) {
+            ('\\', Some(next)) if next == '\\' || guarded.contains(&next) => plain.push(next),
+            ('\\', Some('n')) => plain.push('\n'),
+            ('\\', Some('r')) => plain.push('\r'),
+            _ => {
+                plain.push(own);
+                continue;
+            }
+        }
+        rest = ahead;
+    }
+    Cow::Owned(plain)
+}
+
+/// 0 to 10, or in words.
+fn cef_severity(level: &str) -> Option<&'static str> {
+    Some(match level.parse::<u8>() {
+        Ok(0..=3) => "low",
+        Ok(4..=6) => "medium",
+        Ok(7..=8) => "high",
+        Ok(9..=10) => "very-high",
+        Ok(_) => return None,
+        Err(_) => match level.to_ascii_lowercase().as_str() {
+            "low" => "low",
+            "medium" => "medium",
+            "high" => "high",
+            "very-high" => "very-high",
+            "unknown" => "unknown",
+            _ => return None,
+        },
+    })
+}
+
+/// `LEEF:1.0|vendor|product|version|event|key=value<TAB>key=value`; 2.0 may name another separator after the event.
+pub(crate) fn leef(text: &str) -> Result<Found<'_>, Stopped> {
+    let start = memchr::memmem::find(text.as_bytes(), b"LEEF:").ok_or(Stopped::new(0, "LEEF:"))?;
+    let mut found = Found::default();
+    let mut at = head(text, start + 5, &LEEF_HEAD, &mut found)?;
+    let mut separator = '\t';
+    if text[start + 5..].starts_with('2')
+        && let Some((own, _)) =
+            text[at..].split_once('|').filter(|(own, _)| own.len() <= 6 && !own.contains('='))
+    {
+        let code = own.strip_prefix("0x").or_else(|| own.strip_prefix('x'));
+        let code = code.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        separator = code.or_else(|| own.chars().next()).unwrap_or('\t');
+        at += own.len() + 1;
+    }
+    for pair in text[at..].split(separator) {
+        let here = at;
+        at += pair.len() + separator.len_utf8();
+        if pair.trim().is_empty() {
+            continue;
+        }
+        let (key, value) = pair.split_once('=').ok_or(Stopped::new(here, "key=value"))?;
+        let (key, value) = (key.trim(), value.trim());
+        match key {
+            _ if value.is_empty() => continue,
+            "usrName" => found.user = Some(Cow::Borrowed(value)),
+            "sev" => found.severity = cef_severity(value).map(Cow::Borrowed),
+            _ => {}
+        }
+        found.fields.push(key, Value::String(Cow::Borrowed(value)));
+    }
+    Ok(found)
+}

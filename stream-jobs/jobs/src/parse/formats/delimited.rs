@@ -1,0 +1,92 @@
+//! Columns: CSV with any separator (RFC 4180), and LTSV.
+
+use std::borrow::Cow;
+
+use millrace_schemas::Value;
+
+use crate::parse::found::{Found, Stopped};
+
+/// Columns and what separates them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delimited {
+    pub(crate) separator: String,
+    /// Guards separators within a value, twice it stands for itself.
+    pub(crate) quote: Option<char>,
+    /// Names; columns beyond them are `column_N`.
+    pub(crate) columns: Vec<String>,
+}
+
+impl Delimited {
+    pub(crate) fn read<'t>(&'t self, text: &'t str) -> Result<Found<'t>, Stopped> {
+        let mut found = Found::default();
+        let (mut at, mut number) = (0, 0);
+        loop {
+            let (value, end) = self.value(text, at)?;
+            number += 1;
+            if !value.is_empty() {
+                match self.columns.get(number - 1) {
+                    Some(name) => found.fields.push(name.as_str(), Value::String(value)),
+                    None => found.fields.push(format!("column_{number}"), Value::String(value)),
+                }
+            }
+            match text[end..].strip_prefix(self.separator.as_str()) {
+                Some(rest) => at = text.len() - rest.len(),
+                None => break,
+            }
+        }
+        if number < self.columns.len() && self.columns.len() > 1 && number == 1 {
+            return Err(Stopped::new(text.len(), "a separator of columns"));
+        }
+        Ok(found)
+    }
+
+    fn value<'t>(&self, text: &'t str, at: usize) -> Result<(Cow<'t, str>, usize), Stopped> {
+        let rest = &text[at..];
+        if let Some(quote) = self.quote
+            && let Some(inner) = rest.strip_prefix(quote)
+        {
+            let mut from = 0;
+            loop {
+                let Some(len) = inner[from..].find(quote) else {
+                    return Err(Stopped::new(text.len(), "a closing quote"));
+                };
+                let end = from + len;
+                let after = end + quote.len_utf8();
+                if inner[after..].starts_with(quote) {
+                    from = after + quote.len_utf8();
+                    continue;
+                }
+                let after = text.len() - inner.len() + after;
+                if !text[after..].is_empty() && !text[after..].starts_with(self.separator.as_str()) {
+                    return Err(Stopped::new(after, "a separator of columns, or the end"));
+                }
+                let (own, twice) = (&inner[..end], format!("{quote}{quote}"));
+                let value = match own.contains(quote) {
+                    true => Cow::Owned(own.replace(&twice, &quote.to_string())),
+                    false => Cow::Borrowed(own),
+                };
+                return Ok((value, after));
+            }
+        }
+        let len = rest.find(self.separator.as_str()).unwrap_or(rest.len());
+        Ok((Cow::Borrowed(&rest[..len]), at + len))
+    }
+}
+
+/// `label:value`, separated by tabs.
+pub(crate) fn ltsv(text: &str) -> Result<Found<'_>, Stopped> {
+    let mut found = Found::default();
+    let mut at = 0;
+    for column in text.split('\t') {
+        if !column.is_empty() {
+            let Some((label, value)) = column.split_once(':').filter(|(label, _)| !label.is_empty()) else {
+                return Err(Stopped::new(at, "label:value"));
+            };
+            if value != "-" {
+                found.fields.push(label, Value::String(Cow::Borrowed(value)));
+            }
+        }
+        at += column.len() + 1;
+    }
+    Ok(found)
+}

@@ -1,0 +1,141 @@
+//! Dissect, as Logstash and Beats have it: fields between texts, without patterns.
+//!
+//! `%{a}` field · `%{}`, `%{?a}` passed over · `%{a->}` takes what follows it several times · `%{+a}` added to `a`, `%{+a/2}`
+//! in that order · `%{*a}` with `%{&a}`: the one's value names the other's.
+
+use std::borrow::Cow;
+
+use millrace_schemas::Value;
+
+use crate::parse::found::{Found, Stopped};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dissect {
+    /// Text before the first key.
+    prefix: String,
+    keys: Vec<Key>,
+    /// Between parts that are put together.
+    joint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    name: String,
+    kind: Kind,
+    /// What follows may come several times.
+    padded: bool,
+    /// Text behind it; empty: it takes the rest.
+    delimiter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Field,
+    Skip,
+    Append(usize),
+    Name,
+    Value,
+}
+
+impl Dissect {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// What is wrong in it.
+    pub(crate) fn new(pattern: &str, joint: &str) -> Result<Dissect, String> {
+        let mut pieces = pattern.split("%{");
+        let prefix = pieces.next().unwrap_or_default().to_owned();
+        let mut keys = Vec::new();
+        for piece in pieces {
+            let (key, delimiter) = piece.split_once('}').ok_or("a %{ has no }")?;
+            let (key, padded) = key.strip_suffix("->").map_or((key, false), |key| (key, true));
+            let (kind, name) = match key.chars().next() {
+                None => (Kind::Skip, ""),
+                Some('?') => (Kind::Skip, &key[1..]),
+                Some('*') => (Kind::Name, &key[1..]),
+                Some('&') => (Kind::Value, &key[1..]),
+                Some('+') => {
+                    let (name, order) = key[1..].split_once('/').unwrap_or((&key[1..], ""));
+                    (Kind::Append(order.parse().unwrap_or(usize::MAX)), name)
+                }
+                Some(_) => (Kind::Field, key),
+            };
+            if name.is_empty() && kind != Kind::Skip {
+                return Err("a key without a name".into());
+            }
+            keys.push(Key { name: name.to_owned(), kind, padded, delimiter: delimiter.to_owned() });
+        }
+        let touching = keys.iter().rev().skip(1).any(|key| key.delimiter.is_empty());
+        match (keys.is_empty(), touching) {
+            (true, _) => Err("there is no key in it".into()),
+            (_, true) => Err("between two keys there must be a text".into()),
+            _ => Ok(Dissect { prefix, keys, joint: joint.to_owned() }),
+        }
+    }
+
+    pub(crate) fn read<'t>(&'t self, text: &'t str) -> Result<Found<'t>, Stopped> {
+        let mut found = Found::default();
+        if !text.starts_with(self.prefix.as_str()) {
+            return Err(Stopped { expected: format!("{:?}", self.prefix).into(), ..Stopped::new(0, "") });
+        }
+        let mut at = self.prefix.len();
+        let mut values: Vec<(&Key, &'t str)> = Vec::with_capacity(self.keys.len());
+        for key in &self.keys {
+            let rest = &text[at..];
+            let len = match key.delimiter.as_str() {
+                "" => rest.len(),
+                delimiter => rest.find(delimiter).ok_or_else(|| Stopped {
+                    expected: format!("{delimiter:?} after {:?}", key.name).into(),
+                    ..Stopped::new(at, "")
+                })?,
+            };
+            values.push((key, &rest[..len]));
+            at += len + key.delimiter.len();
+            while key.padded && !key.delimiter.is_empty() && text[at..].starts_with(key.delimiter.as_str()) {
+                at += key.delimiter.len();
+            }
+        }
+        if at < text.len() && self.keys.last().is_some_and(|key| !key.delimiter.is_empty()) {
+            return Err(Stopped::new(at, "the end of the line"));
+        }
+        self.put(&values, &mut found);
+        Ok(found)
+    }
+
+    fn put<'t>(&'t self, values: &[(&'t Key, &'t str)], found: &mut Found<'t>) {
+        let borrowed = |value: &'t str| Value::String(Cow::Borrowed(value));
+        for (at, (key, value)) in values.iter().enumerate() {
+            match key.kind {
+                Kind::Skip | Kind::Value => {}
+                Kind::Name => {
+                    let other =
+                        values.iter().find(|(other, _)| other.kind == Kind::Value && other.name == key.name);
+                    if let Some((_, other)) = other.filter(|_| !value.is_empty()) {
+                        found.fields.push(*value, borrowed(other));
+                    }
+                }
+                Kind::Field | Kind::Append(_) => {
+                    let same = |other: &&(&Key, &str)| {
+                        other.0.name == key.name && matches!(other.0.kind, Kind::Field | Kind::Append(_))
+                    };
+                    if values[..at].iter().any(|other| same(&other)) {
+                        continue;
+                    }
+                    let mut parts: Vec<_> = values.iter().filter(same).collect();
+                    if parts.len() == 1 {
+                        if !value.is_empty() {
+                            found.fields.push(key.name.as_str(), borrowed(value));
+                        }
+                        continue;
+                    }
+                    parts.sort_by_key(|(key, _)| match key.kind {
+                        Kind::Append(order) => order,
+                        _ => 0,
+                    });
+                    let joined = parts.iter().map(|(_, value)| *value).collect::<Vec<_>>().join(&self.joint);
+                    found.fields.push(key.name.as_str(), Value::String(Cow::Owned(joined)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `key=value` pairs, logfmt among them.
+//!
+//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there. A key alone is true. A
+//! key that comes again makes an array, as JSON text.
+
+use std::borrow::Cow;
+
+use millrace_schemas::Value;
+
+use crate::parse::found::{Found, Stopped};
+
+/// What stands between what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyValue {
+    /// Between key and value.
+    pub(crate) pair: String,
+    /// Between pairs. A blank stands for any number of them.
+    pub(crate) field: String,
+    /// Whether a key may stand alone.
+    pub(crate) alone: bool,
+}
+
+impl KeyValue {
+    pub(crate) fn logfmt() -> KeyValue {
+        KeyValue { pair: "=".into(), field: " ".into(), alone: true }
+    }
+
+    /// Logfmt: at least one key has a value, so that plain words are not taken for it.
+    pub(crate) fn read_logfmt(text: &str) -> Result<Found<'_>, Stopped> {
+        let found = KeyValue::logfmt().read(text)?;
+        let paired = found.fields.0.iter().any(|(_, value)| *value != Value::Boolean(true));
+        if paired { Ok(found) } else { Err(Stopped::new(0, "key=value")) }
+    }
+
+    pub(crate) fn read<'t>(&self, text: &'t str) -> Result<Found<'t>, Stopped> {
+        let mut found = Found::default();
+        let mut at = 0;
+        let mut pairs = 0;
+        while let Some(start) = self.next_start(text, at) {
+            let (key, end, quoted) = self.key(text, start)?;
+            if key.is_empty() {
+                return Err(Stopped::new(start, "a key"));
+            }
+            let after = self.blanks(text, end);
+            let rest = &text[after..];
+            // A key in front of the sign; where there is none before it, the sign is a part of it.
+            let value = rest.strip_prefix(self.pair.as_str()).filter(|_| end > start || quoted);
+            match value {
+                Some(rest) => {
+                    let from = self.blanks(text, text.len() - rest.len());
+                    let (value, end) = self.value(text, from)?;
+                    put(&mut found, key, Value::String(value));
+                    at = end;
+                    pairs += 1;
+                }
+                None if !self.alone => return Err(Stopped::new(after, "the sign between key and value")),
+                None => {
+                    put(&mut found, key, Value::Boolean(true));
+                    at = end;
+                }
+            }
+        }
+        if pairs == 0 && !self.alone || found.fields.0.is_empty() {
+            return Err(Stopped::new(0, "a key and a value"));
+        }
+        Ok(found)
+    }
+
+    /// Where the next pair begins.
+    fn next_start(&self, text: &str, at: usize) -> Option<usize> {
+        let mut at = at;
+        loop {
+            let rest = &text[at..];
+            let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+            if blank > 0 && (self.is_blank() || self.field != "\t") {
+                at += blank;
+            } else if !self.is_blank() && rest.starts_with(self.field.as_str()) {
+                at += self.field.len();
+            } else {
+                return (!rest.is_empty()).then_some(at);
+            }
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.field == " "
+    }
+
+    /// Blanks around signs are left out unless they are what separates pairs.
+    fn blanks(&self, text: &str, at: usize) -> usize {
+        if self.is_blank() || self.field == "\t" {
+            return at;
+        }
+        at + text[at..].len() - text[at..].trim_start_matches(' ').len()
+    }
+
+    fn key<'t>(&self, text: &'t str, start: usize) -> Result<(Cow<'t, str>, usize, bool), Stopped> {
+        if let Some((key, end)) = quoted(text, start) {
+            return Ok((key, end, true));
+        }
+        let rest = &text[start..];
+        let pair = rest.find(self.pair.as_str()).filter(|at| *at > 0).unwrap_or(rest.len());
+        let field = rest.find(self.field.as_str()).unwrap_or(rest.len());
+        let len = pair.min(field);
+        Ok((Cow::Borrowed(rest[..len].trim_end()), start + len, false))
+    }
+
+    fn value<'t>(&self, text: &'t str, start: usize) -> Result<(Cow<'t, str>, usize), Stopped> {
+        if let Some((value, end)) = quoted(text, start) {
+            let rest = &text[end..];
+            let trimmed = if self.is_blank() { rest } else { rest.trim_start_matches(' ') };
+            if trimmed.is_empty()
+                || trimmed.starts_with(self.field.as_str())
+                || rest.starts_with(self.field.as_str())
+            {
+                return Ok((value, end));
+            }
+        }
+        let rest = &text[start..];
+        let len = rest.find(self.field.as_str()).unwrap_or(rest.len());
+        let own = if self.is_blank() { &rest[..len] } else { rest[..len].trim_end() };
+        Ok((Cow::Borrowed(own), start + len))
+    }
+}
+
+/// What stands in double quotes at `start`, and where it ends.
+fn quoted(text: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
+    let rest = text[start..].strip_prefix('"')?;
+    let mut plain: Option<String> = None;
+    let mut from = 0;
+    loop {
+        let end = from + memchr::memchr2(b'"', b'\\', &rest.as_bytes()[from..])?;
+        let before = &rest[from..end];
+        if rest.as_bytes()[end] == b'"' {
+            let value = match plain {
+                Some(plain) => Cow::Owned(plain + before),
+                None => Cow::Borrowed(&rest[..end]),
+            };
+            return Some((value, start + 1 + end + 1));
+        }
+        let guarded = matches!(rest.as_bytes().get(end + 1), Some(b'"' | b'\\'));
+        let plain = plain.get_or_insert_default();
+        plain.push_str(if plain.is_empty() { &rest[..end] } else { before });
+        let own = if guarded { end + 1 } else { end };
+        plain.push_str(&rest[own..own + 1]);
+        from = own + 1;
+    }
+}
+
+fn put<'t>(found: &mut Found<'t>, key: Cow<'t, str>, value: Value<'t>) {
+    let Some((_, own)) = found.fields.0.iter_mut().find(|(name, _)| *name == key) else {
+        return found.fields.push(key, value);
+    };
+    match (&mut *own, value) {
+        (_, Value::Boolean(true)) => {}
+        (Value::String(first), Value::String(second)) => {
+            let mut all: Vec<serde_json::Value> = serde_json::from_str(first)
+                .ok()
+                .filter(|_| first.starts_with('['))
+                .unwrap_or_else(|| vec![first.as_ref().into()]);
+            all.push(second.as_ref().into());
+            *first = Cow::Owned(serde_json::Value::from(all).to_string());
+        }
+        (own, value) => *own = value,
+    }
+}

@@ -1,0 +1,20 @@
+//! One file a format: from a text to fields.
+
+pub(super) mod agent;
+pub(super) mod apache;
+pub(super) mod apache_error;
+pub(super) mod cef;
+pub(super) mod container;
+pub(super) mod delimited;
+pub(super) mod dissect;
+pub(super) mod glog;
+pub(super) mod json;
+pub(super) mod key_value;
+pub(super) mod layout;
+pub(super) mod nginx_error;
+pub(super) mod peer;
+pub(super) mod rfc3164;
+pub(super) mod rfc5424;
+pub(super) mod syslog;
+pub(super) mod url;
+pub(super) mod w3c;

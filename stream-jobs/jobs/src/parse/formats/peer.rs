@@ -1,0 +1,91 @@
+//! The address that a line names as the one who came: of a login, a request, a refusal.
+//!
+//! Lines of many services put it behind the same few words. What a stranger can write, a user name for one, tends to stand
+//! before it, so of several the last one counts, but where a form says more.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use millrace_schemas::Value;
+
+use crate::parse::found::{Found, Stopped};
+use crate::pattern::{Dialect, Pattern};
+
+const V4: &str = r"\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.[A-Za-z]|\.\d+\.)";
+const V6: &str = r"(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?)(?![0-9a-fA-F:]|\.\d)";
+/// In brackets or quotes or without, perhaps an IPv4 address as IPv6.
+const ADDRESS: &str = r#"[\["'<(]?(?:IPv6:)?(?:::[fF]{4}:)?(?<peer>V4|V6)"#;
+const NAME: &str = r"(?<peer>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)";
+
+/// The first that matches counts.
+const FORMS: [&str; 15] = [
+    r"\srhost=ADDRESS",
+    r".*\brip=ADDRESS",
+    r"\[(?:client|remote) ADDRESS",
+    r".*, client: ADDRESS",
+    r"\bfrom [^\s\[\]]+ADDRESS\]:",
+    r"\bfrom ADDRESS port \d+",
+    r"(?i).*\b(?:from|client|remote_addr|relay|ip|host|for)[ =:@]+(?:0x\w+ )?ADDRESS",
+    r".* ADDRESS port \d",
+    r".*\[(?:IPv6:)?(?:::[fF]{4}:)?(?<peer>V4|V6)[\]:]",
+    r"(?i).*\b(?:with|by) ADDRESS",
+    r"\|V4\|\d+\|ADDRESS\|\d+",
+    r#"(?:^|[\s'"(|@,\[<\]])(?:::[fF]{4}:)?(?<peer>V4|V6)"#,
+    r"\srhost=NAME",
+    r"'@'NAME'",
+    r#"(?i).*\b(?:from|host|client|relay|by)[ =:]+[\["'<(]?NAME"#,
+];
+
+fn forms() -> &'static [Pattern] {
+    static FORMS_READ: OnceLock<Vec<Pattern>> = OnceLock::new();
+    FORMS_READ.get_or_init(|| {
+        let whole = |form: &str| {
+            form.replace("ADDRESS", ADDRESS).replace("NAME", NAME).replace("V4", V4).replace("V6", V6)
+        };
+        FORMS.iter().filter_map(|form| Pattern::new(&whole(form), Dialect::Perl).ok()).collect()
+    })
+}
+
+/// Gives the field `peer`.
+pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
+    for form in forms() {
+        let Ok(Some(captures)) = form.captures(text) else { continue };
+        let group = form.groups().iter().position(Option::is_some).map_or(0, |at| at + 1);
+        if let Some(peer) = captures.span(group).and_then(|span| text.get(span)) {
+            let mut found = Found::default();
+            found.fields.push("peer", Value::String(Cow::Borrowed(peer)));
+            return Ok(found);
+        }
+    }
+    Err(Stopped::new(0, "an address, or a name behind from, rhost=, client and the like"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_a_pattern() {
+        assert_eq!(forms().len(), FORMS.len());
+    }
+
+    #[test]
+    fn who_came_is_found_behind_what_strangers_write() {
+        for (line, peer) in [
+            ("Failed password for invalid user from 1.2.3.4 from 192.0.2.1 port 22 ssh2", "192.0.2.1"),
+            ("auth failure; ruser=rhost=1.2.3.4 rhost=192.0.2.1  user=x", "192.0.2.1"),
+            (
+                "reject: RCPT from a.example[192.0.2.1]: 450 no hostname, [203.0.113.9]; from=<a@b>",
+                "192.0.2.1",
+            ),
+            ("refused connect from ::ffff:192.0.2.1 (::ffff:192.0.2.1)", "192.0.2.1"),
+            ("Accepted key for al from 2001:db8::17 port 22", "2001:db8::17"),
+            ("PAM: failure for al from host-1.example.org", "host-1.example.org"),
+            ("192.0.2.1 - - [05/Mar/2007:14:39:21 +0100] \"GET / HTTP/1.0\" 301 459", "192.0.2.1"),
+        ] {
+            let found = parse(line).unwrap();
+            assert_eq!(found.fields.find("peer"), Some(&Value::String(peer.into())), "{line}");
+        }
+        assert!(parse("nothing of the kind").is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Types of fields.
+
+use std::borrow::Cow;
+
+use millrace_schemas::Value;
+
+use super::line::as_text;
+
+/// A type, or a unit that a text is turned into.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Cast {
+    Text,
+    Long,
+    Double,
+    Boolean,
+    /// `3.5GiB` as a number of bytes: `kB` is 1,000, `KiB` 1,024.
+    Bytes,
+    /// `1m 30s` as a number of units of so many ns.
+    Duration(f64),
+}
+
+const UNITS: [(&str, f64); 8] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 6e10),
+    ("h", 3.6e12),
+    ("d", 8.64e13),
+];
+
+impl Cast {
+    pub(super) const NAMES: &str =
+        "string, long, double, boolean, bytes, duration_ns, _us, _ms, _s, _m, _h, _d, _w";
+
+    pub(crate) fn named(name: &str) -> Option<Cast> {
+        Some(match name {
+            "string" => Cast::Text,
+            "long" | "int" | "integer" => Cast::Long,
+            "double" | "float" => Cast::Double,
+            "boolean" | "bool" => Cast::Boolean,
+            "bytes" => Cast::Bytes,
+            other => Cast::Duration(unit(other.strip_prefix("duration_")?)?),
+        })
+    }
+
+    pub(crate) fn is_of(self, value: &Value<'_>) -> bool {
+        matches!(
+            (self, value),
+            (Cast::Text, Value::String(_))
+                | (Cast::Long, Value::Long(_))
+                | (Cast::Double | Cast::Bytes | Cast::Duration(_), Value::Double(_))
+                | (Cast::Boolean, Value::Boolean(_))
+        )
+    }
+
+    pub(crate) fn apply<'t>(self, value: &Value<'t>) -> Option<Value<'t>> {
+        if self.is_of(value) {
+            return Some(value.clone());
+        }
+        let text = as_text(value);
+        let text = text.trim();
+        match (self, value) {
+            (Cast::Text, _) => Some(Value::String(as_text(value))),
+            (Cast::Long, Value::Double(number)) => (number.fract() == 0.0).then(|| whole(*number)).flatten(),
+            (Cast::Long, Value::Boolean(_)) => None,
+            (Cast::Long, _) => long(text).map(Value::Long),
+            (Cast::Double, Value::Long(number)) => Some(Value::Double(*number as f64)),
+            (Cast::Double, _) => {
+                text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Double)
+            }
+            (Cast::Boolean, _) => match text.to_ascii_lowercase().as_str() {
+                "true" | "t" | "yes" | "y" | "on" | "1" => Some(Value::Boolean(true)),
+                "false" | "f" | "no" | "n" | "off" | "0" => Some(Value::Boolean(false)),
+                _ => None,
+            },
+            (Cast::Bytes, _) => bytes(text).map(Value::Double),
+            (Cast::Duration(unit), _) => nanos(text).map(|nanos| Value::Double(nanos / unit)),
+        }
+    }
+}
+
+fn whole<'t>(number: f64) -> Option<Value<'t>> {
+    (number.abs() < 9e18).then_some(Value::Long(number as i64))
+}
+
+/// Decimal, `0x2a`, `0b101`, `0o17`, and `017` as C has it.
+fn long(text: &str) -> Option<i64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let (digits, radix) = match digits.get(..2) {
+        Some("0x" | "0X") => (&digits[2..], 16),
+        Some("0b" | "0B") => (&digits[2..], 2),
+        Some("0o" | "0O") => (&digits[2..], 8),
+        Some(lead) if lead.starts_with('0') => (&digits[1..], 8),
+        _ => (digits.strip_prefix('+').unwrap_or(digits), 10),
+    };
+    let signed = if negative { Cow::Owned(format!("-{digits}")) } else { Cow::Borrowed(digits) };
+    let valid = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    i64::from_str_radix(&signed, radix).ok().filter(|_| valid)
+}
+
+fn unit(name: &str) -> Option<f64> {
+    if name == "w" {
+        return Some(7.0 * 8.64e13);
+    }
+    UNITS.iter().find(|(own, _)| *own == name).map(|(_, nanos)| *nanos)
+}
+
+/// A number at the start and the letters behind it.
+fn quantity(text: &str) -> Option<(f64, &str, &str)> {
+    let digits = text.find(|own: char| !(own.is_ascii_digit() || own == '.')).unwrap_or(text.len());
+    let number = text[..digits].parse().ok()?;
+    let rest = text[digits..].trim_start();
+    let letters = rest.find(|own: char| !own.is_alphabetic()).unwrap_or(rest.len());
+    Some((number, &rest[..letters], rest[letters..].trim_start()))
+}
+
+fn bytes(text: &str) -> Option<f64> {
+    let (number, unit, rest) = quantity(text)?;
+    let powers = "kmgtpe";
+    let power = unit
+        .chars()
+        .next()
+        .and_then(|own| powers.find(own.to_ascii_lowercase()))
+        .map_or(0, |at| at as i32 + 1);
+    let base = match unit.get(usize::from(power > 0)..)? {
+        "iB" => 1024.0_f64,
+        "B" | "" => 1000.0,
+        _ => return None,
+    };
+    rest.is_empty().then(|| number * base.powi(power))
+}
+
+fn nanos(mut text: &str) -> Option<f64> {
+    let mut sum = 0.0;
+    loop {
+        let (number, name, rest) = quantity(text)?;
+        sum += number * unit(name)?;
+        if rest.is_empty() {
+            return Some(sum);
+        }
+        text = rest;
+    }
+}

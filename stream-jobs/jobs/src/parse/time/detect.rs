@@ -1,0 +1,346 @@
+//! Times as lines write them, found without being told how they look.
+//!
+//! Read at the earliest place where one stands. Where numbers can be a day or a month: with slashes and four digits of
+//! the year the month is first, else the day; what is then no date is tried the other way round.
+
+use super::zone::{abbreviation, offset};
+use super::{Civil, Clock, digits, epoch, fraction, month};
+
+/// Nobody writes the time later in a line than this.
+const MAX_SEARCHED: usize = 512;
+
+/// A time as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// µs since the epoch.
+    Unix(i64),
+    /// A date with or without year, with or without zone.
+    Civil { civil: Civil, year: bool, offset: Option<i64> },
+}
+
+/// The first time in `text`: µs, and where it stands.
+pub(crate) fn find(text: &str, clock: Clock<'_>) -> Option<(i64, std::ops::Range<usize>)> {
+    let bytes = text.as_bytes();
+    let mut before = b' ';
+    for at in 0..bytes.len().min(MAX_SEARCHED) {
+        let own = bytes[at];
+        let begins = own == b'@'
+            || own.is_ascii_digit() && !before.is_ascii_digit()
+            || own.is_ascii_alphabetic() && !before.is_ascii_alphanumeric();
+        // A digit after a dot or a letter belongs to a number or a name, but for `T` and the like no time begins there.
+        let within = own.is_ascii_digit() && (before.is_ascii_alphabetic() || before == b'.');
+        if begins && !within {
+            let first = at == 0 || bytes[..at].iter().all(|byte| matches!(byte, b'[' | b'(' | b'<' | b' '));
+            let audit = bytes[..at].ends_with(b"audit(");
+            if let Some((micros, len)) = read(&bytes[at..], first || audit, clock) {
+                return Some((micros, at..at + len));
+            }
+        }
+        before = own;
+    }
+    None
+}
+
+/// A time that is the whole of `text`.
+pub(crate) fn whole(text: &str, clock: Clock<'_>) -> Option<i64> {
+    let text = text.trim();
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match read(text.as_bytes(), false, clock) {
+        Some((micros, len)) if len == text.len() => Some(micros),
+        _ => super::number(text),
+    }
+}
+
+/// A time at the start of `bytes`; `number`: bare seconds are one, too.
+fn read(bytes: &[u8], number: bool, clock: Clock<'_>) -> Option<(i64, usize)> {
+    let n_digits = bytes.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
+    let (written, len) = match n_digits {
+        0 if bytes.is_empty() => return None,
+        0 if bytes[0] == b'@' => tai(bytes)?,
+        0 => named(bytes)?,
+        10 if number => seconds(bytes)?,
+        4 => year_first(bytes)?,
+        1 | 2 => day_or_month_first(bytes, n_digits)?,
+        6 | 8 => compact(bytes, n_digits)?,
+        14 => {
+            let (hour, minute, second) = (digits(bytes, 8, 2)?, digits(bytes, 10, 2)?, digits(bytes, 12, 2)?);
+            let civil = Civil {
+                hour,
+                minute,
+                second,
+                ..date(digits(bytes, 0, 4)?, digits(bytes, 4, 2)?, digits(bytes, 6, 2)?)
+            };
+            (Written::Civil { civil, year: true, offset: None }, 14)
+        }
+        _ => return None,
+    };
+    let micros = match written {
+        Written::Unix(micros) => micros,
+        Written::Civil { civil, year: true, offset: Some(offset) } => Civil { offset, ..civil }.micros()?,
+        Written::Civil { civil, year: true, offset: None } => clock.zone.micros(&civil)?,
+        Written::Civil { civil, year: false, .. } => clock.guess_year(civil)?,
+    };
+    Some((micros, len))
+}
+
+fn date(year: i64, month: i64, day: i64) -> Civil {
+    Civil { year, month, day, ..Civil::default() }
+}
+
+/// `@4000000041f4104f00000000`: TAI64N.
+fn tai(bytes: &[u8]) -> Option<(Written, usize)> {
+    let hex = bytes.get(1..25).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))?;
+    let hex = std::str::from_utf8(hex).ok()?;
+    let seconds = u64::from_str_radix(&hex[..16], 16).ok()?.checked_sub(1 << 62)?;
+    let nanos = u32::from_str_radix(&hex[16..], 16).ok()?;
+    let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)? + i64::from(nanos / 1000);
+    Some((Written::Unix(micros), 25))
+}
+
+/// `1106513999`, `1106513999.000`.
+fn seconds(bytes: &[u8]) -> Option<(Written, usize)> {
+    let whole = epoch(digits(bytes, 0, 10)?);
+    let (micro, len) = match bytes.get(10..12) {
+        Some([b'.', digit]) if digit.is_ascii_digit() => fraction(bytes, 10),
+        _ => (0, 10),
+    };
+    Some((Written::Unix(whole + micro), len))
+}
+
+/// `2005-01-23 21:59:59`, with any separators, and `2023-200T00:59:36`.
+fn year_first(bytes: &[u8]) -> Option<(Written, usize)> {
+    let year = digits(bytes, 0, 4)?;
+    let separator = *bytes.get(4).filter(|byte| matches!(byte, b'-' | b'/' | b'.' | b' '))?;
+    if let Some(day) = digits(bytes, 5, 3).filter(|_| bytes.get(8) == Some(&b'T')) {
+        let (civil, offset, len) = with_clock(bytes, 8, date(year, 1, 1))?;
+        let first = Civil { month: 1, day: 1, ..civil }.micros()?;
+        let own = super::civil_of(first + (day - 1) * 86_400_000_000);
+        let valid = (1..=366).contains(&day) && own.year == year;
+        return valid.then_some((Written::Civil { civil: own, year: true, offset }, len));
+    }
+    let (month, mut at) = match digits(bytes, 5, 2) {
+        Some(month) => (month, 7),
+        None => (month_name(&bytes[5..])?, 8),
+    };
+    if bytes.get(at) != Some(&separator) {
+        return None;
+    }
+    let day = digits(bytes, at + 1, 2)?;
+    at += 3;
+    let (civil, offset, len) = with_clock(bytes, at, date(year, month, day))?;
+    Some((Written::Civil { civil, year: true, offset }, len))
+}
+
+/// `050123 21:59:59`, `20050123T215959`.
+fn compact(bytes: &[u8], n_digits: usize) -> Option<(Written, usize)> {
+    let n_year = n_digits - 4;
+    let year = full_year(digits(bytes, 0, n_year)?, n_year);
+    let own = date(year, digits(bytes, n_year, 2)?, digits(bytes, n_year + 2, 2)?);
+    let (civil, offset, len) = with_clock(bytes, n_digits, own)?;
+    Some((Written::Civil { civil, year: true, offset }, len))
+}
+
+/// `23/Jan/2005:21:59:59`, `23-01-2005 21:59:59`, `01/23/05@21:59:59`, `03-17 16:13:38`, `15 Nov 1994 08:12:31`.
+fn day_or_month_first(bytes: &[u8], n_digits: usize) -> Option<(Written, usize)> {
+    let first = digits(bytes, 0, n_digits)?;
+    let separator = *bytes.get(n_digits).filter(|byte| matches!(byte, b'-' | b'/' | b'.' | b' '))?;
+    let mut at = n_digits + 1;
+    if let Some(month) = month_name(bytes.get(at..)?) {
+        at += 3;
+        if bytes.get(at) != Some(&separator) {
+            return None;
+        }
+        let n_year = run(bytes, at + 1);
+        let year = full_year(digits(bytes, at + 1, n_year).filter(|_| n_year == 2 || n_year == 4)?, n_year);
+        let (civil, offset, len) = with_clock(bytes, at + 1 + n_year, date(year, month, first))?;
+        return Some((Written::Civil { civil, year: true, offset }, len));
+    }
+    if n_digits != 2 || separator == b' ' {
+        return None;
+    }
+    let second = digits(bytes, at, 2)?;
+    at += 2;
+    if bytes.get(at) != Some(&separator) {
+        // No year: month and day, as Android has it.
+        let own = date(0, first, second);
+        let blank = bytes.get(at) == Some(&b' ') && matches!(separator, b'-' | b'/');
+        let (civil, offset, len) = with_clock(bytes, at, own).filter(|_| blank)?;
+        return Some((Written::Civil { civil, year: false, offset }, len));
+    }
+    let n_year = run(bytes, at + 1);
+    let year = full_year(digits(bytes, at + 1, n_year).filter(|_| n_year == 2 || n_year == 4)?, n_year);
+    let day_first = date(year, second, first);
+    let month_first = date(year, first, second);
+    let orders =
+        if separator == b'/' && n_year == 4 { [month_first, day_first] } else { [day_first, month_first] };
+    let own = orders.into_iter().find(|own| own.micros().is_some())?;
+    let (civil, offset, len) = with_clock(bytes, at + 1 + n_year, own)?;
+    Some((Written::Civil { civil, year: true, offset }, len))
+}
+
+/// `Jan 23 21:59:59`, `Sun Jan 23 2005 21:59:59`, `Thu Jul 11 01:21:41 2013`, `Jan 23, 2005 9:59:59 PM`, and days of the
+/// week before anything else.
+fn named(bytes: &[u8]) -> Option<(Written, usize)> {
+    let Some(month) = month_name(bytes) else {
+        let len = weekday(bytes)?;
+        let mut at = len + usize::from(bytes.get(len) == Some(&b','));
+        at += blanks(bytes, at).filter(|n| *n > 0)?;
+        let rest = bytes.get(at..).filter(|rest| !rest.is_empty() && weekday(rest).is_none())?;
+        let n_digits = run(rest, 0);
+        let (written, len) = match n_digits {
+            0 => named(rest)?,
+            1 | 2 => day_or_month_first(rest, n_digits)?,
+            4 => year_first(rest)?,
+            _ => return None,
+        };
+        return Some((written, at + len));
+    };
+    let letters = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let mut at = letters + usize::from(bytes.get(letters) == Some(&b'.'));
+    at += match bytes.get(at) {
+        Some(b'-') => 1,
+        _ => blanks(bytes, at).filter(|n| *n > 0)?,
+    };
+    let n_day = run(bytes, at);
+    let day = digits(bytes, at, n_day).filter(|_| n_day == 1 || n_day == 2)?;
+    at += n_day;
+    at += usize::from(bytes.get(at) == Some(&b','));
+    at += blanks(bytes, at).filter(|n| *n > 0)?;
+    let mut year = digits(bytes, at, 4).filter(|_| run(bytes, at) == 4 && bytes.get(at + 4) != Some(&b':'));
+    if year.is_some() {
+        at += 4;
+    } else {
+        at -= 1;
+    }
+    let (mut civil, offset, mut len) = with_clock(bytes, at, date(0, month, day))?;
+    if year.is_none()
+        && bytes.get(len) == Some(&b' ')
+        && let Some(own) =
+            digits(bytes, len + 1, 4).filter(|own| run(bytes, len + 1) == 4 && (1970..2100).contains(own))
+        && !bytes.get(len + 5).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+    {
+        year = Some(own);
+        len += 5;
+    }
+    civil.year = year.unwrap_or(0);
+    Some((Written::Civil { civil, year: year.is_some(), offset }, len))
+}
+
+/// Between date and clock, then the clock with its fraction, half of the day and zone: ends where they end.
+fn with_clock(bytes: &[u8], mut at: usize, own: Civil) -> Option<(Civil, Option<i64>, usize)> {
+    match *bytes.get(at)? {
+        b'T' | b't' | b':' | b'@' | b'-' | b'_' => at += 1,
+        b' ' if bytes[at..].starts_with(b" - ") => at += 3,
+        b' ' => at += blanks(bytes, at)?,
+        b',' => at += 1 + blanks(bytes, at + 1)?,
+        _ => return None,
+    }
+    let (mut civil, mut at) = clock(bytes, at, own)?;
+    let fractional = match bytes.get(at..at + 2) {
+        Some([b'.' | b',', digit]) => digit.is_ascii_digit(),
+        Some([b':', _]) => run(bytes, at + 1) == 3,
+        _ => false,
+    };
+    if fractional {
+        (civil.micro, at) = fraction(bytes, at);
+    }
+    if let Some(half) =
+        bytes.get(at..at + 3).filter(|half| half[0] == b' ' && half[2].eq_ignore_ascii_case(&b'm'))
+    {
+        let twelve = civil.hour % 12;
+        match half[1].to_ascii_lowercase() {
+            b'a' => (civil.hour, at) = (twelve, at + 3),
+            b'p' => (civil.hour, at) = (twelve + 12, at + 3),
+            _ => {}
+        }
+    }
+    let (offset, at) = zone(bytes, at).map_or((None, at), |(offset, at)| (Some(offset), at));
+    Some((civil, offset, at))
+}
+
+/// `21:59:59`, `9:59:59`, `21.59.59`, `215959`, `21:59`.
+fn clock(bytes: &[u8], at: usize, own: Civil) -> Option<(Civil, usize)> {
+    let n_hour = run(bytes, at);
+    if n_hour == 6 {
+        let (hour, minute, second) =
+            (digits(bytes, at, 2)?, digits(bytes, at + 2, 2)?, digits(bytes, at + 4, 2)?);
+        return Some((Civil { hour, minute, second, ..own }, at + 6));
+    }
+    let hour = digits(bytes, at, n_hour).filter(|_| n_hour == 1 || n_hour == 2)?;
+    let separator = *bytes.get(at + n_hour).filter(|byte| matches!(byte, b':' | b'.'))?;
+    let at = at + n_hour + 1;
+    let minute = digits(bytes, at, 2)?;
+    if bytes.get(at + 2) != Some(&separator) {
+        return None;
+    }
+    let second = digits(bytes, at + 3, 2)?;
+    let ends = !bytes.get(at + 5).is_some_and(u8::is_ascii_digit);
+    ends.then_some((Civil { hour, minute, second, ..own }, at + 5))
+}
+
+/// `Z`, `+0100`, `+01:00`, ` +0100`, ` UTC`: seconds, and where it ends.
+fn zone(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let from = at + usize::from(bytes.get(at) == Some(&b' '));
+    let rest = bytes.get(from..)?;
+    match offset(rest) {
+        Some((seconds, len)) if (len > 3 || from == at) && !rest.get(len).is_some_and(u8::is_ascii_digit) => {
+            return Some((seconds, from + len));
+        }
+        _ => {}
+    }
+    let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let name = std::str::from_utf8(&rest[..len.min(4)]).ok().filter(|_| len <= 4)?;
+    // A single letter is a zone only where nothing else is meant.
+    let alone =
+        !rest.get(len).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'='));
+    let seconds = abbreviation(name)?;
+    alone.then_some((seconds, from + len))
+}
+
+fn full_year(year: i64, n_digits: usize) -> i64 {
+    match n_digits {
+        2 if year < 70 => 2000 + year,
+        2 => 1900 + year,
+        _ => year,
+    }
+}
+
+fn month_name(bytes: &[u8]) -> Option<i64> {
+    let number = month(bytes.get(..3)?)?;
+    let full: [&[u8]; 12] = [
+        b"january",
+        b"february",
+        b"march",
+        b"april",
+        b"may",
+        b"june",
+        b"july",
+        b"august",
+        b"september",
+        b"october",
+        b"november",
+        b"december",
+    ];
+    let len = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    (len == 3 || bytes[..len].eq_ignore_ascii_case(full[number as usize - 1])).then_some(number)
+}
+
+fn weekday(bytes: &[u8]) -> Option<usize> {
+    let names: [&[u8]; 7] =
+        [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
+    let len = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let own = &bytes[..len];
+    names
+        .iter()
+        .any(|name| own.eq_ignore_ascii_case(name) || own.eq_ignore_ascii_case(&name[..3]))
+        .then_some(len)
+}
+
+/// Digits from `at` on.
+fn run(bytes: &[u8], at: usize) -> usize {
+    bytes.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+fn blanks(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(bytes.get(at..)?.iter().take_while(|byte| **byte == b' ').count())
+}

@@ -1,0 +1,101 @@
+//! The zone that times without one are in.
+//!
+//! Zones by name come from the database in the program, not from that of the machine: the same line gives the same event
+//! everywhere (I3).
+
+use jiff::civil::DateTime;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::{Civil, digits};
+
+/// A time zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Zone {
+    /// Seconds east of UTC.
+    Fixed(i64),
+    /// By the rules of a place.
+    Place(Box<TimeZone>),
+}
+
+impl Zone {
+    /// Greenwich.
+    pub(crate) const UTC: Zone = Zone::Fixed(0);
+
+    /// `UTC`, `+02:00`, `UTC+3`, `EST`, `Europe/Berlin`.
+    pub(crate) fn named(name: &str) -> Option<Zone> {
+        if let Some(seconds) = abbreviation(name) {
+            return Some(Zone::Fixed(seconds));
+        }
+        let shift = name.strip_prefix("UTC").or_else(|| name.strip_prefix("GMT")).unwrap_or(name);
+        if let Some((seconds, len)) = offset(shift.as_bytes()) {
+            return (len == shift.len()).then_some(Zone::Fixed(seconds));
+        }
+        let found = TimeZoneDatabase::bundled().get(name).ok()?;
+        Some(Zone::Place(Box::new(found)))
+    }
+
+    /// µs since the epoch of a civil time in this zone. Of an hour that comes twice it is the first; one that does not come
+    /// is moved by what is left out.
+    pub(crate) fn micros(&self, civil: &Civil) -> Option<i64> {
+        match self {
+            Zone::Fixed(offset) => Civil { offset: *offset, ..*civil }.micros(),
+            Zone::Place(zone) => {
+                let utc = Civil { offset: 0, ..*civil }.micros()?;
+                // A leap second has no name in the database.
+                let second = civil.second.min(59);
+                let date = DateTime::new(
+                    i16::try_from(civil.year).ok()?,
+                    i8::try_from(civil.month).ok()?,
+                    i8::try_from(civil.day).ok()?,
+                    i8::try_from(civil.hour).ok()?,
+                    i8::try_from(civil.minute).ok()?,
+                    i8::try_from(second).ok()?,
+                    0,
+                );
+                let found = zone.to_timestamp(date.ok()?).ok()?;
+                let there = Civil { offset: 0, second, micro: 0, ..*civil }.micros()?;
+                Some(utc + found.as_microsecond() - there)
+            }
+        }
+    }
+}
+
+/// `+02:00`, `-0500`, `+3` at the start: seconds, and where it ends.
+pub(crate) fn offset(bytes: &[u8]) -> Option<(i64, usize)> {
+    let sign = match bytes.first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let n_digits = bytes[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (hours, minutes, len) = match n_digits {
+        1 => (digits(bytes, 1, 1)?, 0, 2),
+        2 if bytes.get(3) == Some(&b':') && digits(bytes, 4, 2).is_some() => {
+            (digits(bytes, 1, 2)?, digits(bytes, 4, 2)?, 6)
+        }
+        2 => (digits(bytes, 1, 2)?, 0, 3),
+        4 => (digits(bytes, 1, 2)?, digits(bytes, 3, 2)?, 5),
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60).then_some((sign * (hours * 3600 + minutes * 60), len))
+}
+
+/// Letters that mean one zone only, or mostly: seconds east of UTC.
+pub(crate) fn abbreviation(name: &str) -> Option<i64> {
+    let hours = match name {
+        "Z" | "z" | "UTC" | "GMT" | "UT" | "WET" => 0,
+        "BST" | "CET" | "WEST" | "MEZ" => 1,
+        "CEST" | "EET" | "MESZ" | "SAST" => 2,
+        "EEST" | "MSK" => 3,
+        "JST" | "KST" => 9,
+        "AEST" => 10,
+        "AEDT" => 11,
+        "EDT" => -4,
+        "EST" | "CDT" => -5,
+        "CST" | "MDT" => -6,
+        "MST" | "PDT" => -7,
+        "PST" => -8,
+        _ => return None,
+    };
+    Some(hours * 3600)
+}
