@@ -1,7 +1,7 @@
 //! Each service by itself.
 
 use millrace_jobs::Job;
-use millrace_jobs::parse::{Format, Parse, ParseConfig};
+use millrace_jobs::parse::{Format, Memory, Parse, ParseConfig};
 use millrace_runner::kafka::{KafkaSession, SessionOptions};
 use millrace_runner::transact;
 use millrace_runtime::config::Config;
@@ -146,7 +146,8 @@ fn parser(service: &Service) -> Result<Parse, ServiceError> {
     let sources = crate::parse::load(config, None)
         .map_err(|error| ServiceError::Other(crate::output::chain(&error.into())))?;
     let job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
-    Ok(job.with_sources(sources))
+    let memory = Memory { window: config.dedup_window.as_micros() as i64, bytes: config.dedup_bytes };
+    Ok(job.with_memory(memory).with_sources(sources))
 }
 
 fn parse_loop(service: &Service, mut job: Parse, slot: u32, number: u32) -> Result<(), ServiceError> {

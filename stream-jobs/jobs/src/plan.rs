@@ -120,20 +120,19 @@ impl Plan {
         let mut effects =
             Effects::new(record.partition, &mut self.accounts, &mut self.outgoing, &mut self.cells);
         let answer = job.process(record, &state, &mut effects);
-        let entry = effects.entry;
+        let (entry, n_kept) = (effects.entry, effects.n_kept);
         let end = match &answer {
-            Ok(verdict) => {
-                for (key, value) in self.cells.drain(..) {
-                    self.writes.set(record.partition, key, value);
-                }
-                verdict.edge()
-            }
+            Ok(verdict) => verdict.edge(),
             Err(_) => {
                 self.outgoing.bytes.truncate(n_bytes);
                 self.outgoing.outputs.truncate(n_outputs);
+                self.cells.truncate(n_kept);
                 edge::DEAD
             }
         };
+        for (key, value) in self.cells.drain(..) {
+            self.writes.set(record.partition, key, value);
+        }
         let entry = entry.unwrap_or_else(|| {
             let stand_in = undecodable(record.key, record.value.unwrap_or_default(), record.appended);
             let Record { partition, offset, .. } = *record;

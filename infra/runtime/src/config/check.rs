@@ -32,6 +32,9 @@ const OWNED: [&str; 16] = [
     "partition.assignment.strategy",
 ];
 
+/// Longest time for which lines are remembered: 31 days.
+const MAX_DEDUP_WINDOW: Duration = Duration::from_secs(31 * 86_400);
+
 /// Formats that the parse job knows.
 const FORMATS: [&str; 15] = [
     "auto",
@@ -163,8 +166,16 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             .map(|(stream, format)| (stream.clone(), known(format!("parse.streams.{stream}"), format)))
             .collect(),
         sources: raw.parse.sources.into_iter().map(Into::into).collect(),
+        dedup_window: Duration::from_secs(60 * raw.parse.dedup_window_minutes.unwrap_or(24 * 60)),
+        dedup_bytes: raw.parse.dedup_mib.unwrap_or(32) << 20,
         loops: raw.parse.loops.unwrap_or(1),
     };
+    if !(Duration::from_secs(60)..=MAX_DEDUP_WINDOW).contains(&parse.dedup_window) {
+        fault("parse.dedup_window_minutes", "is not in 1..=44640".into());
+    }
+    if !(1 << 20..=1 << 30).contains(&parse.dedup_bytes) {
+        fault("parse.dedup_mib", "is not in 1..=1024".into());
+    }
     if !(1..=16).contains(&parse.loops) {
         fault("parse.loops", format!("{} is not in 1..=16", parse.loops));
     }

@@ -83,6 +83,10 @@ pub struct ParseConfig {
     pub streams: Vec<(String, String)>,
     /// Files of sources: steps for the streams that they name.
     pub sources: Vec<std::path::PathBuf>,
+    /// How long a line with an identity is remembered, by the append time of `logs.raw`.
+    pub dedup_window: Duration,
+    /// Bytes of a partition for that.
+    pub dedup_bytes: usize,
     /// Loops in this process.
     pub loops: u32,
 }

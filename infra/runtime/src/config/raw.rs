@@ -110,6 +110,8 @@ pub(super) struct Parse {
     pub(super) default_format: Option<String>,
     pub(super) streams: BTreeMap<String, String>,
     pub(super) sources: Vec<String>,
+    pub(super) dedup_window_minutes: Option<u64>,
+    pub(super) dedup_mib: Option<usize>,
     pub(super) loops: Option<u32>,
 }
 

@@ -1,7 +1,7 @@
 //! Turns lines into typed events.
 //!
 //! Reads `logs.raw` (RawEvent), writes `logs.parsed` (Event) to the same partition number under the same key.
-//! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: none.
+//! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: which lines with an identity were seen.
 //! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
 //! `no_time`).
 //! Rejected: `undecodable` values, lines that do not have the format of their stream (`no_match`), and lines on which a pattern
@@ -16,6 +16,7 @@ mod format;
 mod formats;
 mod found;
 mod roles;
+mod seen;
 pub mod source;
 pub mod suggest;
 mod time;
@@ -35,10 +36,12 @@ use crate::batch::Record;
 use crate::effects::{Effects, Partitioning};
 use crate::job::{Job, Reject, Verdict, reason};
 use crate::table::State;
+use seen::Sight;
 use time::{Clock, Zone};
 
 pub use format::{Format, ParseConfig};
 pub use found::{Found, Stopped};
+pub use seen::Memory;
 pub use source::Source;
 
 /// The parser.
@@ -48,6 +51,7 @@ pub struct Parse {
     sources: Vec<Arc<Source>>,
     /// Source of a stream. Only looked up: its order decides nothing.
     by_stream: HashMap<String, usize>,
+    memory: Memory,
     raw: Codec,
     event: Codec,
 }
@@ -86,7 +90,15 @@ impl Parse {
     /// A parser that reads what `raw` reads and writes what `event` writes. The id that `raw` would write is that of the
     /// newest version of RawEvent's schema.
     pub fn new(config: ParseConfig, raw: Codec, event: Codec) -> Parse {
-        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), raw, event }
+        let memory = Memory::default();
+        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), memory, raw, event }
+    }
+
+    /// Same, with another bound on what is remembered of lines that were seen.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Parse {
+        self.memory = memory;
+        self
     }
 
     /// Same, with sources for the streams that they name; formats are for the others.
@@ -135,15 +147,25 @@ impl Job for Parse {
         vec![topics::PARSED.to_owned()]
     }
 
-    fn process(&self, record: &Record<'_>, _: &State<'_>, out: &mut Effects<'_>) -> Result<Verdict, Reject> {
+    fn process(
+        &self,
+        record: &Record<'_>,
+        state: &State<'_>,
+        out: &mut Effects<'_>,
+    ) -> Result<Verdict, Reject> {
         let value = record.value.unwrap_or_default();
         let raw: RawEvent<'_> =
             self.raw.decode(value).map_err(|error| Reject::new(reason::UNDECODABLE, error.to_string()))?;
         let origin =
             Origin { generation: Parse::GENERATION, partition: record.partition, offset: record.offset };
         out.account(&raw, origin);
+        let sight = self.memory.see(&raw, record.appended, state, out)?;
+        if sight == Sight::Repeat {
+            return Ok(Verdict::Duplicate);
+        }
         let text = String::from_utf8_lossy(raw.body);
-        let event = read(self.reading(raw.stream), raw, &text, origin)?;
+        let mut event = read(self.reading(raw.stream), raw, &text, origin)?;
+        event.flags.extend(sight.flag().map(Cow::Borrowed));
         out.emit(0, Partitioning::AsInput, record.key, |bytes| self.encode(value, &event, bytes))?;
         Ok(Verdict::Out)
     }

@@ -5,6 +5,7 @@ mod corpus;
 mod job;
 mod json;
 mod properties;
+mod seen;
 mod syslog;
 mod time;
 
