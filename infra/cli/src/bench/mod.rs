@@ -2,6 +2,7 @@
 
 mod fleet;
 mod forward;
+mod gateway;
 mod pure;
 mod runner;
 mod search;
@@ -61,7 +62,7 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 8] = [
+const RUNS: [(&[&str], Run); 9] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
     (&["index"], |_| pure::index()),
@@ -80,6 +81,7 @@ const RUNS: [(&[&str], Run); 8] = [
         ],
         |_| whole::run(),
     ),
+    (&["gateway_ndjson", "gateway_answer_p99", "gateway_syslog", "memory_gateway"], |_| gateway::run()),
     (&["search_term_p99", "search_all_p99"], |_| search::run()),
 ];
 
