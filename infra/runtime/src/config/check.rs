@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_schemas::id::valid_id;
 use millrace_schemas::topics;
 
-use super::{Config, ForwardConfig, ParseConfig, QueryConfig, SinkConfig, inputs, raw};
+use super::{Config, ForwardConfig, Output, ParseConfig, QueryConfig, SinkConfig, inputs, raw, upstream};
 use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
@@ -100,8 +100,17 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             partial_line_timeout: Duration::from_millis(raw.forward.partial_line_timeout_ms.unwrap_or(5_000)),
             max_line_bytes: raw.forward.max_line_bytes.unwrap_or(1 << 20),
             once: raw.forward.once.unwrap_or(false),
+            output: match raw.forward.output.as_deref() {
+                None | Some("kafka") => Output::Kafka,
+                Some("http") => Output::Http,
+                Some(other) => {
+                    fault("forward.output", format!("{other:?} is neither \"kafka\" nor \"http\""));
+                    Output::Kafka
+                }
+            },
         }
     };
+    let upstream = upstream::check(raw.upstream, &mut fault);
     if forward.host.is_empty() || forward.host.contains('/') {
         fault("forward.host", format!("{:?} must not be empty or contain a slash", forward.host));
     }
@@ -206,6 +215,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         log: (format, raw.log.level.unwrap_or_else(|| "info".to_owned())),
         ops_listen,
         forward,
+        upstream,
         parse,
         index,
         archive,
