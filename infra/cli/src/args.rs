@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start a local Kafka and registry, and every service in this process
     Up(Up),
-    /// Follow files, the journal or standard input, and send their lines to Kafka
+    /// Follow files, the journal or standard input, and send their lines to Kafka or a gateway
     Forward(Forward),
     /// Run a stream job
     #[command(subcommand)]
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Make the topics as infra/topics.toml wants them, or compare
     #[command(subcommand)]
     Topics(Topics),
+    /// What waits on this host for a gateway, and what the gateway refused
+    #[command(subcommand)]
+    Spool(Spool),
     /// Search for lines: 'status:500 AND path:/cart*'
     Search(Search),
     /// Rebuild a file byte for byte from the archive, to standard output
@@ -74,6 +77,50 @@ pub(crate) enum Topics {
     Apply(TopicsArgs),
     /// Compare; exit code 1 when something is missing or differs
     Check(TopicsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Spool {
+    /// List batches; exit code 1 where some are parked or damaged
+    Ls(SpoolLs),
+    /// Send parked batches again
+    Retry(SpoolMove),
+    /// Delete parked batches: their lines are lost
+    Drop(SpoolMove),
+}
+
+/// Where the spools are.
+#[derive(Debug, Args)]
+pub(crate) struct SpoolPlace {
+    /// Configuration of the forwarder: its data_dir is looked into
+    #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder of the forwarder
+    #[arg(long, value_name = "DIR", env = "MILLRACE_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Only this spool, as `ls` names it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) spool: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpoolLs {
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: SpoolPlace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpoolMove {
+    /// Batches, by the ids that `ls` shows
+    #[arg(required_unless_present = "all")]
+    pub(crate) ids: Vec<String>,
+    /// Every parked batch
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) place: SpoolPlace,
 }
 
 /// Where the installation is.

@@ -14,6 +14,7 @@ mod output;
 mod place;
 mod search;
 mod services;
+mod spool;
 mod status;
 mod topics;
 mod up;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, Job, Topics};
+use args::{Cli, Command, Job, Spool, Topics};
 use output::Answer;
 
 fn main() -> ExitCode {
@@ -58,6 +59,9 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Query(args) => services::run(services::Kind::Query, &args),
         Command::Topics(Topics::Apply(args)) => topics::apply(&args),
         Command::Topics(Topics::Check(args)) => topics::check(&args),
+        Command::Spool(Spool::Ls(args)) => spool::ls(&args),
+        Command::Spool(Spool::Retry(args)) => spool::retry(&args),
+        Command::Spool(Spool::Drop(args)) => spool::drop(&args),
         Command::Search(args) => search::run(&args),
         Command::Cat(args) => cat::cat(&args),
         Command::Files(args) => cat::files(&args),

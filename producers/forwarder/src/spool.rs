@@ -9,8 +9,8 @@ use millrace_spool::{Error, Group, Name, Spool};
 
 use crate::{Batch, Outlet, OutletError, Source};
 
-/// Room for a batch and its positions.
-const ROOM: u64 = 16 << 20;
+/// Room for a batch and its positions: with less, nothing is read.
+pub const ROOM: u64 = 16 << 20;
 
 /// Writes into a spool. The lines are acknowledged to the files once they are on disk.
 #[derive(Debug)]

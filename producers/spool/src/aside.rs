@@ -1,10 +1,10 @@
 //! Parking: batches that the gateway refused, and their way back.
 
-use tracing::error;
+use tracing::{debug, error};
 
 use crate::recover::{files, open_alone};
 use crate::segment::SUFFIX;
-use crate::{BatchId, Cursor, Error, Part, Spool, parked};
+use crate::{BatchId, Cursor, Error, Part, Spool, parked, reserve};
 
 impl Spool {
     /// Keeps a closed batch aside that the gateway refused, so that it stands in no other's way.
@@ -51,7 +51,7 @@ impl Spool {
         self.refresh()
     }
 
-    /// Takes back what a command wants sent again, and counts what is parked. Called now and then.
+    /// Takes back what a command wants sent again, counts what is parked, keeps space back. Called now and then.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -69,6 +69,10 @@ impl Spool {
                     parked::move_aside(self.dir(), &to)?;
                 }
             }
+        }
+        let table_len = self.state().segments.values().map(|segment| segment.table_len).max();
+        if let Err(error) = reserve::keep(self.dir(), table_len.unwrap_or_default()) {
+            debug!(%error, "no space could be kept back");
         }
         let (bytes, n_files) = parked::total(self.dir())?;
         let mut state = self.state();

@@ -18,6 +18,7 @@ mod lock;
 mod parked;
 mod read;
 mod recover;
+mod reserve;
 mod segment;
 mod spool;
 mod state;
@@ -82,9 +83,9 @@ impl std::fmt::Display for SegmentId {
 impl SegmentId {
     /// The id that is written so.
     pub fn parse(text: &str) -> Option<SegmentId> {
-        let (number, part) = text.split_once('-').map_or((text, Some(0)), |(number, part)| {
-            (number, part.parse().ok().filter(|part| *part > 0))
-        });
+        let (number, part) = text
+            .split_once('-')
+            .map_or((text, Some(0)), |(number, part)| (number, part.parse().ok().filter(|part| *part > 0)));
         Some(SegmentId { number: number.parse().ok()?, part: part? })
     }
 }

@@ -11,8 +11,7 @@ pub(crate) fn lock(dir: &Path) -> Result<(File, String), Error> {
     let path = dir.join("lock");
     let fail = || Error::io("read or write", &path);
     let mut options = File::options();
-    let mut file =
-        options.read(true).write(true).create(true).truncate(false).open(&path).map_err(fail())?;
+    let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(fail())?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Error::Locked { dir: dir.to_owned() }),

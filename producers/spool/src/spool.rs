@@ -10,7 +10,7 @@ use crate::group::{Group, apply, whole};
 use crate::recover::{encode_done, recover};
 use crate::segment::{Batch, Segment, write_frame};
 use crate::state::{Due, State, Status};
-use crate::{BatchId, Error, Name, Options, SegmentId, lock, parked};
+use crate::{BatchId, Error, Name, Options, SegmentId, lock, parked, reserve};
 
 /// Share of the bound that one segment takes before the next one begins: what is sent must be deleted before all is full.
 const SEGMENTS: u64 = 8;
@@ -208,13 +208,19 @@ impl Spool {
             (state.next_number, whole(&state.table), encode_done(all), state.marks.clone())
         };
         let id = SegmentId { number, part: 0 };
-        let segment = Segment::create(self.dir(), id, |file, at| {
-            let mut maker = Maker::default();
-            maker.block(number, Kind::Table, None, 0, &table);
-            maker.block(number, Kind::Done, None, 0, &done);
-            let written = write_frame(file, number, at, maker, &[&table, &done]);
-            written.map_err(Error::io("begin a segment in", self.dir()))
-        })?;
+        let make = || {
+            Segment::create(self.dir(), id, |file, at| {
+                let mut maker = Maker::default();
+                maker.block(number, Kind::Table, None, 0, &table);
+                maker.block(number, Kind::Done, None, 0, &done);
+                let written = write_frame(file, number, at, maker, &[&table, &done]);
+                written.map_err(Error::io("begin a segment in", self.dir()))
+            })
+        };
+        let segment = match make().map_err(|error| self.told(error)) {
+            Err(Error::Full { .. }) if reserve::give_up(self.dir()) => make()?,
+            made => made?,
+        };
         let mut state = self.state();
         state.close(None);
         state.current = Some(id);

@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{all_due, name, open, options, read};
 use millrace_spool::{BatchId, Group, Options, Spool};
@@ -40,7 +40,8 @@ type Files = BTreeMap<String, Vec<u8>>;
 fn files(dir: &Path) -> Files {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
-    entries.filter(|path| path.is_file()).map(|path| (name(&path), fs::read(&path).unwrap())).collect()
+    let own = |path: &PathBuf| path.is_file() && !path.ends_with("reserve");
+    entries.filter(own).map(|path| (name(&path), fs::read(&path).unwrap())).collect()
 }
 
 fn write(dir: &Path, files: &Files) {
@@ -148,7 +149,13 @@ fn first_frame(bytes: &[u8]) -> usize {
 
 /// What a kill can leave of the step from `before` to `after`, by how far it came; or a loss of power, after which a file may
 /// have its length but not all of its bytes.
-fn killed(before: &Files, after: &Files, cut: prop::sample::Index, early: bool, hollow: bool) -> (Files, bool) {
+fn killed(
+    before: &Files,
+    after: &Files,
+    cut: prop::sample::Index,
+    early: bool,
+    hollow: bool,
+) -> (Files, bool) {
     let mut left = before.clone();
     let mut whole = true;
     for (name, bytes) in after {

@@ -49,6 +49,11 @@ impl Pace {
         self.failures
     }
 
+    /// How long it still pauses.
+    pub(crate) fn pause(&self, now: Duration) -> Duration {
+        self.until.saturating_sub(now)
+    }
+
     /// An attempt went well, or goes well so far.
     pub(crate) fn went_well(&mut self) {
         *self = Pace::default();
@@ -70,7 +75,7 @@ mod tests {
         for n in 1..20 {
             assert_eq!(pace.failed(now, None, "h"), n);
             assert_eq!(pace.leave(now), Leave::None);
-            let pause = pace.until - now;
+            let pause = pace.pause(now);
             assert!(pause >= last.mul_f64(0.6) && pause <= LONGEST.mul_f64(1.25), "{pause:?} after {last:?}");
             last = pause;
             now = pace.until;

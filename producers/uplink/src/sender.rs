@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const REFRESH: Duration = Duration::from_secs(1);
 /// A batch that has been on its way for so long goes well as far as can be known: those that grow take a minute.
 const GOES_WELL: Duration = Duration::from_secs(3);
+/// After a failure another batch comes first, if there is one.
+const BEHIND: Duration = Duration::from_millis(500);
 
 pub(crate) struct Sender {
     spool: Arc<Spool>,
@@ -29,7 +31,10 @@ pub(crate) struct Sender {
     refreshed: Option<Instant>,
     flights: JoinSet<Ended>,
     flying: HashMap<Id, Flight>,
+    /// By tenant: a gateway takes all of its batches, or none.
     paces: HashMap<String, Pace>,
+    /// Of batches that failed, so that one which always does is no other's probe for ever.
+    tries: HashMap<BatchId, Pace>,
     /// Batches to be parked when they grow no more, and why.
     refused: HashMap<BatchId, String>,
 }
@@ -63,6 +68,7 @@ impl Sender {
             flights: JoinSet::new(),
             flying: HashMap::new(),
             paces: HashMap::new(),
+            tries: HashMap::new(),
             refused: HashMap::new(),
         }
     }
@@ -129,6 +135,9 @@ impl Sender {
                 if due.closed != closed || (refused && !closed) || self.is_flying(due.id) {
                     return false;
                 }
+                if self.tries.get(&due.id).is_some_and(|pace| pace.leave(now) == Leave::None) {
+                    return false;
+                }
                 let tenant = &due.name.tenant;
                 match self.paces.get(tenant).map_or(Leave::Any, |pace| pace.leave(now)) {
                     Leave::Any => true,
@@ -182,6 +191,7 @@ impl Sender {
         match ended {
             Ended::Sent(Verdict::Taken) => {
                 self.spool.done(due.id);
+                self.tries.remove(&due.id);
                 self.paces.remove(&due.name.tenant);
                 self.tell(|progress, _| {
                     progress.taken += 1;
@@ -192,6 +202,7 @@ impl Sender {
             Ended::Sent(Verdict::Wrong { reason }) => self.put_off(&due, reason, None, true),
             Ended::Sent(Verdict::Refused { reason }) => {
                 error!(batch = %due.name, minute = due.minute, reason, "the gateway refuses a batch, it is parked; see `millrace spool ls`");
+                self.tries.remove(&due.id);
                 self.refused.insert(due.id, reason.clone());
                 self.tell(|progress, _| {
                     progress.refused += 1;
@@ -212,9 +223,11 @@ impl Sender {
 
     fn put_off(&mut self, due: &Due, reason: String, after: Option<Duration>, wrong: bool) {
         let tenant = due.name.tenant.clone();
-        let now = self.start.elapsed();
-        let pace = self.paces.entry(tenant.clone()).or_default();
-        let n_failures = pace.failed(now, after, &self.spool.source(due.id));
+        let (now, source) = (self.start.elapsed(), self.spool.source(due.id));
+        let pace = self.paces.entry(tenant).or_default();
+        let n_failures = pace.failed(now, after, &source);
+        let behind_others = pace.pause(now) + BEHIND;
+        self.tries.entry(due.id).or_default().failed(now, Some(behind_others), &source);
         let batch = &due.name;
         if n_failures.is_power_of_two() && wrong {
             error!(%batch, reason, n_failures, "the gateway takes nothing until this is mended; trying again");

@@ -56,7 +56,7 @@ fn a_gateway_that_is_killed_again_and_again_has_every_line_once() {
     let mut wanted = Vec::new();
     for n in 0..400_i64 {
         let line = format!("{n:04} {}", "x".repeat((n as usize * 7_919) % 30_000));
-        write(&spool, ["web", "app"][n as usize % 2], n / 10, &[&line]);
+        write(&spool, ["web", "app"][n as usize % 2], NOW + n / 120, &[&line]);
         wanted.push(line);
         if n % 50 == 49 {
             gateway.kill();
@@ -99,7 +99,7 @@ fn a_refused_batch_is_parked_and_blocks_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, gateway) = (spool(dir.path()), Gateway::started());
     gateway.store().refused = vec!["bad"];
-    let uplink = uplink(&spool, &gateway);
+    let _uplink = uplink(&spool, &gateway);
     for minute in 0..10 {
         write(&spool, "bad", minute, &["bad"]);
         write(&spool, "good", minute, &["good"]);
@@ -110,7 +110,6 @@ fn a_refused_batch_is_parked_and_blocks_nobody() {
     assert_eq!(spool.status().waiting, 1, "one still grows");
     let parked = look(dir.path()).unwrap().parked;
     assert_eq!(parked[0].reason.as_deref(), Some("the gateway answered 400: no such stream"));
-    assert_eq!(uplink.progress().put_off, 0);
     spool.seal();
     until("the last one is parked", || spool.status().parked == 11);
 
@@ -120,6 +119,23 @@ fn a_refused_batch_is_parked_and_blocks_nobody() {
     }
     until("they are sent after all", || gateway.store().ended.len() == 21);
     until("and gone", || spool.status().waiting == 0 && spool.status().parked == 0);
+}
+
+#[test]
+fn a_batch_that_always_breaks_blocks_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, gateway) = (spool(dir.path()), Gateway::started());
+    gateway.store().broken = vec!["bad"];
+    write(&spool, "bad", 0, &["bad"]);
+    (1..30).for_each(|minute| write(&spool, "good", minute, &["good"]));
+    spool.seal();
+    let mut one = options(gateway.url());
+    one.parallel = 1;
+    let uplink = Uplink::start(spool.clone(), &one).unwrap();
+    until("the good ones are sent", || spool.status().waiting == 1);
+    assert!(uplink.progress().put_off > 0 && spool.status().parked == 0);
+    gateway.store().broken.clear();
+    until("it is sent at last", || spool.status().waiting == 0);
 }
 
 #[test]

@@ -81,6 +81,10 @@ fn the_complete_configuration_names_true_defaults() {
         ("store", "options"),
         ("forward", "host"),
         ("forward", "input"),
+        ("upstream", "key"),
+        ("upstream", "key_file"),
+        ("upstream", "key_files"),
+        ("upstream", "ca_file"),
         ("parse", "streams"),
         ("query", "anonymous"),
     ] {

@@ -40,6 +40,8 @@ pub(crate) struct Store {
     pub(crate) whims: VecDeque<Whim>,
     /// Streams that are refused.
     pub(crate) refused: Vec<&'static str>,
+    /// Streams whose connections break.
+    pub(crate) broken: Vec<&'static str>,
     /// The key that is asked for.
     pub(crate) key: Option<&'static str>,
     /// How long a batch takes.
@@ -129,6 +131,15 @@ pub(crate) fn router(store: Shared) -> axum::Router {
     axum::Router::new().route("/v1/batches/{stream}/{host}/{minute}", put(take)).with_state(store)
 }
 
+/// Answers before the body is read. What of it is there already is read first, or the answer could be lost with the
+/// connection.
+async fn at_once(body: Body, answer: impl IntoResponse) -> Response {
+    let mut body = body.into_data_stream();
+    let rest = async { while body.next().await.is_some() {} };
+    drop(tokio::time::timeout(Duration::from_millis(100), rest).await);
+    answer.into_response()
+}
+
 async fn take(
     State(store): State<Shared>,
     Path((stream, host, minute)): Path<(String, String, String)>,
@@ -140,25 +151,32 @@ async fn take(
     assert_eq!(header("content-type"), MEDIA_TYPE);
     assert_eq!(header("transfer-encoding"), "chunked");
     let batch = format!("{}/{stream}/{host}/{minute}/{}", query["tenant"], query["source"]);
-    let (whim, delay) = {
+    let (known, refused, broken, whim, delay) = {
         let mut store = store.lock().unwrap();
         store.requests.push(Instant::now());
-        if store.key.is_some_and(|key| header("authorization") != format!("Bearer {key}")) {
-            return (StatusCode::UNAUTHORIZED, "the key is missing or wrong").into_response();
-        }
-        if store.refused.contains(&stream.as_str()) {
-            return (StatusCode::BAD_REQUEST, r#"{"error":"no such stream"}"#).into_response();
-        }
-        (store.whims.pop_front(), store.delay)
+        let known = store.key.is_none_or(|key| header("authorization") == format!("Bearer {key}"));
+        let has = |list: &[&str]| list.contains(&stream.as_str());
+        (known, has(&store.refused), has(&store.broken), store.whims.pop_front(), store.delay)
     };
+    if !known {
+        return at_once(body, (StatusCode::UNAUTHORIZED, "the key is missing or wrong")).await;
+    }
+    if refused {
+        return at_once(body, (StatusCode::BAD_REQUEST, r#"{"error":"no such stream"}"#)).await;
+    }
+    if broken {
+        // An answer that promises more than it brings.
+        let parts = [Ok("{"), Err(std::io::Error::other("broken"))];
+        return Body::from_stream(futures::stream::iter(parts)).into_response();
+    }
     match whim {
         None => {}
         Some(Whim::Silence) => std::future::pending().await,
         Some(Whim::Status(status, retry_after)) => {
             let status = StatusCode::from_u16(status).unwrap();
             return match retry_after {
-                Some(text) => (status, [("retry-after", text)], "later").into_response(),
-                None => (status, "later").into_response(),
+                Some(text) => at_once(body, (status, [("retry-after", text)], "later")).await,
+                None => at_once(body, (status, "later")).await,
             };
         }
     }
