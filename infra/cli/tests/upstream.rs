@@ -2,6 +2,9 @@
 //! `millrace spool`.
 #![allow(clippy::unwrap_used)]
 
+// Of the modules that follow.
+use {axum as _, futures as _};
+
 #[path = "../../../producers/uplink/tests/common/mod.rs"]
 mod common;
 #[path = "../../../integration-tests/tests/promises/harness/tmpfs.rs"]

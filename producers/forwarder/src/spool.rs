@@ -74,7 +74,12 @@ impl Outlet for SpoolOutlet {
     }
 
     fn may_write(&mut self) -> bool {
-        self.spool.has_room(ROOM)
+        let has_room = self.spool.has_room(ROOM);
+        if !has_room {
+            // What is ended now is sent now, and makes room.
+            self.spool.seal();
+        }
+        has_room
     }
 }
 

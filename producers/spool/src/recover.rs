@@ -33,7 +33,7 @@ pub(crate) struct Recovered {
 /// # Errors
 /// [`Error::Io`].
 pub(crate) fn recover(dir: &Path) -> Result<Recovered, Error> {
-    for path in files(dir, UNFINISHED)?.into_iter().map(|(_, path)| path) {
+    for path in files(dir, UNFINISHED)?.into_values() {
         std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
     }
     load(dir, true)

@@ -33,6 +33,8 @@ struct Writer {
     /// Numbers of the batches that grow.
     numbers: HashMap<Name, u32>,
     minute: i64,
+    /// The last append found no room.
+    full: bool,
     /// What could not be taken back after an append that failed.
     broken: Option<String>,
 }
@@ -100,7 +102,13 @@ impl Spool {
     /// [`Error::Full`] and [`Error::Io`], after which nothing of it is there; [`Error::Broken`].
     pub fn append(&self, group: &Group, minute: i64) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(&mut writer, group, minute).map_err(|error| self.told(error))
+        let written = self.write(&mut writer, group, minute).map_err(|error| self.told(error));
+        writer.full = matches!(written, Err(Error::Full { .. }));
+        if writer.full {
+            // What is ended now is sent now, and makes room.
+            self.close_all(&mut writer);
+        }
+        written
     }
 
     fn write(&self, writer: &mut Writer, group: &Group, minute: i64) -> Result<(), Error> {
@@ -110,10 +118,10 @@ impl Spool {
         if let Some(name) = group.names.iter().find(|name| Batch::title(minute, name).len() > MAX_NAME) {
             return Err(Error::Name { name: name.clone() });
         }
+        let Target { id, file, at, mut next, marks } = self.target(writer, group, minute)?;
         if !group.blocks.is_empty() {
             self.check_room(group.len())?;
         }
-        let Target { id, file, at, mut next, marks } = self.target(writer, group, minute)?;
         let mut maker = Maker::default();
         let mut blocks: Vec<&[u8]> = Vec::with_capacity(group.blocks.len() + 2);
         let mut numbers: Vec<Option<u32>> =
@@ -175,7 +183,9 @@ impl Spool {
         let wanted = state.current().is_none_or(|segment| {
             let lines = segment.len - segment.table_len;
             let full = lines >= self.options.max_bytes / SEGMENTS;
-            full || (over && !group.blocks.is_empty() && lines >= LINES_PER_TABLE * segment.table_len)
+            let enough = over && !group.blocks.is_empty() && lines >= LINES_PER_TABLE * segment.table_len;
+            // Its own lines are in the way of the next ones.
+            full || enough || (writer.full && lines > 0 && segment.is_done())
         });
         if wanted {
             // Nobody else makes segments, and making one takes as long as the disk does.

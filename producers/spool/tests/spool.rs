@@ -150,6 +150,21 @@ fn over_the_bound_nothing_is_taken_until_something_is_done() {
 }
 
 #[test]
+fn what_is_done_makes_room_within_its_own_minute() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(Options { max_bytes: MIB, ..options(dir.path()) }).unwrap();
+    // Two do not fit.
+    let line = "x".repeat(600_000);
+    for _ in 0..5 {
+        spool.append(&group(&[("a", &line)]), 1).unwrap();
+        assert!(spool.append(&group(&[("a", &line)]), 1).is_err());
+        let due = all_due(&spool);
+        assert!(due.len() == 1 && due[0].closed, "it is ended, so that it is sent at once");
+        spool.done(due[0].id);
+    }
+}
+
+#[test]
 fn two_processes_do_not_share_a_spool() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path());
