@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt clippy doc tidy bench up soak audit
+.PHONY: help demo test conformance check fmt clippy doc tidy bench up soak audit
 
 # With CI=true the target folder lies outside the clone, so that the next run is warm.
 ifeq ($(CI),true)
@@ -20,14 +20,15 @@ INNER := $(sort $(filter-out promises,$(notdir $(basename $(wildcard */tests/*.r
 
 help: ## List the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
-	  printf '  %-8s %s\n' "$$name" "$$text"; done
+	  printf '  %-11s %s\n' "$$name" "$$text"; done
 
+# `demo`, `up` and `bench` share one build, without TLS to Kafka: `cargo build --release -p millrace-cli` has it.
 demo: ## Build, start everything, write lines and show them found; ONCE=1 stops after the table
-	cargo build --profile demo -p millrace-cli
+	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace demo $(if $(ONCE),--once) $(ARGS)
 
 up: ## Build, then start everything on ./millrace-data; ARGS='--config FILE'
-	cargo build --profile demo -p millrace-cli
+	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace up $(ARGS)
 
 # One set of packages and features in every line below (--workspace): nothing is compiled twice.
@@ -35,6 +36,11 @@ test: ## Run all tests: cores first, the promises against a real Kafka last; TES
 	cargo build --workspace --bins --tests --examples
 	cargo test --workspace --lib --bins $(addprefix --test ,$(INNER)) --no-fail-fast
 	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)
+
+# Exit code of the program: 0 at the floors, 1 below, 2 no corpora. Make itself ends with 2 for either of the latter.
+conformance: ## Run other people's requests and files through the protocols; CORPORA=<dir> TOPIC=t
+	cargo build --workspace --bins --tests --examples
+	@CORPORA='$(or $(CORPORA),../shared/data)' TOPIC='$(TOPIC)' OUT=target/conformance $(TARGET)/debug/examples/conformance
 
 check: fmt clippy doc tidy ## Check form, lints, docs, dependency edges, licences and texts
 
@@ -54,7 +60,7 @@ tidy: ## Check edges between crates, licences, sources, texts, docs, configurati
 	cargo test --workspace --test tidy
 
 bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
-	cargo build --profile demo -p millrace-cli
+	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## The kill tests for longer; MINUTES=10 SEED=n

@@ -10,6 +10,8 @@
 mod bad_input;
 #[path = "promises/feeds.rs"]
 mod feeds;
+#[path = "promises/gateway.rs"]
+mod gateway;
 #[path = "promises/harness/mod.rs"]
 mod harness;
 #[path = "promises/kill.rs"]

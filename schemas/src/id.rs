@@ -28,6 +28,15 @@ pub fn valid_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(allowed)
 }
 
+/// Whether `name` can name a stream: 1 to 128 of `[a-z0-9._-]`, the first a letter or digit. Wider than an id, since senders
+/// bring names of their own, such as Elasticsearch's indexes.
+pub fn valid_stream(name: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    first && name.len() <= 128 && name.bytes().all(allowed)
+}
+
 /// Partition of `key` among `n_partitions` as the Java client's default partitioner gives it.
 pub fn key_partition(key: &[u8], n_partitions: i32) -> i32 {
     (murmur2(key) & 0x7fff_ffff) as i32 % n_partitions.max(1)
@@ -73,6 +82,16 @@ mod tests {
         ];
         for (text, hash) in cases {
             assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn streams_have_the_names_that_senders_bring() {
+        for good in ["web", "filebeat-8.8.0", "test_index", "2026.01.02"] {
+            assert!(valid_stream(good), "{good}");
+        }
+        for bad in ["", ".", "..", "-a", "_all", "A", "a/b", "a b", "ä", &"x".repeat(129)] {
+            assert!(!valid_stream(bad), "{bad}");
         }
     }
 

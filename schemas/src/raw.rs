@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize, de, ser::SerializeMap};
 
 use crate::codec::{put_bytes, put_long, put_str};
 
+/// Attribute that carries the sender's own time of a line, ns since the epoch: for lines whose text has no time.
+pub const TIME: &str = "millrace-time";
+
 /// One log line (or one piece of an over-long line) exactly as it was read; borrows from the record it was decoded from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RawEvent<'a> {

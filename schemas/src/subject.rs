@@ -52,7 +52,7 @@ impl Subject {
             Subject::Ledger => &["millrace.ledger-value", "millrace.ledger.folded-value"],
             Subject::Position => &["millrace.positions-value"],
             Subject::Manifest => &["millrace.splits-value", "millrace.files-value"],
-            Subject::Progress => &["millrace.parse.state-value"],
+            Subject::Progress => &["millrace.parse.state-value", "millrace.gateway.state-value"],
             Subject::Control => &["millrace.control-value"],
         }
     }

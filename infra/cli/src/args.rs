@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Up(Up),
     /// Follow files, the journal or standard input, and send their lines to Kafka or a gateway
     Forward(Forward),
+    /// Take lines from the network: HTTP in the protocols of many senders, and syslog
+    Gateway(ServiceArgs),
     /// Run a stream job
     #[command(subcommand)]
     Job(Job),
@@ -194,7 +196,7 @@ pub(crate) struct Up {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Ports {
-    /// 19092, 18081, 8090, 9464
+    /// 19092, 18081, 8080, 5514, 8090, 9464
     Fixed,
     /// Any that are free
     Auto,

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &Ledger) -> anyhow::Result<Answer> {
 fn print(book: &Book, report: &Report) {
     let mut columns = vec![
         (stage::FORWARD, edge::OUT),
+        (stage::GATEWAY, edge::OUT),
         (stage::PARSE, edge::IN),
         (stage::PARSE, edge::OUT),
         (stage::PARSE, edge::DEAD),

@@ -27,6 +27,7 @@ use args::{Cli, Command, Job, Spool, Topics};
 use output::Answer;
 
 fn main() -> ExitCode {
+    millrace_runtime::memory::give_back();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -53,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Up(args) => up::run(&args),
         Command::Forward(args) => forward::run(&args),
+        Command::Gateway(args) => services::run(services::Kind::Gateway, &args),
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),

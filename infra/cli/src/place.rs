@@ -19,6 +19,8 @@ pub(crate) struct Addresses {
     pub(crate) kafka: String,
     pub(crate) registry: String,
     pub(crate) query: String,
+    pub(crate) gateway: String,
+    pub(crate) syslog: String,
     pub(crate) ops: String,
     pub(crate) pid: u32,
 }
@@ -54,6 +56,7 @@ pub(crate) fn config(place: &Place) -> anyhow::Result<Config> {
             set(tree, "kafka", "brokers", &addresses.kafka);
             set(tree, "registry", "url", &addresses.registry);
             set(tree, "query", "listen", &addresses.query);
+            set(tree, "gateway", "listen", &addresses.gateway);
         }
     })?;
     millrace_runtime::log::start(config.log.0, "warn");

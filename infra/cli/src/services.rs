@@ -19,6 +19,7 @@ use crate::place;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Forward,
+    Gateway,
     Parse,
     Index,
     Archive,
@@ -26,11 +27,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 5] = [Kind::Query, Kind::Archive, Kind::Index, Kind::Parse, Kind::Forward];
+    pub(crate) const ALL: [Kind; 6] =
+        [Kind::Query, Kind::Archive, Kind::Index, Kind::Parse, Kind::Gateway, Kind::Forward];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Forward => "forward",
+            Kind::Gateway => "gateway",
             Kind::Parse => "parse",
             Kind::Index => "index",
             Kind::Archive => "archive",
@@ -106,6 +109,9 @@ fn load(place: &Place) -> anyhow::Result<Config> {
 pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
     match kind {
         Kind::Forward => forward::serve(service),
+        Kind::Gateway => millrace_gateway::run(service, |address| {
+            tracing::info!(%address, "taking lines over HTTP");
+        }),
         Kind::Parse => parse(service),
         Kind::Index => millrace_indexer::run(service),
         Kind::Archive => millrace_archiver::run(service),

@@ -20,6 +20,8 @@ use crate::services::{self, Kind};
 const KAFKA_PORT: u16 = 19092;
 const REGISTRY_PORT: u16 = 18081;
 const QUERY_PORT: u16 = 8090;
+const GATEWAY_PORT: u16 = 8080;
+const SYSLOG_PORT: u16 = 5514;
 const OPS_PORT: u16 = 9464;
 
 pub(crate) fn run(args: &Up) -> anyhow::Result<Answer> {
@@ -61,6 +63,8 @@ fn fixed() -> Addresses {
         kafka: format!("127.0.0.1:{KAFKA_PORT}"),
         registry: format!("http://127.0.0.1:{REGISTRY_PORT}/apis/ccompat/v7"),
         query: format!("127.0.0.1:{QUERY_PORT}"),
+        gateway: format!("127.0.0.1:{GATEWAY_PORT}"),
+        syslog: format!("127.0.0.1:{SYSLOG_PORT}"),
         ops: format!("127.0.0.1:{OPS_PORT}"),
         pid: std::process::id(),
     }
@@ -74,6 +78,9 @@ fn config(data: &Path, file: Option<&Path>, addresses: &Addresses) -> anyhow::Re
         set(tree, "registry", "url", &addresses.registry);
         set(tree, "query", "listen", &addresses.query);
         set(tree, "query", "anonymous", "default");
+        set(tree, "gateway", "listen", &addresses.gateway);
+        set(tree, "gateway", "anonymous", "default");
+        set(tree, "gateway", "syslog_listen", &addresses.syslog);
         set(tree, "ops", "listen", &addresses.ops);
         let forward = tree.entry("forward").or_insert_with(|| toml::Value::Table(toml::Table::new()));
         if let Some(forward) = forward.as_table_mut().filter(|forward| !forward.contains_key("input")) {
@@ -117,6 +124,8 @@ impl Platform {
         let mut addresses = fixed();
         if ports == Ports::Auto {
             addresses.query = format!("127.0.0.1:{}", free_port()?);
+            addresses.gateway = format!("127.0.0.1:{}", free_port()?);
+            addresses.syslog = format!("127.0.0.1:{}", free_port()?);
             addresses.ops = format!("127.0.0.1:{}", free_port()?);
         }
         let given = config(&data, file, &addresses)?;
@@ -152,6 +161,8 @@ impl Platform {
         addresses.kafka.clone_from(&config.kafka.brokers);
         addresses.registry.clone_from(&config.registry_url);
         addresses.query.clone_from(&config.query.listen);
+        addresses.gateway.clone_from(&config.gateway.listen);
+        addresses.syslog = config.gateway.syslog_listen.clone().unwrap_or_else(|| "off".to_owned());
         let admin = Admin::open(&config.kafka)?;
         admin.ping(std::time::Duration::from_secs(30))?;
         admin.apply(&topic_specs()?)?;
@@ -181,11 +192,11 @@ impl Platform {
 
     /// Addresses for people.
     pub(crate) fn addresses_text(&self) -> String {
-        let Addresses { kafka, registry, query, ops, .. } = &self.addresses;
+        let Addresses { kafka, registry, query, gateway, syslog, ops, .. } = &self.addresses;
         let data = self.service.config.data_dir.display();
         format!(
             "kafka     {kafka}\nregistry  {registry}\nsearch    http://{query}/api/v1/search?q=\n\
-             metrics   http://{ops}/metrics\nfollowing {}\n\
+             lines to  http://{gateway}/v1/logs/STREAM, and syslog to {syslog}\nmetrics   http://{ops}/metrics\nfollowing {}\n\
              try       millrace search '' --data {data}\nstop with Ctrl-C",
             self.globs()
         )

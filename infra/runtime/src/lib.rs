@@ -8,6 +8,7 @@ pub mod folder;
 pub mod kafka;
 pub mod keeper;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod ops;
 pub mod owner;

@@ -51,6 +51,19 @@ pub fn describe() {
     describe_counter!("millrace_spool_dropped_total", "parked batches that were dropped for later ones");
     describe_counter!("millrace_uplink_records_total", "lines that a gateway has taken");
     describe_counter!("millrace_uplink_attempts_total", "attempts to send a batch, by result");
+    describe_counter!("millrace_gateway_answers_total", "requests answered by the gateway, by status");
+    describe_histogram!(
+        "millrace_gateway_commit_seconds",
+        "how long a request waited until its lines were committed"
+    );
+    describe_counter!(
+        "millrace_gateway_known_records_total",
+        "lines that were sent again and had been committed before"
+    );
+    describe_counter!(
+        "millrace_gateway_syslog_dropped_total",
+        "syslog datagrams that were dropped, by reason"
+    );
     describe_histogram!("millrace_search_seconds", "how long searches took");
 }
 
@@ -170,4 +183,24 @@ pub fn spool(spool: &Spool) {
 pub fn forwarder(n_files: usize, behind: u64) {
     gauge!("millrace_forwarder_files").set(n_files as f64);
     gauge!("millrace_forwarder_behind_bytes").set(behind as f64);
+}
+
+/// The gateway answered a request.
+pub fn gateway_answer(status: u16) {
+    counter!("millrace_gateway_answers_total", "status" => status.to_string()).increment(1);
+}
+
+/// A request's lines were committed after `took`.
+pub fn gateway_commit(took: Duration) {
+    histogram!("millrace_gateway_commit_seconds").record(took.as_secs_f64());
+}
+
+/// Lines that were sent again and had been committed before.
+pub fn gateway_known(n_records: u64) {
+    counter!("millrace_gateway_known_records_total").increment(n_records);
+}
+
+/// Syslog datagrams that were dropped because of `reason`.
+pub fn syslog_dropped(reason: &'static str, n_datagrams: u64) {
+    counter!("millrace_gateway_syslog_dropped_total", "reason" => reason).increment(n_datagrams);
 }

@@ -213,10 +213,10 @@ impl Owner {
             parts: vec![part],
         };
         put_until(&self.service, self.options.stage, &path, bytes)?;
-        self.member.producer.begin()?;
+        self.member.producer().begin()?;
         let mut value = Vec::new();
         send_manifest(
-            &mut self.member.producer,
+            &mut self.member.producer(),
             &self.service,
             self.options.manifest,
             self.n_partitions,
@@ -270,10 +270,10 @@ impl Owner {
             .take(1_000)
             .collect();
         if !buried.is_empty() {
-            self.member.producer.begin()?;
+            self.member.producer().begin()?;
             for key in &buried {
                 let tenant = key.split('/').next().unwrap_or_default();
-                self.member.producer.send(crate::kafka::OutRecord {
+                self.member.producer().send(crate::kafka::OutRecord {
                     topic: self.options.manifest,
                     partition: Some(millrace_schemas::key_partition(tenant.as_bytes(), self.n_partitions)),
                     key: key.as_bytes(),

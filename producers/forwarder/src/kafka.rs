@@ -1,5 +1,7 @@
 //! The outlet to Kafka: lines, positions and ledger deltas of a batch in one transaction.
 
+use std::time::Instant;
+
 use millrace_runtime::flow::Gate;
 use millrace_runtime::kafka::admin::Admin;
 use millrace_runtime::kafka::{Class, Guard, OutRecord, TxnProducer, read_to_mark};
@@ -42,6 +44,7 @@ impl KafkaOutlet {
     }
 
     fn transact(&mut self, producer: &mut TxnProducer, batch: &Batch) -> Result<(), ServiceError> {
+        let start = Instant::now();
         producer.begin()?;
         for (tag, record) in batch.records().iter().enumerate() {
             producer.send(OutRecord {
@@ -53,7 +56,9 @@ impl KafkaOutlet {
                 tag,
             })?;
         }
+        let sent = start.elapsed();
         let deliveries = producer.flush()?;
+        let flushed = start.elapsed();
         if deliveries.len() != batch.records().len() {
             let (sent, acknowledged) = (batch.records().len(), deliveries.len());
             return Err(ServiceError::Other(format!("{acknowledged} of {sent} records were acknowledged")));
@@ -79,6 +84,7 @@ impl KafkaOutlet {
         let deltas = tally.into_deltas(stage::FORWARD, GENERATION);
         send_deltas(producer, &self.service, &deltas, &mut self.value)?;
         producer.commit(None)?;
+        tracing::debug!(n_records = deliveries.len(), ?sent, ?flushed, committed = ?start.elapsed(), "batch committed");
         let bytes = deltas.iter().map(|delta| delta.bytes as u64).sum();
         metrics::records(stage::FORWARD, "out", deliveries.len() as u64, bytes);
         Ok(())

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Delta, Sum, edge, stage};
 
-/// One side of a check: the edges of a stage whose sums count.
+/// One side of a check: the stages and edges whose sums count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Side {
-    /// Stage.
-    pub stage: &'static str,
+    /// Stages.
+    pub stages: &'static [&'static str],
     /// Edges.
     pub edges: &'static [&'static str],
 }
@@ -27,47 +27,47 @@ pub struct Check {
 /// The chain of a line through the stages that run today.
 pub const CHAIN: [Check; 8] = [
     Check {
-        name: "forward.out = parse.in",
-        upstream: Side { stage: stage::FORWARD, edges: &[edge::OUT] },
-        downstream: Side { stage: stage::PARSE, edges: &[edge::IN] },
+        name: "producer.out = parse.in",
+        upstream: Side { stages: &[stage::FORWARD, stage::GATEWAY], edges: &[edge::OUT] },
+        downstream: Side { stages: &[stage::PARSE], edges: &[edge::IN] },
     },
     Check {
         name: "parse.in = parse.out + dead + filtered + duplicate",
-        upstream: Side { stage: stage::PARSE, edges: &[edge::IN] },
+        upstream: Side { stages: &[stage::PARSE], edges: &[edge::IN] },
         downstream: Side {
-            stage: stage::PARSE,
+            stages: &[stage::PARSE],
             edges: &[edge::OUT, edge::DEAD, edge::FILTERED, edge::DUPLICATE, edge::SUPERSEDED],
         },
     },
     Check {
         name: "parse.out = index.in",
-        upstream: Side { stage: stage::PARSE, edges: &[edge::OUT] },
-        downstream: Side { stage: stage::INDEX, edges: &[edge::IN] },
+        upstream: Side { stages: &[stage::PARSE], edges: &[edge::OUT] },
+        downstream: Side { stages: &[stage::INDEX], edges: &[edge::IN] },
     },
     Check {
         name: "parse.dead = index.dead",
-        upstream: Side { stage: stage::PARSE, edges: &[edge::DEAD] },
-        downstream: Side { stage: stage::INDEX, edges: &[edge::DEAD] },
+        upstream: Side { stages: &[stage::PARSE], edges: &[edge::DEAD] },
+        downstream: Side { stages: &[stage::INDEX], edges: &[edge::DEAD] },
     },
     Check {
         name: "parse.out = archive.in",
-        upstream: Side { stage: stage::PARSE, edges: &[edge::OUT] },
-        downstream: Side { stage: stage::ARCHIVE, edges: &[edge::IN] },
+        upstream: Side { stages: &[stage::PARSE], edges: &[edge::OUT] },
+        downstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::IN] },
     },
     Check {
         name: "parse.dead = archive.dead",
-        upstream: Side { stage: stage::PARSE, edges: &[edge::DEAD] },
-        downstream: Side { stage: stage::ARCHIVE, edges: &[edge::DEAD] },
+        upstream: Side { stages: &[stage::PARSE], edges: &[edge::DEAD] },
+        downstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::DEAD] },
     },
     Check {
         name: "archive.foreign = index.letter",
-        upstream: Side { stage: stage::ARCHIVE, edges: &[edge::FOREIGN] },
-        downstream: Side { stage: stage::INDEX, edges: &[edge::LETTER] },
+        upstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::FOREIGN] },
+        downstream: Side { stages: &[stage::INDEX], edges: &[edge::LETTER] },
     },
     Check {
         name: "archive.foreign = archive.letter",
-        upstream: Side { stage: stage::ARCHIVE, edges: &[edge::FOREIGN] },
-        downstream: Side { stage: stage::ARCHIVE, edges: &[edge::LETTER] },
+        upstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::FOREIGN] },
+        downstream: Side { stages: &[stage::ARCHIVE], edges: &[edge::LETTER] },
     },
 ];
 
@@ -208,8 +208,9 @@ impl Book {
 
 fn sum(edges: &BTreeMap<(String, String), Total>, side: &Side) -> Total {
     let mut all = Total::default();
-    for name in side.edges {
-        let Some(total) = edges.get(&(side.stage.to_owned(), (*name).to_owned())) else { continue };
+    let names = side.stages.iter().flat_map(|stage| side.edges.iter().map(move |edge| (*stage, *edge)));
+    for (stage, edge) in names {
+        let Some(total) = edges.get(&(stage.to_owned(), edge.to_owned())) else { continue };
         all.count += total.count;
         all.bytes += total.bytes;
         all.hash += total.hash;
@@ -264,6 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn what_every_producer_sent_is_one_sum() {
+        let way = [
+            delta("forward", "out", 3, 7, 3),
+            delta("gateway", "out", 2, 4, 5),
+            delta("parse", "in", 5, 11, 5),
+            delta("parse", "out", 5, 11, 5),
+        ];
+        assert_eq!(report(&way, 5).balanced, 2);
+        let faults = report(&way[..1].iter().chain(&way[2..]).cloned().collect::<Vec<_>>(), 5).faults;
+        assert_eq!(
+            (faults[0].check, faults[0].upstream, faults[0].downstream),
+            ("producer.out = parse.in", 3, 5)
+        );
+    }
+
+    #[test]
     fn unread_records_are_in_flight() {
         let report = report(&[delta("forward", "out", 3, 7, 3)], 2);
         assert_eq!((report.balanced, report.in_flight, report.in_flight_records), (0, 1, 3));
@@ -282,7 +299,7 @@ mod tests {
         );
         let faults: Vec<_> =
             report.faults.iter().map(|fault| (fault.check, fault.upstream, fault.downstream)).collect();
-        assert_eq!(faults[0], ("forward.out = parse.in", 3, 2));
+        assert_eq!(faults[0], ("producer.out = parse.in", 3, 2));
     }
 
     #[test]
@@ -324,6 +341,6 @@ mod tests {
             ],
             3,
         );
-        assert_eq!(report.faults[0].check, "forward.out = parse.in");
+        assert_eq!(report.faults[0].check, "producer.out = parse.in");
     }
 }

@@ -22,6 +22,8 @@ pub const MINUTE: i64 = 60_000_000;
 pub mod stage {
     /// The forwarder: edge `out`.
     pub const FORWARD: &str = "forward";
+    /// The gateway: edge `out`.
+    pub const GATEWAY: &str = "gateway";
     /// The parser: edges `in`, `out`, `dead`, `filtered`, `duplicate`.
     pub const PARSE: &str = "parse";
     /// The indexer: edges `in` (events), `dead` (dead letters of `parse`) and `letter` (of foreign records).

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite of tests")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_jobs::{
@@ -10,7 +11,7 @@ use millrace_jobs::{
 };
 use millrace_schemas::Origin;
 
-use crate::{Class, Error, Session};
+use crate::{Class, Error, Session, Turn};
 
 /// A log of its own with one input of three partitions, and sessions of the job [`Count`] on it.
 pub trait Rig {
@@ -125,7 +126,11 @@ impl<S: Session> Process<S> {
     /// One poll; the number of records.
     fn poll(&mut self) -> usize {
         self.batch.clear();
-        self.session.poll(&mut self.table, &mut self.batch).unwrap();
+        if self.session.poll(&mut self.batch).unwrap() == Turn::Moved {
+            assert!(self.batch.is_empty(), "records of partitions that are not restored");
+            self.session.settle().unwrap();
+            self.session.restore(&mut self.table).unwrap();
+        }
         let mut n_records = 0;
         for record in self.batch.records() {
             let next = self.read.entry(record.partition).or_insert(0);
@@ -150,7 +155,10 @@ impl<S: Session> Process<S> {
     fn commit(&mut self) -> Result<(), Error> {
         let mut plan = Plan::default();
         plan.fill(&self.job, &self.batch, &self.table, None);
-        self.session.commit(&plan)?;
+        let plan = Arc::new(plan);
+        self.session.submit(plan.clone())?;
+        self.session.settle()?;
+        let mut plan = Arc::into_inner(plan).expect("who has settled lets go of the plan");
         self.table.merge(plan.take_writes());
         self.committed = self.read.clone();
         Ok(())
@@ -218,6 +226,39 @@ pub fn committed_is_visible_once_and_in_order(rig: &mut impl Rig) {
     assert_eq!(rig.committed(), BTreeMap::from([(0, 6), (2, 3)]));
     assert_eq!(process.cells(), cells(&[(0, "a", 3), (0, "b", 2), (2, "a", 1), (2, "c", 1)]));
     process.session.close().unwrap();
+}
+
+/// The next records can be read while a commit is in flight; when that fails, both batches come again.
+pub fn next_batch_is_read_while_one_commits(rig: &mut impl Rig) {
+    rig.append(0, &["a", "b"]);
+    let mut process = Process::start(rig);
+    process.process(2);
+    for fails in [false, true] {
+        rig.append(0, &["a"]);
+        process.wait();
+        if fails {
+            rig.break_next_commit(&mut process.session);
+        }
+        let plan = Arc::new(millrace_jobs::plan(&process.job, &process.batch, &process.table, None));
+        process.session.submit(plan.clone()).unwrap();
+        rig.append(0, &["b"]);
+        process.wait();
+        let settled = process.session.settle();
+        match (fails, settled) {
+            (false, Ok(())) => {
+                process.table.merge(plan.writes().clone());
+                process.commit().unwrap();
+            }
+            (true, Err(error)) => {
+                process.recover(&error);
+                process.process(2);
+            }
+            (_, settled) => panic!("broken: {fails}, but {settled:?}"),
+        }
+    }
+    assert_eq!(rig.outputs(), lists(&[(0, &["a1", "b1", "a2", "b2", "a3", "b3"])]));
+    assert_eq!(rig.committed(), BTreeMap::from([(0, 6)]));
+    assert_eq!(process.cells(), cells(&[(0, "a", 3), (0, "b", 3)]));
 }
 
 /// A commit that failed leaves no trace, and its records come again.
@@ -308,6 +349,7 @@ pub fn schema_is_given_or_denied(rig: &mut impl Rig) {
 pub fn suite<R: Rig>(mut make: impl FnMut(&str) -> R) {
     committed_is_visible_once_and_in_order(&mut make("visible"));
     failed_commit_is_invisible_and_read_again(&mut make("failed"));
+    next_batch_is_read_while_one_commits(&mut make("flight"));
     rewind_gives_the_same_records_again(&mut make("rewind"));
     rejoin_restores_the_table_and_goes_on(&mut make("rejoin"));
     next_process_goes_on(&mut make("next"));

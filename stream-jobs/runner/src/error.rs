@@ -1,7 +1,8 @@
 //! Errors of a session, named by what happens next.
 
-/// What the loop does next. *Retry* never comes here: the session repeats such calls itself, up to a deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the loop does next, the gravest last. *Retry* never comes here: the session repeats such calls itself, up to a
+/// deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// The transaction is void, the process is well: abort it, read the same records again.
     Abort,

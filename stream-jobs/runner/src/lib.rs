@@ -18,5 +18,5 @@ mod tests_classes;
 mod tests_conformance;
 
 pub use error::{Class, Error};
-pub use session::Session;
+pub use session::{Session, Turn};
 pub use transact::transact;

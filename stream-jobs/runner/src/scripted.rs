@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use millrace_jobs::{Batch, Plan, Record, Table, changelog_key};
 use millrace_schemas::dead::DeadLetter;
 use millrace_schemas::ledger::Delta;
 
-use crate::{Class, Error, Session};
+use crate::{Class, Error, Session, Turn};
 
 /// What the brokers hold, with one topic in and one out.
 #[derive(Debug, Default)]
@@ -140,6 +141,15 @@ fn broken(class: Class, op: Op) -> Error {
     Error::new(class, format!("{op:?}"), "the script says so")
 }
 
+/// When a commit in flight comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Before the next poll.
+    AtOnce,
+    /// Only when somebody waits for it.
+    Late,
+}
+
 /// One life of a process.
 pub(crate) struct Scripted {
     world: Rc<RefCell<World>>,
@@ -147,17 +157,23 @@ pub(crate) struct Scripted {
     assigned: bool,
     poisoned: bool,
     per_poll: usize,
+    pace: Pace,
+    submitted: Option<Arc<Plan>>,
+    decided: Option<Result<(), Error>>,
 }
 
 impl Scripted {
     /// Starting fences the process before.
-    pub(crate) fn start(world: &Rc<RefCell<World>>, per_poll: usize) -> Scripted {
+    pub(crate) fn start(world: &Rc<RefCell<World>>, per_poll: usize, pace: Pace) -> Scripted {
         let mut session = Scripted {
             world: world.clone(),
             positions: BTreeMap::new(),
             assigned: false,
             poisoned: false,
             per_poll,
+            pace,
+            submitted: None,
+            decided: None,
         };
         session.fence();
         session
@@ -173,61 +189,14 @@ impl Scripted {
         self.poisoned = false;
     }
 
-    fn assign(&mut self, table: &mut Table) -> Result<(), Error> {
-        let mut world = self.world.borrow_mut();
-        for partition in world.input.keys().copied().collect::<Vec<_>>() {
-            world.step(Op::Restore)?;
-            table.forget(partition);
-            let next = world.committed(partition);
-            for ((own, key), value) in &world.committed.changelog {
-                if *own != partition {
-                    continue;
-                }
-                let is_cell = table.restore(partition, key, value.as_deref());
-                if !is_cell {
-                    assert_eq!(
-                        value.as_deref(),
-                        Some(next.to_be_bytes().as_slice()),
-                        "progress and offset differ"
-                    );
-                }
-            }
-            self.positions.insert(partition, next);
+    /// Decides what was submitted.
+    fn decide(&mut self) {
+        if let Some(plan) = self.submitted.take() {
+            self.decided = Some(self.commit(&plan));
         }
-        self.assigned = true;
-        Ok(())
-    }
-}
-
-impl Session for Scripted {
-    fn poll(&mut self, table: &mut Table, batch: &mut Batch) -> Result<(), Error> {
-        assert!(batch.is_empty() && !self.poisoned && self.world.borrow().open.is_none());
-        if self.world.borrow_mut().step(Op::Poll)? == Some(Kind::Rebalance) {
-            self.assigned = false;
-        }
-        if !self.assigned {
-            self.assign(table)?;
-        }
-        let world = self.world.borrow();
-        let mut left = self.per_poll;
-        for (partition, position) in &mut self.positions {
-            let records = &world.input[partition];
-            while left > 0 && (*position as usize) < records.len() {
-                let value = Some(records[*position as usize].as_slice());
-                let (partition, offset) = (*partition, *position);
-                batch.push(Record { input: 0, partition, offset, appended: 0, key: KEY, value });
-                *position += 1;
-                left -= 1;
-            }
-        }
-        Ok(())
     }
 
-    fn schema(&mut self, id: u32) -> Result<Option<String>, Error> {
-        self.world.borrow_mut().step(Op::Schema)?;
-        Ok((id == KNOWN_ID).then(|| SCHEMA.to_owned()))
-    }
-
+    /// Writes and commits in one go.
     fn commit(&mut self, plan: &Plan) -> Result<(), Error> {
         assert!(!plan.is_empty() && !self.poisoned);
         let mut world = self.world.borrow_mut();
@@ -272,9 +241,81 @@ impl Session for Scripted {
             }
         }
     }
+}
+
+impl Session for Scripted {
+    fn poll(&mut self, batch: &mut Batch) -> Result<Turn, Error> {
+        assert!(batch.is_empty());
+        if self.world.borrow_mut().step(Op::Poll)? == Some(Kind::Rebalance) {
+            self.decide();
+            self.assigned = false;
+        }
+        if !self.assigned {
+            return Ok(Turn::Moved);
+        }
+        let world = self.world.borrow();
+        let mut left = self.per_poll;
+        for (partition, position) in &mut self.positions {
+            let records = &world.input[partition];
+            while left > 0 && (*position as usize) < records.len() {
+                let value = Some(records[*position as usize].as_slice());
+                let (partition, offset) = (*partition, *position);
+                batch.push(Record { input: 0, partition, offset, appended: 0, key: KEY, value });
+                *position += 1;
+                left -= 1;
+            }
+        }
+        Ok(Turn::Records)
+    }
+
+    fn restore(&mut self, table: &mut Table) -> Result<(), Error> {
+        assert!(self.submitted.is_none() && self.decided.is_none(), "restored while a commit is in flight");
+        let mut world = self.world.borrow_mut();
+        for partition in world.input.keys().copied().collect::<Vec<_>>() {
+            world.step(Op::Restore)?;
+            table.forget(partition);
+            let next = world.committed(partition);
+            for ((own, key), value) in &world.committed.changelog {
+                if *own != partition {
+                    continue;
+                }
+                let is_cell = table.restore(partition, key, value.as_deref());
+                if !is_cell {
+                    assert_eq!(
+                        value.as_deref(),
+                        Some(next.to_be_bytes().as_slice()),
+                        "progress and offset differ"
+                    );
+                }
+            }
+            self.positions.insert(partition, next);
+        }
+        self.assigned = true;
+        Ok(())
+    }
+
+    fn schema(&mut self, id: u32) -> Result<Option<String>, Error> {
+        self.world.borrow_mut().step(Op::Schema)?;
+        Ok((id == KNOWN_ID).then(|| SCHEMA.to_owned()))
+    }
+
+    fn submit(&mut self, plan: Arc<Plan>) -> Result<(), Error> {
+        assert!(self.submitted.is_none() && self.decided.is_none(), "one transaction at a time");
+        self.submitted = Some(plan);
+        if self.pace == Pace::AtOnce {
+            self.decide();
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.decide();
+        self.decided.take().unwrap_or(Ok(()))
+    }
 
     fn rewind(&mut self, cause: &Error) -> Result<(), Error> {
         assert!(cause.class() == Class::Abort && !self.poisoned);
+        assert!(self.submitted.is_none() && self.decided.is_none(), "rewound while a commit is in flight");
         let mut world = self.world.borrow_mut();
         world.step(Op::Rewind)?;
         world.open = None;

@@ -1,19 +1,35 @@
 //! What the loop needs of the log: the port that the Kafka session and the scripted one stand behind.
 
+use std::sync::Arc;
+
 use millrace_jobs::{Batch, Plan, Table};
 
 use crate::error::Error;
 
-/// One member of a job's consumer group with its transactional producer. One transaction at a time, none open across a
-/// call.
+/// What a poll brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The batch holds the next records, or none.
+    Records,
+    /// Partitions came or went; what was read of them before counts no more. Settle, then [`Session::restore`].
+    Moved,
+}
+
+/// One member of a job's consumer group with its transactional producer. One transaction at a time.
 pub trait Session {
-    /// Fills `batch`, which is empty, with the next records; leaves it empty when none came within a bounded time. The
-    /// only call in which partitions come and go: restores `table` from the changelog for those that come, forgets those
-    /// that go.
+    /// Fills `batch`, which is empty, with the next records; leaves it empty when none came within a bounded time. May be
+    /// called while a commit is in flight. Partitions are given up only when that is decided.
     ///
     /// # Errors
     /// Any class. After *Abort* the same records come again.
-    fn poll(&mut self, table: &mut Table, batch: &mut Batch) -> Result<(), Error>;
+    fn poll(&mut self, batch: &mut Batch) -> Result<Turn, Error>;
+
+    /// Fills `table` with the state of the partitions held, from the changelog, and forgets all others. No commit is in
+    /// flight.
+    ///
+    /// # Errors
+    /// Any class. [`Session::poll`] says [`Turn::Moved`] until it has succeeded.
+    fn restore(&mut self, table: &mut Table) -> Result<(), Error>;
 
     /// Text of the schema with registry id `id`; `None` where the registry denies it. Answers are remembered, denials for
     /// a while.
@@ -22,21 +38,28 @@ pub trait Session {
     /// The registry stayed silent up to the deadline.
     fn schema(&mut self, id: u32) -> Result<Option<String>, Error>;
 
-    /// Commits all of `plan` in one transaction: outputs, dead letters, changelog (state writes and next offsets),
-    /// ledger deltas, group offsets (I2). `Ok` only when it is certain that it committed.
+    /// Begins to commit all of `plan` in one transaction: outputs, dead letters, changelog (state writes and next offsets),
+    /// ledger deltas, group offsets (I2). None is in flight.
+    ///
+    /// # Errors
+    /// As for [`Session::settle`]: nothing is in flight then.
+    fn submit(&mut self, plan: Arc<Plan>) -> Result<(), Error>;
+
+    /// Waits until the commit in flight, if there is one, is decided, and lets go of its plan. `Ok` only when it is certain
+    /// that it committed.
     ///
     /// # Errors
     /// *Abort*: it did not commit. *Rejoin*: nobody knows, or another member owns the work.
-    fn commit(&mut self, plan: &Plan) -> Result<(), Error>;
+    fn settle(&mut self) -> Result<(), Error>;
 
-    /// Aborts what may be open and goes back to the committed offsets of the partitions held.
+    /// Aborts what may be open, none being in flight, and goes back to the committed offsets of the partitions held.
     ///
     /// # Errors
     /// *Abort* here counts as *Rejoin*.
     fn rewind(&mut self, cause: &Error) -> Result<(), Error>;
 
-    /// Drops producer and membership, waits as long as the cause asks, and joins anew. `table` is empty by now; the next
-    /// [`Session::poll`] restores it.
+    /// Drops producer and membership, waits as long as the cause asks, and joins anew; partitions are to be
+    /// restored then.
     ///
     /// # Errors
     /// *Abort* and *Rejoin*: is called again. It has to pause by itself, and to know when to give up (*Exit*).

@@ -6,7 +6,7 @@ use millrace_jobs::{Effects, Job, LineRef, Partitioning, Record, Reject, State, 
 use millrace_schemas::Origin;
 use millrace_schemas::dead::DeadLetter;
 
-use crate::scripted::{Fault, KNOWN_ID, Kind, SCHEMA, Scripted, World};
+use crate::scripted::{Fault, KNOWN_ID, Kind, Pace, SCHEMA, Scripted, World};
 use crate::{Class, transact};
 
 /// Passes the first of each id on, drops the others, and keeps per id how often it came; rejects `bad…` after it has
@@ -123,9 +123,13 @@ fn outcome(world: &World) -> Outcome {
 
 /// Runs the job to the end of the input, as often as the process exits; the number of faults that came to pass.
 fn run(faults: Vec<Fault>, per_poll: usize) -> (Outcome, usize) {
+    run_at(Pace::AtOnce, faults, per_poll)
+}
+
+fn run_at(pace: Pace, faults: Vec<Fault>, per_poll: usize) -> (Outcome, usize) {
     let world = World::new(input(), faults);
     while !world.borrow().done() {
-        let mut session = Scripted::start(&world, per_poll);
+        let mut session = Scripted::start(&world, per_poll, pace);
         let stop = || world.borrow().done();
         if let Err(error) = transact(&mut Dedupe::default(), &mut session, stop) {
             let closing = error.to_string().starts_with("could not Close");
@@ -136,6 +140,7 @@ fn run(faults: Vec<Fault>, per_poll: usize) -> (Outcome, usize) {
     (outcome(&world), world.n_faults)
 }
 
+const PACES: [Pace; 2] = [Pace::AtOnce, Pace::Late];
 pub(crate) const CLASSES: [Class; 3] = [Class::Abort, Class::Rejoin, Class::Exit];
 
 fn kinds() -> Vec<Kind> {
@@ -178,15 +183,15 @@ fn one_fault_at_any_step_changes_nothing() {
         let (expected, _) = run(vec![], per_poll);
         for kind in kinds() {
             // Far enough behind the last step that a fault could meet.
-            for at in 0..250 {
+            for (at, pace) in (0..250).flat_map(|at| PACES.map(|pace| (at, pace))) {
                 let fault = Fault { at, kind };
-                let (outcome, happened) = run(vec![fault], per_poll);
-                assert_eq!(outcome, expected, "{fault:?} with {per_poll} records a poll");
+                let (outcome, happened) = run_at(pace, vec![fault], per_poll);
+                assert_eq!(outcome, expected, "{fault:?} {pace:?} with {per_poll} records a poll");
                 n_faults += happened;
             }
         }
     }
-    assert!(n_faults > 500, "only {n_faults} faults came to pass");
+    assert!(n_faults > 1000, "only {n_faults} faults came to pass");
 }
 
 #[test]
@@ -196,23 +201,23 @@ fn two_faults_at_any_steps_change_nothing() {
     for first in kinds() {
         for second in kinds() {
             for at in 0..45 {
-                for gap in 1..12 {
+                for (gap, pace) in (1..12).flat_map(|gap| PACES.map(|pace| (gap, pace))) {
                     let faults = vec![Fault { at, kind: first }, Fault { at: at + gap, kind: second }];
-                    let (outcome, happened) = run(faults.clone(), 4);
-                    assert_eq!(outcome, expected, "{faults:?}");
+                    let (outcome, happened) = run_at(pace, faults.clone(), 4);
+                    assert_eq!(outcome, expected, "{faults:?} {pace:?}");
                     n_both += usize::from(happened == 2);
                 }
             }
         }
     }
-    assert!(n_both > 1000, "only {n_both} pairs came to pass");
+    assert!(n_both > 2000, "only {n_both} pairs came to pass");
 }
 
 #[test]
 fn how_much_a_poll_gives_changes_nothing() {
     let (expected, _) = run(vec![], 1);
-    for per_poll in [2, 3, 5, 100] {
-        assert_eq!(run(vec![], per_poll).0, expected, "{per_poll}");
+    for (per_poll, pace) in [1, 2, 3, 5, 100].into_iter().flat_map(|n| PACES.map(|pace| (n, pace))) {
+        assert_eq!(run_at(pace, vec![], per_poll).0, expected, "{per_poll} {pace:?}");
     }
 }
 
@@ -220,7 +225,9 @@ fn how_much_a_poll_gives_changes_nothing() {
 fn steps_that_fail_again_and_again_are_overcome() {
     let (expected, _) = run(vec![], 3);
     for class in CLASSES {
-        let faults = (0..60).map(|at| Fault { at, kind: Kind::Fail(class) }).collect();
-        assert_eq!(run(faults, 3).0, expected, "{class:?}");
+        let faults: Vec<Fault> = (0..60).map(|at| Fault { at, kind: Kind::Fail(class) }).collect();
+        for pace in PACES {
+            assert_eq!(run_at(pace, faults.clone(), 3).0, expected, "{class:?} {pace:?}");
+        }
     }
 }

@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use crate::Class;
 use crate::conformance::{Count, Rig, suite};
-use crate::scripted::{KNOWN_ID, Kind, Scripted, World};
+use crate::scripted::{KNOWN_ID, Kind, Pace, Scripted, World};
 
 struct InMemory {
     world: Rc<RefCell<World>>,
     per_poll: usize,
+    pace: Pace,
     kind: Kind,
 }
 
@@ -28,7 +29,7 @@ impl Rig for InMemory {
     }
 
     fn start(&mut self) -> Scripted {
-        Scripted::start(&self.world, self.per_poll)
+        Scripted::start(&self.world, self.per_poll, self.pace)
     }
 
     fn break_next_commit(&mut self, _: &mut Scripted) {
@@ -61,10 +62,16 @@ impl Rig for InMemory {
 #[test]
 fn scripted_session_does_what_every_session_must_do() {
     for per_poll in [1, 2, 100] {
-        for class in [Class::Abort, Class::Rejoin] {
+        for (class, pace) in [
+            (Class::Abort, Pace::AtOnce),
+            (Class::Abort, Pace::Late),
+            (Class::Rejoin, Pace::AtOnce),
+            (Class::Rejoin, Pace::Late),
+        ] {
             suite(|_| InMemory {
                 world: World::new((0..3).map(|partition| (partition, vec![])).collect(), vec![]),
                 per_poll,
+                pace,
                 kind: Kind::Fail(class),
             });
         }

@@ -1,5 +1,6 @@
-//! The loop: one thread, one transaction per batch.
+//! The loop: reads and plans a batch while the one before commits; one transaction per batch, one at a time.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_jobs::{Batch, Job, Plan, Table};
@@ -7,12 +8,13 @@ use millrace_schemas::codec::unframe;
 use tracing::{debug, info, warn};
 
 use crate::error::{Class, Error};
-use crate::session::Session;
+use crate::session::{Session, Turn};
 
 /// Runs `job` on `session` until `stop` says so, or until an error of class *Exit*.
 ///
-/// At most one batch is planned and not committed at any time, so to stop is to finish it and close. Memory is bounded by
-/// what the session lets into a batch, the outputs of that, and the state (I10).
+/// At most one batch is in flight and one planned behind it, which sees the writes of the former. If that one's commit fails,
+/// both are dropped and read again. Memory is bounded by what the session lets into two batches, their outputs, and the
+/// state (I10).
 ///
 /// # Errors
 /// Only class *Exit*, or what closing said.
@@ -26,7 +28,21 @@ pub fn transact<J: Job>(
         let Err(error) = turn(job, session, &mut work) else {
             continue;
         };
+        // Whatever went wrong, what is in flight is decided first: a commit that succeeds is not read again.
+        let error = match work.settle(session) {
+            Err(other) if other.class() > error.class() => other,
+            _ => error,
+        };
         recover::<J>(session, &mut work.table, error, &stop)?;
+    }
+    match work.settle(session) {
+        Err(error) if error.class() == Class::Exit => return Err(error),
+        Err(error) => warn!(
+            job = J::NAME,
+            error = &error as &dyn std::error::Error,
+            "last batch not committed, the next start reads it again"
+        ),
+        Ok(()) => {}
     }
     session.close()
 }
@@ -35,27 +51,48 @@ pub fn transact<J: Job>(
 struct Work {
     table: Table,
     batch: Batch,
-    step: Plan,
+    /// What the session commits.
+    flying: Option<Arc<Plan>>,
+    /// Memory for the next plan.
+    spare: Plan,
 }
 
-/// Reads, plans and commits one batch.
+impl Work {
+    /// Waits for the commit in flight and adds its writes to the state.
+    fn settle(&mut self, session: &mut impl Session) -> Result<(), Error> {
+        let flying = self.flying.take();
+        session.settle()?;
+        if let Some(mut plan) = flying.and_then(Arc::into_inner) {
+            self.table.merge(plan.take_writes());
+            self.spare = plan;
+        }
+        Ok(())
+    }
+}
+
+/// Reads and plans one batch, and hands it over when the one before is committed.
 fn turn<J: Job>(job: &mut J, session: &mut impl Session, work: &mut Work) -> Result<(), Error> {
     work.batch.clear();
     let start = Instant::now();
-    session.poll(&mut work.table, &mut work.batch)?;
+    if session.poll(&mut work.batch)? == Turn::Moved {
+        work.settle(session)?;
+        return session.restore(&mut work.table);
+    }
     if work.batch.is_empty() {
-        return Ok(());
+        return work.settle(session);
     }
     let polled = start.elapsed();
     acquaint(job, session, &work.batch)?;
-    work.step.fill(job, &work.batch, &work.table, None);
+    let mut plan = std::mem::take(&mut work.spare);
+    plan.fill(job, &work.batch, &work.table, work.flying.as_ref().map(|flying| flying.writes()));
     let planned = start.elapsed();
-    session.commit(&work.step)?;
-    let (n_records, n_outputs, n_dead) =
-        (work.step.n_records(), work.step.outputs().len(), work.step.dead().len());
-    let committed = start.elapsed();
-    debug!(job = J::NAME, n_records, n_outputs, n_dead, ?polled, ?planned, ?committed, "batch committed");
-    work.table.merge(work.step.take_writes());
+    work.settle(session)?;
+    let settled = start.elapsed();
+    let (n_records, n_outputs, n_dead) = (plan.n_records(), plan.outputs().len(), plan.dead().len());
+    debug!(job = J::NAME, n_records, n_outputs, n_dead, ?polled, ?planned, ?settled, "batch planned");
+    let plan = Arc::new(plan);
+    session.submit(plan.clone())?;
+    work.flying = Some(plan);
     Ok(())
 }
 

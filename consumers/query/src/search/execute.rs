@@ -1,5 +1,6 @@
 //! Plans a search over the manifest and runs it over the splits.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use millrace_formats::split::{Columns, StoredReader};
@@ -11,7 +12,7 @@ use super::cache::{SplitCache, damaged, internal};
 use super::compile::Compiler;
 use super::hit::Hit;
 use super::language::{Query, Test, parse};
-use super::top::{Newest, Place};
+use super::top::{Floor, Newest, Place};
 use super::{MAX_LIMIT, MAX_RESPONSE_BYTES, SearchError, SearchRequest, SearchResponse};
 
 /// What a search will look at: made under the manifest's lock, run without it.
@@ -56,21 +57,54 @@ pub fn plan(fold: &Fold, request: &SearchRequest) -> Result<Plan, SearchError> {
     Ok(Plan { query, parts: parts.into_iter().cloned().collect(), n_pruned, from, to, limit: request.limit })
 }
 
-/// Runs a plan.
+/// Runs a plan, on as many cores as there are splits and cores.
 ///
 /// # Errors
 /// *Gone* if a merge has replaced a split meanwhile; *Store*, *Damaged*, *Internal*.
 pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError> {
     let start = Instant::now();
+    let (next, floor) = (AtomicUsize::new(0), Floor::default());
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(plan.parts.len());
+    let look = || look(cache, &plan, &next, Newest::new(plan.limit, &floor));
+    let (newest, total) = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..n_threads).map(|_| scope.spawn(look)).collect();
+        let mut sum = look()?;
+        for other in others {
+            let panicked = |_| Err(internal("search the splits", "a thread panicked".to_owned()));
+            let (newest, total) = other.join().unwrap_or_else(panicked)?;
+            sum.0.absorb(newest);
+            sum.1 += total;
+        }
+        Ok::<_, SearchError>(sum)
+    })?;
+    let (hits, truncated) = show(cache, &plan, newest.into_places())?;
+    Ok(SearchResponse {
+        hits,
+        total,
+        truncated,
+        elapsed_ms: start.elapsed().as_millis() as u64,
+        splits_searched: plan.parts.len(),
+        splits_pruned: plan.n_pruned,
+    })
+}
+
+/// Takes the next split until none is left: the newest rows found there, and how many there were.
+fn look<'f>(
+    cache: &SplitCache,
+    plan: &Plan,
+    next: &AtomicUsize,
+    mut newest: Newest<'f>,
+) -> Result<(Newest<'f>, u64), SearchError> {
     let columns = Columns::new();
-    let mut newest = Newest::new(plan.limit);
     let mut total = 0;
-    for (n, live) in plan.parts.iter().enumerate() {
+    loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let Some(live) = plan.parts.get(n) else { return Ok((newest, total)) };
         let split = cache.open(live)?;
         let compiler = Compiler { columns: &columns, table: live.part.table };
         let mut query = compiler.compile(&plan.query)?;
         if live.part.time_from < plan.from || live.part.time_to >= plan.to {
-            query = within(query, &compiler, &plan);
+            query = within(query, &compiler, plan);
         }
         let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
         let is_dead = u8::from(live.part.table == TableName::Dead);
@@ -81,15 +115,6 @@ pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError
             total += u64::from(weight.count(split.segment()).map_err(fail)?);
         }
     }
-    let (hits, truncated) = show(cache, &plan, newest.into_places())?;
-    Ok(SearchResponse {
-        hits,
-        total,
-        truncated,
-        elapsed_ms: start.elapsed().as_millis() as u64,
-        splits_searched: plan.parts.len(),
-        splits_pruned: plan.n_pruned,
-    })
 }
 
 /// [`plan`] and [`run`] in one.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use millrace_formats::split::Split;
 use tantivy::DocId;
@@ -13,25 +14,37 @@ type Order = (i64, i64, i64, i64, u8);
 /// Where a hit is: number of the split in the plan, row in it.
 pub(super) type Place = (usize, DocId);
 
-/// At most `limit` rows.
-pub(super) struct Newest {
+/// No row before this time can be among the newest: what the threads of a search tell each other.
+#[derive(Debug)]
+pub(super) struct Floor(AtomicI64);
+
+impl Default for Floor {
+    fn default() -> Floor {
+        Floor(AtomicI64::new(i64::MIN))
+    }
+}
+
+/// At most `limit` rows, found by one thread.
+pub(super) struct Newest<'f> {
     limit: usize,
+    floor: &'f Floor,
     heap: BinaryHeap<Reverse<(Order, Place)>>,
 }
 
-impl Newest {
-    pub(super) fn new(limit: usize) -> Newest {
-        Newest { limit, heap: BinaryHeap::new() }
+impl<'f> Newest<'f> {
+    pub(super) fn new(limit: usize, floor: &'f Floor) -> Newest<'f> {
+        Newest { limit, floor, heap: BinaryHeap::new() }
     }
 
     /// Whether a row of that time could still be among the newest.
     #[inline]
     pub(super) fn admits(&self, time: i64) -> bool {
-        match self.heap.peek() {
-            _ if self.heap.len() < self.limit => true,
-            Some(Reverse(((oldest, ..), _))) => time >= *oldest,
-            None => false,
-        }
+        self.limit > 0 && time >= self.floor.0.load(Ordering::Relaxed)
+    }
+
+    /// Adds what another thread found.
+    pub(super) fn absorb(&mut self, other: Newest<'_>) {
+        other.heap.into_iter().for_each(|Reverse((order, place))| self.push(order, place));
     }
 
     /// Goes through the rows that `weight` finds in `split`, the `n`th of the plan, and counts them.
@@ -66,6 +79,11 @@ impl Newest {
         self.heap.push(Reverse((order, place)));
         if self.heap.len() > self.limit {
             self.heap.pop();
+        }
+        if let Some(Reverse(((oldest, ..), _))) = self.heap.peek()
+            && self.heap.len() == self.limit
+        {
+            self.floor.0.fetch_max(*oldest, Ordering::Relaxed);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The runner with a job that does nothing, and the same loop without transactions.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use millrace_jobs::{Batch, Effects, Job, Partitioning, Plan, Record, Reject, State, Table, Verdict};
+use millrace_jobs::{Batch, Effects, Job, Output, Partitioning, Plan, Record, Reject, State, Table, Verdict};
 use millrace_runner::kafka::{KafkaSession, SessionOptions};
-use millrace_runner::{Error, Session, transact};
+use millrace_runner::{Class, Error, Session, Turn, transact};
 use millrace_runtime::kafka::PlainProducer;
 use millrace_runtime::stop::Stop;
 use millrace_schemas::topics;
@@ -16,24 +16,31 @@ use super::pure::write_lines;
 use super::site::Site;
 use super::{Measured, Target, middle};
 
-const LINES: usize = 2_000_000;
+const LINES: usize = 5_000_000;
+/// Copied before, in small transactions: until some thousand of them the broker compiles what it runs for the first time.
+const WARM_UP: usize = 1_000_000;
+const WARM_UP_RECORDS: usize = 300;
 /// One a core, as `parse.loops` would be set here: while one waits for its commit the other works.
 const LOOPS: u32 = 2;
 
 pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
     let (mut with, mut without) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
-        // Each on a broker of its own: what one leaves in the page cache to be written is not the other's burden.
-        for (transactions, rates) in [(false, &mut without), (true, &mut with)] {
+    for round in 0..5 {
+        // Each on a broker of its own: what one leaves in the page cache to be written is not the other's burden. Each is
+        // as often the first as the other.
+        for transactions in [round % 2 == 1, round % 2 == 0] {
+            let rates = if transactions { &mut with } else { &mut without };
             let site = Site::start("runner")?;
-            let (path, _) = write_lines(&site.scratch.0, LINES / 2)?;
-            producer_performance(&site, &path, LINES)?;
-            rates.push(copy(&site, transactions)?);
+            let (path, _) = write_lines(&site.scratch.0, 1_000_000)?;
+            producer_performance(&site, &path, WARM_UP + LINES + LINES / 50)?;
+            copy(&site, true, WARM_UP, WARM_UP_RECORDS)?;
+            rates.push(copy(&site, transactions, LINES, usize::MAX)?);
         }
         eprintln!("without transactions {without:.0?}, with {with:.0?}");
     }
-    let (with, without) = (middle(with), middle(without));
-    let cost = (1.0 - with / without) * 100.0;
+    // The two of a round met the same weather.
+    let costs = with.iter().zip(&without).map(|(with, without)| (1.0 - with / without) * 100.0).collect();
+    let (with, without, cost) = (middle(with), middle(without), middle(costs));
     Ok(vec![
         Measured::new("runner_passthrough", with, "records/s", Some(Target::AtLeast(290_000.0)))
             .note(format!("{LOOPS} loops in one process, ledger and progress included")),
@@ -43,38 +50,54 @@ pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
     ])
 }
 
-/// Copies logs.raw to logs.parsed as bytes in [`LOOPS`] loops: records a second, from the first batch to the end of the
-/// last.
-fn copy(site: &Site, transactions: bool) -> anyhow::Result<f64> {
+/// Copies `n_lines` from logs.raw to logs.parsed as bytes in [`LOOPS`] loops, at most `max_records` in a batch: records a
+/// second, all loops together, from the end of the first batch.
+fn copy(site: &Site, transactions: bool, n_lines: usize, max_records: usize) -> anyhow::Result<f64> {
     let service = site.service(Path::new("/nowhere"))?;
-    let (seen, stop) = (AtomicUsize::new(0), Stop::default());
-    let give_up = Instant::now() + Duration::from_secs(120);
-    let spans = std::thread::scope(|scope| {
+    let (seen, stop) = (Mutex::new(Seen::default()), Stop::default());
+    let give_up = Instant::now() + Duration::from_secs(180);
+    std::thread::scope(|scope| {
         let one = |number| {
             let (service, seen, stop) = (service.clone(), &seen, stop.clone());
-            move || -> anyhow::Result<Option<(Instant, Instant)>> {
+            move || -> anyhow::Result<()> {
                 let mut job = Copy;
-                let options = SessionOptions::usual(Copy::NAME, job.inputs(), job.outputs(), 0, number);
+                let mut options = SessionOptions::usual(Copy::NAME, job.inputs(), job.outputs(), 0, number);
+                options.max_records = options.max_records.min(max_records);
                 let inner = KafkaSession::join(&service, options)?;
                 let plain =
                     if transactions { None } else { Some(PlainProducer::open(&service.config.kafka)?) };
-                let mut session = Counting { inner, plain, seen, span: None, stop: stop.clone() };
+                let mut session = Counting { inner, plain, in_flight: 0, seen, n_lines, stop: stop.clone() };
                 transact(&mut job, &mut session, || stop.requested() || Instant::now() > give_up)?;
-                Ok(session.span)
+                Ok(())
             }
         };
         let threads: Vec<_> = (0..LOOPS).map(|number| scope.spawn(one(number))).collect();
         let panicked = |_| Err(anyhow::anyhow!("a loop panicked"));
-        let ends = threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));
-        ends.collect::<anyhow::Result<Vec<_>>>()
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
     })?;
-    let n_seen = seen.into_inner();
-    anyhow::ensure!(n_seen >= LINES, "only {n_seen} of {LINES} records were copied");
-    let spans: Vec<_> = spans.into_iter().flatten().collect();
-    let from = spans.iter().map(|(from, _)| *from).min();
-    let to = spans.iter().map(|(_, to)| *to).max();
-    let (Some(from), Some(to)) = (from, to) else { anyhow::bail!("nothing was copied") };
-    Ok(n_seen as f64 / (to - from).as_secs_f64())
+    let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    anyhow::ensure!(seen.n >= n_lines, "only {} of {n_lines} records were copied", seen.n);
+    let Some((n_before, from, to)) = seen.measured else { anyhow::bail!("nothing was measured") };
+    Ok((seen.n - n_before) as f64 / (to - from).as_secs_f64())
+}
+
+/// What all loops have copied.
+#[derive(Default)]
+struct Seen {
+    n: usize,
+    /// Records copied when the clock started, when that was, and when the last ones were.
+    measured: Option<(usize, Instant, Instant)>,
+}
+
+impl Seen {
+    fn add(&mut self, n: usize) {
+        if n == 0 {
+            return;
+        }
+        self.n += n;
+        let now = Instant::now();
+        self.measured.get_or_insert((self.n, now, now)).2 = now;
+    }
 }
 
 /// The job that does nothing to a record.
@@ -100,50 +123,45 @@ impl Job for Copy {
     }
 }
 
-/// Tells the time from the first batch to the last commit; where there is a plain producer, sends through that one and
-/// commits nothing.
+/// Counts what is committed; where there is a plain producer, sends through that one and commits nothing.
 struct Counting<'s> {
     inner: KafkaSession,
     plain: Option<PlainProducer>,
-    seen: &'s AtomicUsize,
-    span: Option<(Instant, Instant)>,
+    in_flight: usize,
+    seen: &'s Mutex<Seen>,
+    n_lines: usize,
     stop: Stop,
 }
 
-impl Counting<'_> {
-    fn send(&mut self, plan: &Plan) -> Result<bool, Error> {
-        let Some(plain) = &mut self.plain else { return Ok(false) };
-        let sent = plan.outputs().try_for_each(|output| {
-            plain.send(topics::PARSED, output.partition, output.key, Some(output.value))
-        });
-        sent.and_then(|()| plain.flush())
-            .map_err(|error| Error::new(millrace_runner::Class::Exit, "send without transactions", error))?;
-        Ok(true)
-    }
-}
-
 impl Session for Counting<'_> {
-    fn poll(&mut self, table: &mut Table, batch: &mut Batch) -> Result<(), Error> {
-        self.inner.poll(table, batch)?;
-        if !batch.is_empty() {
-            self.span.get_or_insert_with(|| (Instant::now(), Instant::now()));
-        }
-        Ok(())
+    fn poll(&mut self, batch: &mut Batch) -> Result<Turn, Error> {
+        self.inner.poll(batch)
+    }
+
+    fn restore(&mut self, table: &mut Table) -> Result<(), Error> {
+        self.inner.restore(table)
     }
 
     fn schema(&mut self, id: u32) -> Result<Option<String>, Error> {
         self.inner.schema(id)
     }
 
-    fn commit(&mut self, plan: &Plan) -> Result<(), Error> {
-        if !self.send(plan)? {
-            self.inner.commit(plan)?;
+    fn submit(&mut self, plan: Arc<Plan>) -> Result<(), Error> {
+        self.in_flight = plan.n_records();
+        let Some(plain) = &mut self.plain else { return self.inner.submit(plan) };
+        let mut send =
+            |output: Output<'_>| plain.send(topics::PARSED, output.partition, output.key, Some(output.value));
+        plan.outputs().try_for_each(&mut send).map_err(plainly)
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        match &mut self.plain {
+            Some(plain) => plain.flush().map_err(plainly)?,
+            None => self.inner.settle()?,
         }
-        let seen = self.seen.fetch_add(plan.n_records(), Ordering::Relaxed) + plan.n_records();
-        if let Some(span) = &mut self.span {
-            span.1 = Instant::now();
-        }
-        if seen >= LINES {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.add(std::mem::take(&mut self.in_flight));
+        if seen.n >= self.n_lines {
             self.stop.request();
         }
         Ok(())
@@ -160,4 +178,8 @@ impl Session for Counting<'_> {
     fn close(&mut self) -> Result<(), Error> {
         self.inner.close()
     }
+}
+
+fn plainly(error: millrace_runtime::kafka::Error) -> Error {
+    Error::new(Class::Exit, "send without transactions", error)
 }

@@ -1,12 +1,15 @@
 //! From what is written to what is meant, with every fault named.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_schemas::id::valid_id;
+use millrace_schemas::id::{valid_id, valid_stream};
 use millrace_schemas::topics;
 
-use super::{Config, ForwardConfig, Output, ParseConfig, QueryConfig, SinkConfig, inputs, raw, upstream};
+use super::{
+    Config, ForwardConfig, GatewayConfig, Output, ParseConfig, QueryConfig, SinkConfig, inputs, raw, upstream,
+};
 use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
@@ -37,6 +40,18 @@ const FORMATS: [&str; 5] = ["auto", "json", "apache", "rfc5424", "rfc3164"];
 /// The transaction time-out less what sending takes: a bundle must be committed well within `max.poll.interval.ms`.
 const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(120);
 
+/// The setting for which librdkafka needs OpenSSL, if there is one.
+fn needs_tls(client: &BTreeMap<String, toml::Value>) -> Option<&'static str> {
+    let names = |key: &str, prefixes: &[&str]| {
+        let value = client.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_uppercase();
+        prefixes.iter().any(|prefix| value.starts_with(prefix))
+    };
+    if names("security.protocol", &["SSL", "SASL_SSL"]) {
+        return Some("security.protocol");
+    }
+    ["sasl.mechanism", "sasl.mechanisms"].into_iter().find(|key| names(key, &["SCRAM", "OAUTH"]))
+}
+
 pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     let mut faults = Vec::new();
     let mut fault = |path: &str, text: String| faults.push(format!("{path}: {text}"));
@@ -51,6 +66,13 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         if port.is_none() {
             fault("kafka.brokers", format!("{broker:?} is not host:port"));
         }
+    }
+    if let Some(key) = needs_tls(&raw.kafka.client).filter(|_| !cfg!(feature = "tls")) {
+        fault(
+            &format!("kafka.client.{key}"),
+            "this binary was built without TLS; build one with `cargo build --release -p millrace-cli`"
+                .into(),
+        );
     }
     let mut client = Vec::new();
     for (key, value) in raw.kafka.client {
@@ -185,6 +207,25 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         fault("query.anonymous", format!("{tenant:?} is not a tenant id, [a-z0-9-]{{1,64}}"));
     }
 
+    let syslog_listen = raw.gateway.syslog_listen.unwrap_or_else(|| "off".to_owned());
+    let gateway = GatewayConfig {
+        listen: raw.gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+        anonymous: raw.gateway.anonymous,
+        insecure: raw.gateway.insecure.unwrap_or(false),
+        query: raw.gateway.query.unwrap_or_else(|| query.listen.clone()),
+        syslog_listen: (syslog_listen != "off").then_some(syslog_listen),
+        syslog: (
+            raw.gateway.syslog_tenant.unwrap_or_else(|| "default".to_owned()),
+            raw.gateway.syslog_stream.unwrap_or_else(|| "syslog".to_owned()),
+        ),
+        group_wait: Duration::from_millis(raw.gateway.group_wait_ms.unwrap_or(10)),
+        max_body_bytes: raw.gateway.max_body_mib.unwrap_or(32) << 20,
+        max_memory_bytes: raw.gateway.max_memory_mib.unwrap_or(256) << 20,
+        max_connections: raw.gateway.max_connections.unwrap_or(2_048),
+        client_timeout: Duration::from_secs(raw.gateway.client_timeout_seconds.unwrap_or(30)),
+    };
+    gateway_faults(&gateway, &mut fault);
+
     let ops_listen = match raw.ops.listen.as_deref() {
         None => Some("127.0.0.1:9464".to_owned()),
         Some("off") => None,
@@ -221,9 +262,56 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         archive,
         ledger_fold_after: Duration::from_secs(fold_after),
         query,
+        gateway,
         data_dir,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn gateway_faults(gateway: &GatewayConfig, fault: &mut impl FnMut(&str, String)) {
+    let address = |text: &str| text.parse::<std::net::SocketAddr>();
+    match (address(&gateway.listen), &gateway.anonymous) {
+        (Err(_), _) => fault("gateway.listen", format!("{:?} is not address:port", gateway.listen)),
+        (Ok(address), Some(_)) if !address.ip().is_loopback() && !gateway.insecure => fault(
+            "gateway.anonymous",
+            format!("{address} can be reached by others; remove anonymous, or set gateway.insecure = true"),
+        ),
+        (Ok(_), _) => {}
+    }
+    if gateway.query.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
+        fault("gateway.query", format!("{:?} is not host:port", gateway.query));
+    }
+    if gateway.syslog_listen.as_deref().is_some_and(|text| address(text).is_err()) {
+        let text = gateway.syslog_listen.as_deref().unwrap_or_default();
+        fault("gateway.syslog_listen", format!("{text:?} is neither address:port nor \"off\""));
+    }
+    let (tenant, stream) = &gateway.syslog;
+    for (path, tenant) in [("anonymous", gateway.anonymous.as_ref()), ("syslog_tenant", Some(tenant))] {
+        if let Some(tenant) = tenant.filter(|tenant| !valid_id(tenant)) {
+            fault(&format!("gateway.{path}"), format!("{tenant:?} is not a tenant id, [a-z0-9-]{{1,64}}"));
+        }
+    }
+    if !valid_stream(stream) {
+        fault("gateway.syslog_stream", format!("{stream:?} is no name of a stream"));
+    }
+    let within = |is: usize, least: usize, most: usize| (least..=most).contains(&is);
+    let wait = gateway.group_wait.as_millis() as usize;
+    let timeout = gateway.client_timeout.as_secs() as usize;
+    for (path, good, bounds) in [
+        ("group_wait_ms", within(wait, 0, 1_000), "0..=1000"),
+        ("max_body_mib", within(gateway.max_body_bytes >> 20, 1, 1_024), "1..=1024"),
+        (
+            "max_memory_mib",
+            gateway.max_memory_bytes >= 2 * gateway.max_body_bytes,
+            "at least twice max_body_mib",
+        ),
+        ("max_connections", within(gateway.max_connections, 1, 65_536), "1..=65536"),
+        ("client_timeout_seconds", within(timeout, 1, 3_600), "1..=3600"),
+    ] {
+        if !good {
+            fault(&format!("gateway.{path}"), format!("is not in {bounds}"));
+        }
+    }
 }
 
 fn host_name() -> String {
@@ -264,6 +352,17 @@ mod tests {
     fn unknown_keys_are_faults_in_every_section() {
         let faults = load("[kafka]\nbroker = \"a:1\"\n[store]\nulr = \"x\"\n", &[]).unwrap_err();
         assert!(faults[0].contains("broker") && faults[1].contains("ulr"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_gateway_without_keys_stays_on_loopback() {
+        let text = "[gateway]\nlisten = \"0.0.0.0:80\"\nanonymous = \"default\"\nmax_body_mib = 200\nmax_memory_mib = 300\n";
+        let faults = load(text, &[]).unwrap_err();
+        assert!(
+            faults[0].starts_with("gateway.anonymous") && faults[1].starts_with("gateway.max_memory_mib"),
+            "{faults:?}"
+        );
+        assert!(load(&format!("{text}insecure = true\n").replace("300", "400"), &[]).is_ok());
     }
 
     #[test]

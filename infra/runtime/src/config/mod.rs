@@ -59,6 +59,8 @@ pub struct Config {
     pub ledger_fold_after: Duration,
     /// The query server.
     pub query: QueryConfig,
+    /// The gateway.
+    pub gateway: GatewayConfig,
 }
 
 /// The forwarder.
@@ -120,6 +122,33 @@ pub struct QueryConfig {
     pub insecure: bool,
     /// Bytes of downloaded splits to keep.
     pub cache_bytes: u64,
+}
+
+/// The gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Address of HTTP.
+    pub listen: String,
+    /// Tenant of requests without a key.
+    pub anonymous: Option<String>,
+    /// Allows `anonymous` on an address that others can reach.
+    pub insecure: bool,
+    /// Where the query service is reached.
+    pub query: String,
+    /// Address of syslog, TCP and UDP; `None` turns it off.
+    pub syslog_listen: Option<String>,
+    /// Tenant and stream of syslog.
+    pub syslog: (String, String),
+    /// Requests that come within this time are committed together.
+    pub group_wait: Duration,
+    /// Largest body, packed and unpacked.
+    pub max_body_bytes: usize,
+    /// Bytes of all requests held at once.
+    pub max_memory_bytes: usize,
+    /// Connections held at once.
+    pub max_connections: usize,
+    /// A client that takes longer to send a request is cut off.
+    pub client_timeout: Duration,
 }
 
 impl Config {

@@ -24,6 +24,7 @@ pub(super) struct Config {
     pub(super) archive: Sink,
     pub(super) ledger: Ledger,
     pub(super) query: Query,
+    pub(super) gateway: Gateway,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +148,23 @@ pub(super) struct Query {
     pub(super) anonymous: Option<String>,
     pub(super) insecure: Option<bool>,
     pub(super) cache_mib: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Gateway {
+    pub(super) listen: Option<String>,
+    pub(super) anonymous: Option<String>,
+    pub(super) insecure: Option<bool>,
+    pub(super) query: Option<String>,
+    pub(super) syslog_listen: Option<String>,
+    pub(super) syslog_tenant: Option<String>,
+    pub(super) syslog_stream: Option<String>,
+    pub(super) group_wait_ms: Option<u64>,
+    pub(super) max_body_mib: Option<usize>,
+    pub(super) max_memory_mib: Option<usize>,
+    pub(super) max_connections: Option<usize>,
+    pub(super) client_timeout_seconds: Option<u64>,
 }
 
 /// Sets `section.key` for each `MILLRACE__SECTION__KEY`; a value that reads as TOML is taken as such, else as text.

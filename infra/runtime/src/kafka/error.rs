@@ -89,6 +89,19 @@ impl Error {
         matches!(code, Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset))
     }
 
+    /// Whether the broker refused a record for what it is: the same one will be refused again, others will not.
+    pub fn refuses_record(&self) -> bool {
+        let (Error::Refused { source, .. } | Error::Void { source, .. }) = self else { return false };
+        matches!(
+            source.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::MessageSizeTooLarge
+                    | RDKafkaErrorCode::InvalidMessage
+                    | RDKafkaErrorCode::InvalidRecord
+            )
+        )
+    }
+
     /// Classes an error of a transactional call. A time-out comes first: nothing is known then.
     pub(crate) fn transactional(action: &'static str, source: KafkaError) -> Error {
         let code = source.rdkafka_error_code();

@@ -67,7 +67,11 @@ pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Fronti
     let parsed = admin.committed("parse", topics::RAW)?;
     let lettered = lettered(admin)?;
     let mut all = Vec::new();
-    for Check { downstream: Side { stage, edges }, .. } in CHAIN {
+    for Check { downstream: Side { stages, edges }, name, .. } in CHAIN {
+        // What several stages read has no one frontier; no check has such a downstream.
+        let [stage] = *stages else {
+            return Err(Error::Broken(format!("{name} has not one reader")));
+        };
         let topic = if edges == [edge::DEAD] { topics::DEAD } else { topics::PARSED };
         if edges == [edge::LETTER] {
             all.push(letter_frontier(kafka, admin, stage, &lettered)?);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,6 +14,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::patience::patiently;
 use super::restore::watermarks;
+use super::transaction::{Flight, Transaction};
 use super::{CALL, Class, Error, Guard, Kafka, TxnProducer};
 use crate::metrics;
 use crate::stop::Stop;
@@ -138,6 +139,7 @@ struct Context {
     kafka: Kafka,
     resolve: Resolve,
     events: Mutex<Vec<Result<Polled, Error>>>,
+    flight: Arc<Flight>,
 }
 
 impl ClientContext for Context {
@@ -157,6 +159,8 @@ impl ConsumerContext for Context {
         code: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
+        // What is under way carries offsets of partitions that are still this member's.
+        self.flight.wait();
         let event = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
             _ => {
@@ -238,8 +242,8 @@ pub struct Member {
     kafka: Kafka,
     options: MemberOptions,
     consumer: Option<BaseConsumer<Context>>,
-    /// Sends what the transactions hold.
-    pub producer: TxnProducer,
+    producer: Arc<Mutex<TxnProducer>>,
+    flight: Arc<Flight>,
     positions: BTreeMap<(usize, i32), i64>,
     last_fenced: Option<Instant>,
 }
@@ -251,10 +255,23 @@ impl Member {
     /// *Exit*.
     pub fn join(kafka: &Kafka, options: MemberOptions) -> Result<Member, Error> {
         let name = instance(kafka, &options);
-        let producer = TxnProducer::open(kafka, &name, false, options.guard)?;
-        let consumer = Some(subscribe(kafka, &options, &name)?);
-        let positions = BTreeMap::new();
-        Ok(Member { kafka: kafka.clone(), options, consumer, producer, positions, last_fenced: None })
+        let producer = Arc::new(Mutex::new(TxnProducer::open(kafka, &name, false, options.guard)?));
+        let flight = Arc::default();
+        let consumer = Some(subscribe(kafka, &options, &name, &flight)?);
+        Ok(Member {
+            kafka: kafka.clone(),
+            options,
+            consumer,
+            producer,
+            flight,
+            positions: BTreeMap::new(),
+            last_fenced: None,
+        })
+    }
+
+    /// Sends what the transactions hold. Waits for the one that is under way.
+    pub fn producer(&self) -> MutexGuard<'_, TxnProducer> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads into `batch` (which is cleared first): at most `max_records` and about `max_bytes`, waiting at most `wait` for
@@ -333,11 +350,12 @@ impl Member {
         }
     }
 
-    /// Commits the open transaction of [`Member::producer`] together with the next offsets by (topic number, partition).
+    /// The transaction that will carry the next offsets by (topic number, partition), to be ended on any thread. Until it is,
+    /// no partition is given up; when it has committed, tell [`Member::passed`].
     ///
     /// # Errors
-    /// By class.
-    pub fn commit(&mut self, next: &BTreeMap<(usize, i32), i64>) -> Result<(), Error> {
+    /// *Exit*.
+    pub fn transaction(&self, next: &BTreeMap<(usize, i32), i64>) -> Result<Transaction, Error> {
         let refused = |source| Error::Refused { action: "name offsets".to_owned(), source };
         let mut offsets = TopicPartitionList::new();
         for (&(topic, partition), &offset) in next {
@@ -349,8 +367,21 @@ impl Member {
         let Some(group) = group else {
             return Err(Error::Broken("the consumer has no group metadata".to_owned()));
         };
-        self.producer.commit(Some((&offsets, &group)))?;
+        Ok(Transaction::new(self.producer.clone(), offsets, group, self.flight.clone()))
+    }
+
+    /// Notes that a transaction with these offsets has committed.
+    pub fn passed(&mut self, next: &BTreeMap<(usize, i32), i64>) {
         self.positions.extend(next);
+    }
+
+    /// Commits the open transaction of [`Member::producer`] together with the next offsets by (topic number, partition).
+    ///
+    /// # Errors
+    /// By class.
+    pub fn commit(&mut self, next: &BTreeMap<(usize, i32), i64>) -> Result<(), Error> {
+        self.transaction(next)?.commit()?;
+        self.passed(next);
         Ok(())
     }
 
@@ -359,7 +390,7 @@ impl Member {
     /// # Errors
     /// By class.
     pub fn rewind(&mut self) -> Result<(), Error> {
-        self.producer.abort()?;
+        self.producer().abort()?;
         let refused = |source| Error::Refused { action: "rewind".to_owned(), source };
         let Some(consumer) = &self.consumer else { return Ok(()) };
         if !consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
@@ -403,8 +434,8 @@ impl Member {
     }
 
     fn join_anew(&mut self, name: &str) -> Result<(), Error> {
-        self.producer = TxnProducer::open(&self.kafka, name, false, self.options.guard)?;
-        self.consumer = Some(subscribe(&self.kafka, &self.options, name)?);
+        *self.producer() = TxnProducer::open(&self.kafka, name, false, self.options.guard)?;
+        self.consumer = Some(subscribe(&self.kafka, &self.options, name, &self.flight)?);
         Ok(())
     }
 
@@ -428,10 +459,19 @@ fn instance(kafka: &Kafka, options: &MemberOptions) -> String {
     format!("{}-{}-{}-{}", kafka.prefix, options.service, options.slot, options.loop_number)
 }
 
-fn subscribe(kafka: &Kafka, options: &MemberOptions, name: &str) -> Result<BaseConsumer<Context>, Error> {
+fn subscribe(
+    kafka: &Kafka,
+    options: &MemberOptions,
+    name: &str,
+    flight: &Arc<Flight>,
+) -> Result<BaseConsumer<Context>, Error> {
     let refused = |source| Error::Refused { action: format!("join group {}", options.service), source };
-    let context =
-        Context { kafka: kafka.clone(), resolve: options.resolve.clone(), events: Mutex::new(Vec::new()) };
+    let context = Context {
+        kafka: kafka.clone(),
+        resolve: options.resolve.clone(),
+        events: Mutex::new(Vec::new()),
+        flight: flight.clone(),
+    };
     let config = kafka.member(&kafka.group(&options.service), name);
     let consumer: BaseConsumer<Context> = config.create_with_context(context).map_err(refused)?;
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();

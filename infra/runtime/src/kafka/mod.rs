@@ -11,6 +11,7 @@ mod plain;
 mod producer;
 mod restore;
 pub mod slot;
+mod transaction;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use member::{Batch, Member, MemberOptions, Polled, Record, Resolve};
 pub use plain::PlainProducer;
 pub use producer::{Delivery, Guard, OutRecord, TxnProducer};
 pub use restore::{Tailer, read_to_mark};
+pub use transaction::Transaction;
 
 /// How to reach a Kafka cluster, and what our names in it begin with.
 #[derive(Debug, Clone)]
@@ -167,8 +169,8 @@ impl Kafka {
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
         config.set("compression.type", "lz4");
-        config.set("linger.ms", "5");
-        config.set("batch.size", "1048576");
+        config.set("linger.ms", "1");
+        config.set("batch.size", "262144");
         config.set("queue.buffering.max.messages", "500000");
         config.set("queue.buffering.max.kbytes", "32768");
         config.set("message.max.bytes", "4194304");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext};
 
-use super::producer::drain;
+use super::producer::{drain, pause};
 use super::{Error, Kafka};
 
 /// Longest wait for the broker to take or acknowledge records.
@@ -49,7 +49,7 @@ impl PlainProducer {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if full.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
                 {
-                    self.inner.poll(Duration::from_millis(1));
+                    pause(&self.inner);
                     out = back;
                 }
                 Err((source, _)) => {

@@ -187,7 +187,7 @@ impl TxnProducer {
                         let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
                         return Err(Error::Void { action: "send", source });
                     }
-                    self.inner.poll(Duration::from_millis(1));
+                    pause(&self.inner);
                     out = back;
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
@@ -305,18 +305,34 @@ impl TxnProducer {
     }
 }
 
+/// Between two looks at what is on its way.
+const PAUSE: Duration = Duration::from_micros(500);
+
 /// Waits until nothing is on its way. rdkafka's own `flush` sleeps for 100 ms at a time while no report comes, and where
 /// only failures are reported none ever does.
 pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Duration) -> KafkaResult<()> {
     let start = Instant::now();
-    while producer.in_flight_count() > 0 {
-        if start.elapsed() > timeout {
-            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+    let mut left = i32::MAX;
+    loop {
+        producer.poll(Duration::ZERO);
+        let now_left = producer.in_flight_count();
+        if now_left == 0 {
+            return Ok(());
         }
-        producer.poll(Duration::from_millis(1));
+        if now_left == left {
+            if start.elapsed() > timeout {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            }
+            pause(producer);
+        }
+        left = now_left;
     }
+}
+
+/// Lets the broker work. rdkafka's `poll` with a timeout would not: it burns the core for the last millisecond of it.
+pub(super) fn pause<C: ProducerContext>(producer: &BaseProducer<C>) {
+    std::thread::sleep(PAUSE);
     producer.poll(Duration::ZERO);
-    Ok(())
 }
 
 fn make(

@@ -291,12 +291,12 @@ impl<B: BundleBuilder> Sink<B> {
             .into_iter()
             .flat_map(|(generation, tally)| tally.into_deltas(self.options.stage, generation))
             .collect();
-        self.member.producer.begin()?;
+        self.member.producer().begin()?;
         let mut value = Vec::new();
-        foreign::send(&self.open.foreign, &mut self.member.producer)?;
+        foreign::send(&self.open.foreign, &mut self.member.producer())?;
         for record in &records {
             send_manifest(
-                &mut self.member.producer,
+                &mut self.member.producer(),
                 &self.service,
                 self.options.manifest,
                 self.n_manifest_partitions,
@@ -304,7 +304,7 @@ impl<B: BundleBuilder> Sink<B> {
                 &mut value,
             )?;
         }
-        send_deltas(&mut self.member.producer, &self.service, &deltas, &mut value)?;
+        send_deltas(&mut self.member.producer(), &self.service, &deltas, &mut value)?;
         let next = self.open.next.iter().map(|(&at, &(_, next))| (at, next)).collect();
         self.member.commit(&next)?;
         let n_foreign = self.open.foreign.len();

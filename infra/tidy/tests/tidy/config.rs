@@ -87,6 +87,7 @@ fn the_complete_configuration_names_true_defaults() {
         ("upstream", "ca_file"),
         ("parse", "streams"),
         ("query", "anonymous"),
+        ("gateway", "anonymous"),
     ] {
         let table = if section.is_empty() { &mut tree } else { tree[section].as_table_mut().unwrap() };
         assert!(table.remove(key).is_some(), "up.toml has no example of {section}.{key}");

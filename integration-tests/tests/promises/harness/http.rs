@@ -19,6 +19,29 @@ pub(crate) fn get(port: u16, target: &str) -> io::Result<(u16, String)> {
     Ok((status.ok_or_else(|| io::Error::other("no status"))?, body.to_owned()))
 }
 
+/// Head and body of the answer to `POST target`.
+pub(crate) fn post(
+    port: u16,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<(u16, String)> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
+    stream.write_all(&[head.as_bytes(), body].concat())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Ok((status.ok_or_else(|| io::Error::other("no status"))?, answer))
+}
+
 /// `text` as part of a query string.
 pub(crate) fn escape(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {

@@ -7,7 +7,7 @@ use millrace_runtime::registry::{Codecs, Registry};
 use millrace_runtime::service::topic_specs;
 use millrace_schemas::dead::DeadLetter;
 use millrace_schemas::{Event, LineEnd, RawEvent, topics};
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -44,6 +44,17 @@ impl Log {
     pub(crate) fn open(brokers: &str, registry: &str) -> Log {
         let codecs = Registry::new(registry, Duration::from_secs(30)).register().unwrap();
         Log { brokers: brokers.to_owned(), codecs }
+    }
+
+    /// Sets a key of a topic's configuration, and with it all others to the broker's own.
+    pub(crate) fn set_topic(&self, topic: &str, key: &str, value: &str) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let changed = runtime.block_on(admin.alter_configs([&change], &AdminOptions::new())).unwrap();
+        assert!(changed.iter().all(Result::is_ok), "{changed:?}");
     }
 
     /// Codecs of the registry.

@@ -2,7 +2,8 @@
 //!
 //! Reads `logs.raw` (RawEvent), writes `logs.parsed` (Event) to the same partition number under the same key.
 //! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: none.
-//! Time: of the line; where it has none that can be read, of the receipt (flag `no_time`).
+//! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
+//! `no_time`).
 //! Rejected: `undecodable` values, and lines that do not have the format of their stream (`no_match`).
 //!
 //! An empty or blank line is an event with message `""` and flag `empty`: nothing is lost, and dead letters stay free of
@@ -137,13 +138,20 @@ fn read<'a>(format: Format, raw: RawEvent<'a>, text: &'a str, origin: Origin) ->
         }
     };
     let mut event = unread(format, &[]);
-    let oddities = [(found.time.is_none(), "no_time"), (piece.is_some(), "piece")];
+    let time = found.time.or_else(|| sent(&event));
+    let oddities = [(time.is_none(), "no_time"), (piece.is_some(), "piece")];
     let flags = oddities.into_iter().filter(|(odd, _)| *odd).map(|(_, flag)| flag).chain(found.flags);
     event.flags = flags.map(Cow::Borrowed).collect();
-    event.time = found.time.unwrap_or(received);
+    event.time = time.unwrap_or(received);
     event.severity = found.severity;
     event.user = found.user;
     event.message = found.message;
     event.fields = found.fields;
     Ok(event)
+}
+
+/// The time that the sender said beside the line, µs.
+fn sent(event: &Event<'_>) -> Option<i64> {
+    let (_, nanos) = event.attributes.0.iter().find(|(name, _)| name == millrace_schemas::raw::TIME)?;
+    nanos.parse::<i64>().ok().map(|nanos| nanos.div_euclid(1_000))
 }

@@ -184,3 +184,18 @@ fn every_example_of_the_schema_is_answered() {
     }
     assert!(n_examples >= 2);
 }
+
+#[test]
+fn the_senders_time_counts_where_the_line_has_none() {
+    let time = |body: &'static [u8], nanos: &'static str| {
+        let mut line = line(body);
+        line.attributes.0.push((millrace_schemas::raw::TIME.into(), nanos.into()));
+        let plan = plan_lines(Format::Json, &[line]);
+        let output = plan.outputs().next().unwrap();
+        let event: Event<'_> = event_codec().decode(output.value).unwrap();
+        (event.time, event.flags.contains(&"no_time".into()))
+    };
+    assert_eq!(time(br#"{"a":1}"#, "1767225600123456789"), (1_767_225_600_123_456, false));
+    assert_eq!(time(br#"{"time":1767225601,"a":1}"#, "1767225600123456789"), (1_767_225_601_000_000, false));
+    assert_eq!(time(br#"{"a":1}"#, "soon"), (RECEIVED, true));
+}

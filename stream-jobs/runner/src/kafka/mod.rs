@@ -1,20 +1,24 @@
-//! The Kafka session: a member of the job's group whose transactions carry everything that a plan holds (I2).
+//! The Kafka session: a member of the job's group whose transactions carry everything that a plan holds (I2). Each is
+//! written and committed on a thread of its own, while the loop reads and plans the next batch.
+
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use millrace_jobs::{Batch, Plan, Record, Table};
-use millrace_runtime::kafka::{self, Guard, Member, MemberOptions, OutRecord, Polled, Resolve, read_to_mark};
+use millrace_runtime::kafka::{self, Guard, Member, MemberOptions, Polled, Resolve, read_to_mark};
 use millrace_runtime::metrics;
 use millrace_runtime::registry::RegistryError;
 use millrace_runtime::service::Service;
-use millrace_runtime::sink::send_deltas;
 use millrace_schemas::progress::Progress;
-use millrace_schemas::{key_partition, topics};
+use millrace_schemas::topics;
 
+use self::write::Target;
 use crate::error::{Class, Error};
-use crate::session::Session;
+use crate::session::{Session, Turn};
 
 /// What a session reads and writes.
 #[derive(Debug, Clone)]
@@ -64,14 +68,20 @@ impl SessionOptions {
 
 /// A [`Session`] on a real cluster.
 pub struct KafkaSession {
-    service: Service,
     options: SessionOptions,
-    changelog: String,
-    n_partitions: Vec<i32>,
+    target: Arc<Target>,
     member: Member,
     batch: kafka::Batch,
+    /// Partitions have come or gone and are not restored yet: those held now, with their offsets.
+    moved: Option<Vec<(String, i32, i64)>>,
     ready: bool,
-    value: Vec<u8>,
+    flying: Option<Flying>,
+}
+
+/// A commit that is under way.
+struct Flying {
+    plan: Arc<Plan>,
+    thread: JoinHandle<Result<(), kafka::Error>>,
 }
 
 impl KafkaSession {
@@ -95,43 +105,40 @@ impl KafkaSession {
             guard: options.guard,
         };
         let member = Member::join(&service.config.kafka, member_options).map_err(fail)?;
-        Ok(KafkaSession {
+        let target = Arc::new(Target {
             service: service.clone(),
             changelog,
+            inputs: options.inputs.clone(),
+            outputs: options.outputs.clone(),
             n_partitions,
-            member,
-            batch: kafka::Batch::default(),
-            ready: false,
-            value: Vec::new(),
-            options,
-        })
+        });
+        let batch = kafka::Batch::default();
+        Ok(KafkaSession { options, target, member, batch, moved: None, ready: false, flying: None })
     }
 
     /// Fills the table from the changelog of the partitions assigned, and holds the offsets against it.
-    fn restore(&mut self, assigned: &[(String, i32, i64)], table: &mut Table) -> Result<(), kafka::Error> {
+    fn read_changelog(&self, assigned: &[(String, i32, i64)], table: &mut Table) -> Result<(), kafka::Error> {
         table.clear();
+        if assigned.is_empty() {
+            return Ok(());
+        }
         let partitions: Vec<i32> = assigned
             .iter()
             .map(|(_, partition, _)| *partition)
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let codecs = &self.service.codecs;
+        let Target { service, changelog, .. } = &*self.target;
         let mut known: Vec<Progress> = Vec::new();
-        read_to_mark(
-            &self.service.config.kafka,
-            &self.changelog,
-            &partitions,
-            |partition, _, key, value| {
-                if !table.restore(partition, key, value)
-                    && let Some(progress) =
-                        value.and_then(|value| codecs.progress().decode::<Progress>(value).ok())
-                {
-                    known.push(progress);
-                }
-                Ok(())
-            },
-        )?;
+        read_to_mark(&service.config.kafka, changelog, &partitions, |partition, _, key, value| {
+            if !table.restore(partition, key, value)
+                && let Some(progress) =
+                    value.and_then(|value| service.codecs.progress().decode::<Progress>(value).ok())
+            {
+                known.push(progress);
+            }
+            Ok(())
+        })?;
         for (topic, partition, next) in assigned {
             let last =
                 known.iter().rfind(|progress| progress.topic == *topic && progress.partition == *partition);
@@ -145,95 +152,23 @@ impl KafkaSession {
         }
         Ok(())
     }
-
-    fn send(&mut self, plan: &Plan) -> Result<(), kafka::Error> {
-        let producer = &mut self.member.producer;
-        producer.begin()?;
-        for output in plan.outputs() {
-            let partition = output
-                .partition
-                .unwrap_or_else(|| key_partition(output.key, self.n_partitions[output.target]));
-            producer.send(OutRecord {
-                topic: &self.options.outputs[output.target],
-                partition: Some(partition),
-                key: output.key,
-                value: Some(output.value),
-                headers: &[],
-                tag: usize::MAX,
-            })?;
-        }
-        for dead in plan.dead() {
-            let headers: Vec<(&str, String)> = dead.headers().collect();
-            let headers: Vec<(&str, &[u8])> =
-                headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-            producer.send(OutRecord {
-                topic: topics::DEAD,
-                partition: Some(dead.partition),
-                key: dead.key,
-                value: Some(dead.value),
-                headers: &headers,
-                tag: usize::MAX,
-            })?;
-        }
-        for (partition, key, value) in plan.writes().iter() {
-            let key = millrace_jobs::changelog_key(key);
-            producer.send(OutRecord {
-                topic: &self.changelog,
-                partition: Some(partition),
-                key: key.as_ref(),
-                value,
-                headers: &[],
-                tag: usize::MAX,
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Progress and ledger: small, but part of the same transaction.
-    fn send_books(&mut self, plan: &Plan) -> Result<(), kafka::Error> {
-        let broken = |error: &dyn std::fmt::Display| kafka::Error::Broken(error.to_string());
-        for (&(input, partition), &next) in plan.next() {
-            let topic = self.options.inputs[input].clone();
-            let key = Progress::key(&topic);
-            self.value.clear();
-            let progress = Progress { topic, partition, next, version: plan.version() };
-            self.service
-                .codecs
-                .progress()
-                .encode(&progress, &mut self.value)
-                .map_err(|error| broken(&error))?;
-            self.member.producer.send(OutRecord {
-                topic: &self.changelog,
-                partition: Some(partition),
-                key: key.as_bytes(),
-                value: Some(&self.value),
-                headers: &[],
-                tag: usize::MAX,
-            })?;
-        }
-        send_deltas(&mut self.member.producer, &self.service, &plan.deltas(), &mut self.value)
-            .map_err(|error| broken(&error))
-    }
 }
 
 impl Session for KafkaSession {
-    fn poll(&mut self, table: &mut Table, batch: &mut Batch) -> Result<(), Error> {
-        self.service.health.turned(self.options.job, self.ready);
+    fn poll(&mut self, batch: &mut Batch) -> Result<Turn, Error> {
+        self.target.service.health.turned(self.options.job, self.ready);
+        if self.moved.is_some() {
+            return Ok(Turn::Moved);
+        }
         let options = &self.options;
         let wait = Duration::from_millis(100);
         let polled = self
             .member
             .poll(&mut self.batch, options.max_records, options.max_bytes, wait, options.linger)
             .map_err(|error| lift("read the next records", error))?;
-        match polled {
-            Polled::Assigned(assigned) => {
-                self.restore(&assigned, table).map_err(|error| lift("restore the state", error))?;
-                self.ready = true;
-            }
-            Polled::Revoked => {
-                table.clear();
-                self.ready = false;
-            }
+        let assigned = match polled {
+            Polled::Assigned(assigned) => assigned,
+            Polled::Revoked => Vec::new(),
             Polled::Records => {
                 for record in &self.batch.records {
                     batch.push(Record {
@@ -245,25 +180,48 @@ impl Session for KafkaSession {
                         value: self.batch.value(record),
                     });
                 }
+                return Ok(Turn::Records);
             }
-        }
+        };
+        self.moved = Some(assigned);
+        self.ready = false;
+        Ok(Turn::Moved)
+    }
+
+    fn restore(&mut self, table: &mut Table) -> Result<(), Error> {
+        let Some(assigned) = &self.moved else { return Ok(()) };
+        self.read_changelog(assigned, table).map_err(|error| lift("restore the state", error))?;
+        self.ready = !assigned.is_empty();
+        self.moved = None;
         Ok(())
     }
 
     fn schema(&mut self, id: u32) -> Result<Option<String>, Error> {
-        match self.service.registry.schema(id) {
+        match self.target.service.registry.schema(id) {
             Ok(text) => Ok(Some(text)),
             Err(RegistryError::Codec(_)) => Ok(None),
             Err(error @ RegistryError::Away { .. }) => Err(Error::new(Class::Exit, "read a schema", error)),
         }
     }
 
-    fn commit(&mut self, plan: &Plan) -> Result<(), Error> {
-        let committed = self.send(plan).and_then(|()| {
-            self.send_books(plan)?;
-            self.member.commit(plan.next())
-        });
+    fn submit(&mut self, plan: Arc<Plan>) -> Result<(), Error> {
+        let fail = |error| lift("commit the batch", error);
+        let transaction = self.member.transaction(plan.next()).map_err(fail)?;
+        let (target, written) = (self.target.clone(), plan.clone());
+        let thread = std::thread::Builder::new()
+            .name(format!("{}-write", self.options.job))
+            .spawn(move || target.write(&written, transaction))
+            .map_err(|error| Error::new(Class::Exit, "start a thread for a commit", error))?;
+        self.flying = Some(Flying { plan, thread });
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        let Some(Flying { plan, thread }) = self.flying.take() else { return Ok(()) };
+        let panicked = |_| Err(kafka::Error::Broken("the thread of the commit panicked".to_owned()));
+        let committed = thread.join().unwrap_or_else(panicked);
         committed.map_err(|error| lift("commit the batch", error))?;
+        self.member.passed(plan.next());
         let n_dead = plan.dead().len() as u64;
         metrics::records(self.options.job, "out", plan.outputs().len() as u64, plan.n_bytes() as u64);
         metrics::records(self.options.job, "dead", n_dead, 0);
@@ -276,13 +234,16 @@ impl Session for KafkaSession {
 
     fn rejoin(&mut self, cause: &Error) -> Result<(), Error> {
         self.ready = false;
+        self.moved = None;
         let own = std::error::Error::source(cause).and_then(|source| source.downcast_ref::<kafka::Error>());
         let cause = own.cloned().unwrap_or_else(|| kafka::Error::Broken(cause.to_string()));
-        self.member.rejoin(&cause, &self.service.stop).map_err(|error| lift("join the group anew", error))
+        self.member
+            .rejoin(&cause, &self.target.service.stop)
+            .map_err(|error| lift("join the group anew", error))
     }
 
     fn close(&mut self) -> Result<(), Error> {
-        self.service.health.turned(self.options.job, false);
+        self.target.service.health.turned(self.options.job, false);
         Ok(())
     }
 }

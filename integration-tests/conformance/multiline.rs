@@ -1,51 +1,28 @@
-//! The cases of the corpus `multiline`, where one is given by `CORPORA`: its README says what they are. Prints
-//! `multiline passed/total` and the ids that differ, and holds the floor.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! Topic multiline: lines that the forwarder joins to entries, and containers' lines that it unwraps.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use millrace_forwarder::{Container, Join, Mode, StateRule, Unwrapped, join_preset};
 use millrace_schemas::LineEnd;
 use serde_json::Value;
 
+use crate::{Cases, objects};
+
 /// Longest text of a container's line.
 const MAX: usize = 1 << 20;
-/// Of a hundred cases, so many must pass.
-const FLOOR: usize = 98;
 
-#[test]
-fn lines_of_the_corpus_become_the_expected_entries() {
-    let Some(folder) = corpus() else {
-        println!("multiline: CORPORA is not set, nothing to read");
-        return;
-    };
-    let mut outcomes: Vec<(String, Result<(), String>)> = Vec::new();
-    for case in rows(&folder.join("cases.jsonl")) {
-        outcomes.push((text(&case["id"]), case_of_lines(&case)));
+pub(crate) fn cases(folder: &Path) -> Cases {
+    let mut all = Vec::new();
+    for case in objects(&folder.join("cases.jsonl")) {
+        all.push((text(&case["id"]), case_of_lines(&case)));
     }
-    for file in rows(&folder.join("files.jsonl")) {
-        outcomes.push((text(&file["file"]), whole_file(&folder, &file)));
+    for file in objects(&folder.join("files.jsonl")) {
+        all.push((text(&file["file"]), whole_file(folder, &file)));
     }
-    outcomes.push(("cri_interleaved".to_owned(), interleaved(&folder)));
-    let (n_passed, n_all) = (outcomes.iter().filter(|(_, own)| own.is_ok()).count(), outcomes.len());
-    for (id, outcome) in &outcomes {
-        if let Err(difference) = outcome {
-            println!("{id}: {difference}");
-        }
+    if folder.join("cri_interleaved.expected.jsonl").exists() {
+        all.push(("cri_interleaved".to_owned(), interleaved(folder)));
     }
-    println!("multiline {n_passed}/{n_all}");
-    assert!(n_passed * 100 >= n_all * FLOOR, "multiline {n_passed}/{n_all} is below {FLOOR} %");
-}
-
-fn corpus() -> Option<PathBuf> {
-    let folder = PathBuf::from(std::env::var_os("CORPORA")?).join("multiline");
-    assert!(folder.join("cases.jsonl").exists(), "{} has no cases.jsonl", folder.display());
-    Some(folder)
-}
-
-fn rows(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    all
 }
 
 fn text(value: &Value) -> String {
@@ -122,7 +99,7 @@ fn whole_file(folder: &Path, file: &Value) -> Result<(), String> {
 
 fn interleaved(folder: &Path) -> Result<(), String> {
     let bytes = std::fs::read(folder.join("files/cri_interleaved.log")).map_err(|error| error.to_string())?;
-    let expected = rows(&folder.join("cri_interleaved.expected.jsonl"));
+    let expected = objects(&folder.join("cri_interleaved.expected.jsonl"));
     let expected = expected.iter().map(|own| text(&own["stream"]) + " " + &text(&own["text"])).collect();
     // The file may end before the last part of a line: what is expected has its last part.
     let own = Container::Cri.unwrap(&lines(&bytes), MAX).into_iter().filter(|own| own.end != LineEnd::None);

@@ -1,0 +1,114 @@
+//! Whose lines a request brings (I9): the key's tenant, or the listener's own for requests without a key.
+
+use base64::Engine;
+
+use crate::api::Request;
+
+/// What this gateway knows of keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    /// Tenant of requests without a key.
+    pub(crate) anonymous: Option<String>,
+    /// The first key, which may name a tenant.
+    pub(crate) admin_key: Option<String>,
+}
+
+/// Status, and why.
+pub(crate) type Denied = (u16, &'static str);
+
+impl Access {
+    /// Tenant of a request.
+    pub(crate) fn tenant(&self, request: &Request<'_>) -> Result<String, Denied> {
+        let named = request.parameter("tenant");
+        if named.as_deref().is_some_and(|tenant| !millrace_schemas::id::valid_id(tenant)) {
+            return Err((400, "tenant is not [a-z0-9-]{1,64}"));
+        }
+        match (secret(request), &self.anonymous) {
+            (Some(key), _) => match &self.admin_key {
+                Some(admin) if same(admin, &key) => {
+                    Ok(named.map_or_else(|| "default".to_owned(), Into::into))
+                }
+                _ => Err((401, "the key is missing or wrong")),
+            },
+            (None, Some(own)) if named.as_deref().is_none_or(|named| named == own) => Ok(own.clone()),
+            (None, Some(_)) => Err((403, "this listener serves another tenant")),
+            (None, None) => Err((401, "the key is missing or wrong")),
+        }
+    }
+}
+
+/// The key, in any of the places where senders put it. A header of a kind that is not known counts as a wrong key.
+fn secret(request: &Request<'_>) -> Option<String> {
+    let own = request.header("x-api-key");
+    if !own.is_empty() {
+        return Some(own.to_owned());
+    }
+    let header = request.header("authorization");
+    if header.is_empty() {
+        return None;
+    }
+    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+    let rest = rest.trim();
+    // Basic holds user:password, Elasticsearch's ApiKey id:key; a key that is not packed so is taken as it is.
+    let packed = || {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        Some(text.split_once(':')?.1.to_owned())
+    };
+    Some(match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "splunk" => rest.to_owned(),
+        "basic" => packed().unwrap_or_default(),
+        "apikey" => packed().unwrap_or_else(|| rest.to_owned()),
+        _ => String::new(),
+    })
+}
+
+/// Compares without telling by time where they differ.
+fn same(a: &str, b: &str) -> bool {
+    let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    a.len() == b.len() && differing == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(anonymous: Option<&str>, query: &str, headers: &[(&str, &str)]) -> Result<String, u16> {
+        let access = Access { anonymous: anonymous.map(str::to_owned), admin_key: Some("geheim".to_owned()) };
+        let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
+        access.tenant(&request).map_err(|(status, _)| status)
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_senders_put_it() {
+        let headers = |key: &str| {
+            let packed = base64::engine::general_purpose::STANDARD.encode(format!("user:{key}"));
+            let header = |scheme: &str, rest: &str| ("authorization", format!("{scheme} {rest}"));
+            [
+                header("Bearer", key),
+                header("Splunk", key),
+                header("ApiKey", key),
+                header("ApiKey", &packed),
+                header("Basic", &packed),
+                ("x-api-key", key.to_owned()),
+            ]
+        };
+        for (name, value) in headers("geheim") {
+            assert_eq!(ask(None, "tenant=other", &[(name, &value)]), Ok("other".to_owned()), "{value}");
+        }
+        for (name, value) in headers("geheil") {
+            assert_eq!(ask(Some("own"), "", &[(name, &value)]), Err(401), "{value}");
+        }
+    }
+
+    #[test]
+    fn without_a_key_the_listener_decides() {
+        assert_eq!(ask(Some("own"), "", &[]), Ok("own".to_owned()));
+        assert_eq!(ask(Some("own"), "tenant=own", &[]), Ok("own".to_owned()));
+        assert_eq!(ask(Some("own"), "tenant=other", &[]), Err(403));
+        assert_eq!(ask(Some("own"), "tenant=A", &[]), Err(400));
+        assert_eq!(ask(None, "", &[]), Err(401));
+        assert_eq!(ask(Some("own"), "", &[("authorization", "Digest x")]), Err(401));
+        assert_eq!(ask(Some("own"), "", &[("authorization", "Bearer ")]), Err(401));
+    }
+}

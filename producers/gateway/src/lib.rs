@@ -1,0 +1,26 @@
+//! Takes lines from the network and answers when they are committed in Kafka (I11).
+//!
+//! `protocol`, `item`, `encoding` and `api` are pure: bytes of a request in, items and answers out. The rest carries:
+//! listeners, the committing thread, and what they share.
+#![warn(missing_docs)]
+
+mod access;
+pub mod api;
+mod budget;
+mod commit;
+pub mod encoding;
+pub mod item;
+mod json;
+mod lines;
+mod patient;
+mod prepare;
+pub mod protocol;
+mod proxy;
+mod recent;
+mod run;
+mod server;
+mod shared;
+mod syslog;
+mod waiting;
+
+pub use run::run;

@@ -1,0 +1,70 @@
+//! What every listener shares, and the way of a request's records to the committing thread and back.
+
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use millrace_runtime::metrics;
+use millrace_runtime::service::Service;
+use millrace_runtime::sink::now_micros;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::access::Access;
+use crate::budget::{Budget, Share};
+use crate::item::Item;
+use crate::prepare::{PrepareError, Prepared, Sender as Origin};
+use crate::proxy::Proxy;
+use crate::waiting::{Outcome, State, Waiting};
+
+/// Longest wait of a client for a commit: longer than a transaction may take.
+const COMMIT: Duration = Duration::from_secs(25);
+
+pub(crate) struct Shared {
+    pub(crate) service: Service,
+    pub(crate) access: Access,
+    pub(crate) query: Proxy,
+    pub(crate) budget: Budget,
+    pub(crate) state: State,
+    pub(crate) queue: Sender<Waiting>,
+    /// Large bodies that are read at once: each takes some times its size meanwhile.
+    pub(crate) large: Semaphore,
+}
+
+impl Shared {
+    /// Encodes `items` of `tenant`, received now from `address`.
+    pub(crate) fn prepare(
+        &self,
+        tenant: &str,
+        address: &str,
+        items: &[Item<'_>],
+    ) -> Result<Prepared, PrepareError> {
+        let sender = Origin { tenant, address, received: now_micros() };
+        let prepared = Prepared::new(self.service.codecs.raw(), sender, items, self.most_prepared());
+        if let Err(PrepareError::Codec(error)) = &prepared {
+            tracing::error!(%error, "could not encode a record");
+        }
+        prepared
+    }
+
+    /// Records of one request may take so many bytes: lines, and what stands beside each of them.
+    fn most_prepared(&self) -> usize {
+        4 * self.service.config.gateway.max_body_bytes
+    }
+
+    /// Hands records over and waits until it is known what became of them.
+    pub(crate) async fn commit(&self, prepared: Prepared, share: Share) -> Outcome {
+        let start = Instant::now();
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Waiting { prepared, answer, _share: share }).is_err() {
+            return Outcome::Later;
+        }
+        // Dropped unanswered: the committing thread has ended, perhaps amid this.
+        let outcome = answered.await.unwrap_or(Outcome::Unknown);
+        metrics::gateway_commit(start.elapsed());
+        outcome
+    }
+
+    /// The same, not longer than a client waits.
+    pub(crate) async fn commit_in_time(&self, prepared: Prepared, share: Share) -> Outcome {
+        tokio::time::timeout(COMMIT, self.commit(prepared, share)).await.unwrap_or(Outcome::Unknown)
+    }
+}

@@ -1,0 +1,271 @@
+//! Syslog listeners, TCP and UDP. Neither protocol has an answer: a message counts as taken when it is committed, and what
+//! a kill finds in the sockets and in this process is lost to us (docs/ingest.md says so). TCP stops reading while Kafka
+//! does not take; UDP drops, and counts it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_runtime::metrics;
+use millrace_schemas::Piece;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::budget::Share;
+use crate::item::Item;
+use crate::protocol::syslog::{Frame, Framer, item};
+use crate::shared::Shared;
+use crate::waiting::Outcome;
+
+/// Bytes read of a connection before they are handed over, and at least at once.
+const CHUNK: usize = 1 << 20;
+const READ: usize = 64 << 10;
+/// Datagrams that wait to be committed.
+const DATAGRAMS: usize = 4_096;
+/// Datagrams of one request.
+const TOGETHER: usize = 1_024;
+/// A connection that says nothing for so long is closed.
+const IDLE: Duration = Duration::from_secs(600);
+/// Longest wait for room for the rest of a message.
+const ROOM: Duration = Duration::from_secs(30);
+/// Between two tries to hand over what Kafka did not take.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Takes connections until `stopped`.
+pub(crate) async fn tcp(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(shared.service.config.gateway.max_connections));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (shared, stopped) = (shared.clone(), stopped.clone());
+                tokio::spawn(async move {
+                    connection(stream, peer, &shared, stopped).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a syslog connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut framer = Framer::default();
+    // What has been read of a message that is not whole yet.
+    let mut partial = shared.budget.share();
+    loop {
+        let ready = tokio::select! {
+            ready = tokio::time::timeout(IDLE, stream.readable()) => matches!(ready, Ok(Ok(()))),
+            _ = stopped.changed() => false,
+        };
+        let (chunk, ended) = if ready { read(&stream) } else { (Vec::new(), true) };
+        framer.push(&chunk);
+        drop(chunk);
+        let mut frames: Vec<Frame> = std::iter::from_fn(|| framer.take()).collect();
+        if ended {
+            frames.extend(std::iter::from_fn(|| framer.take_last()));
+        }
+        let (_, stream_name) = &shared.service.config.gateway.syslog;
+        let items: Vec<Item<'_>> = frames
+            .iter()
+            .map(|frame| {
+                let mut item = item(stream_name, &frame.body);
+                item.line_end = frame.end;
+                item.piece = frame.piece.map(|(index, last)| Piece { index, last });
+                item
+            })
+            .collect();
+        let share = shared.budget.share();
+        if !hand_over(shared, peer, &items, share, &stopped).await || ended {
+            return;
+        }
+        if !hold(&mut partial, framer.held(), &stopped).await {
+            tracing::warn!(%peer, "syslog connection closed: no room for a message that does not end");
+            return;
+        }
+    }
+}
+
+/// All that has come, up to a bound; and whether nothing more will.
+fn read(stream: &TcpStream) -> (Vec<u8>, bool) {
+    let mut chunk = Vec::new();
+    while chunk.len() < CHUNK {
+        chunk.reserve(READ);
+        match stream.try_read_buf(&mut chunk) {
+            Ok(0) => return (chunk, true),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            Err(error) => {
+                tracing::debug!(%error, "syslog connection broke");
+                return (chunk, true);
+            }
+        }
+    }
+    (chunk, false)
+}
+
+/// Holds `bytes` of the budget, waiting for them for a while: others that wait, too, may hold what is missing.
+async fn hold(share: &mut Share, bytes: usize, stopped: &watch::Receiver<bool>) -> bool {
+    let until = Instant::now() + ROOM;
+    while !share.hold(bytes) {
+        if *stopped.borrow() || Instant::now() > until {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    true
+}
+
+/// Commits, however long it takes; nothing is read meanwhile. `false` when told to stop before that. `share` is given
+/// back once Kafka has the records.
+async fn hand_over(
+    shared: &Shared,
+    peer: SocketAddr,
+    items: &[Item<'_>],
+    mut share: Share,
+    stopped: &watch::Receiver<bool>,
+) -> bool {
+    if items.is_empty() {
+        return true;
+    }
+    let (tenant, _) = &shared.service.config.gateway.syslog;
+    let address = peer.ip().to_canonical().to_string();
+    loop {
+        if shared.state.closed().is_none() {
+            let prepared = match shared.prepare(tenant, &address, items) {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    tracing::error!(%error, %peer, n_messages = items.len(), "syslog messages lost");
+                    return false;
+                }
+            };
+            if share.hold(prepared.size()) {
+                match shared.commit(prepared, share).await {
+                    Outcome::Committed { .. } => return true,
+                    Outcome::Never(reason) => {
+                        tracing::error!(reason, %peer, n_messages = items.len(), "syslog messages lost");
+                        return false;
+                    }
+                    // Not committed, or the process ends.
+                    Outcome::Later | Outcome::Unknown => share = shared.budget.share(),
+                }
+            }
+        }
+        if *stopped.borrow() {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Takes datagrams until `stopped`.
+pub(crate) async fn udp(socket: UdpSocket, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let (queue, waiting) = mpsc::channel(DATAGRAMS);
+    let port = socket.local_addr().map(|address| address.port()).unwrap_or_default();
+    tokio::spawn(commit_datagrams(waiting, shared.clone(), stopped.clone()));
+    let mut datagram = vec![0; 64 << 10];
+    let mut look = tokio::time::interval(Duration::from_secs(5));
+    let mut kernel = 0;
+    loop {
+        tokio::select! {
+            read = socket.recv_from(&mut datagram) => match read {
+                Ok((n_bytes, peer)) => {
+                    let mut share = shared.budget.share();
+                    let taken = share.take(n_bytes)
+                        && queue.try_send((peer, datagram[..n_bytes].to_vec(), share)).is_ok();
+                    if !taken {
+                        metrics::syslog_dropped("full", 1);
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "syslog datagram not read"),
+            },
+            _ = look.tick() => {
+                let now = kernel_drops(port);
+                metrics::syslog_dropped("kernel", now.saturating_sub(kernel));
+                kernel = now;
+            }
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+async fn commit_datagrams(
+    mut waiting: mpsc::Receiver<(SocketAddr, Vec<u8>, Share)>,
+    shared: Arc<Shared>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut datagrams = Vec::with_capacity(TOGETHER);
+    while waiting.recv_many(&mut datagrams, TOGETHER).await > 0 {
+        let (_, stream_name) = &shared.service.config.gateway.syslog;
+        // Each host's together: the sender's address is the host of messages that name none.
+        datagrams.sort_by_key(|(peer, ..)| peer.ip());
+        for same in datagrams.chunk_by(|(a, ..), (b, ..)| a.ip() == b.ip()) {
+            let items: Vec<Item<'_>> =
+                same.iter().map(|(_, bytes, _)| datagram(stream_name, bytes)).collect();
+            hand_over(&shared, same[0].0, &items, shared.budget.share(), &stopped).await;
+        }
+        datagrams.clear();
+    }
+}
+
+/// A datagram is one message; a line end behind it is its end, not its text.
+fn datagram<'a>(stream: &'a str, bytes: &'a [u8]) -> Item<'a> {
+    let (line, end) = match bytes.strip_suffix(b"\n") {
+        Some(line) => match line.strip_suffix(b"\r") {
+            Some(line) => (line, millrace_schemas::LineEnd::CrLf),
+            None => (line, millrace_schemas::LineEnd::Lf),
+        },
+        None => (bytes.strip_suffix(b"\0").unwrap_or(bytes), millrace_schemas::LineEnd::None),
+    };
+    let mut item = item(stream, line);
+    item.line_end = end;
+    item
+}
+
+/// What the kernel dropped on our port since the sockets were opened, as `/proc/net/udp` has it.
+fn kernel_drops(port: u16) -> u64 {
+    let tables =
+        ["/proc/net/udp", "/proc/net/udp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    tables.iter().map(|table| drops(table, port)).sum()
+}
+
+fn drops(table: &str, port: u16) -> u64 {
+    let own = format!(":{port:04X}");
+    let lines = table.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let ours = lines.filter(|words| words.get(1).is_some_and(|address| address.ends_with(&own)));
+    ours.filter_map(|words| words.last()?.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_drops_are_those_of_our_port() {
+        let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+                     1: 0100007F:158A 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 1 2 0 17\n\
+                     2: 0100007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 1 2 0 5\n";
+        assert_eq!((drops(table, 5514), drops(table, 1)), (17, 0));
+    }
+
+    #[test]
+    fn the_end_of_a_datagram_is_not_its_text() {
+        for (bytes, body) in
+            [(b"a\n".as_slice(), b"a".as_slice()), (b"a\r\n", b"a"), (b"a\0", b"a"), (b"a\nb", b"a\nb")]
+        {
+            assert_eq!(*datagram("syslog", bytes).body, *body);
+        }
+    }
+}
