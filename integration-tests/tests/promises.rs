@@ -8,6 +8,8 @@
 
 #[path = "promises/bad_input.rs"]
 mod bad_input;
+#[path = "promises/batches.rs"]
+mod batches;
 #[path = "promises/feeds.rs"]
 mod feeds;
 #[path = "promises/gateway.rs"]

@@ -150,6 +150,11 @@ impl Reader {
         Ok(Some(&self.bytes[record]))
     }
 
+    /// Count and hash of what was read so far.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// Count and hash of the whole batch, once its end was read.
     pub fn whole(&self) -> Option<&Digest> {
         self.ended.then_some(&self.digest)

@@ -48,12 +48,13 @@ fn the_examples_of_the_docs_are_taken_and_found() {
         assert!(output.status.success(), "{block}\n{}", String::from_utf8_lossy(&said));
         n_blocks += 1;
     }
-    assert!(n_blocks >= 9, "only {n_blocks} examples");
+    assert!(n_blocks >= 10, "only {n_blocks} examples");
     // Every example's lines say which protocol they came by.
     let words = [
         "by-native",
         "by-ndjson",
         "by-text",
+        "by-batch",
         "by-bulk",
         "by-loki",
         "by-otlp",

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::api::{self, Answer, Dialect, Promise, Reply, Request};
+use crate::batch::{self, Name};
 use crate::budget::Share;
 use crate::item::Item;
 use crate::patient::Patient;
@@ -140,6 +141,9 @@ async fn take(
             Some(Closed::Full) => return refuse(503, "a topic is over its bound, try again later", Some(5)),
         }
     }
+    if let Some(name) = Name::of(request) {
+        return batch::put(shared, &tenant, request, name, body, share).await;
+    }
     let config = &shared.service.config.gateway;
     let read = read_body(body, config.max_body_bytes, share);
     let body = match tokio::time::timeout(config.client_timeout, read).await {
@@ -177,7 +181,8 @@ async fn take(
         Outcome::Committed { n_known } => promise.keep(n_items, n_known),
         Outcome::Later => refuse(503, "kafka does not answer, nothing was taken; try again later", Some(2)),
         Outcome::Never(reason) => refuse(400, &reason, None),
-        Outcome::Unknown => refuse(
+        // The latter is a batch's alone.
+        Outcome::Unknown | Outcome::Overtaken => refuse(
             503,
             "kafka has not answered in time, the request may or may not have been taken; send it again, with \
              its ids or its Idempotency-Key if it has any",
@@ -186,7 +191,7 @@ async fn take(
     }
 }
 
-const NO_ROOM: &str = "too many requests are being taken, try again later";
+pub(crate) const NO_ROOM: &str = "too many requests are being taken, try again later";
 
 enum Unread {
     TooLarge,

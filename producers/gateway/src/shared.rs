@@ -9,6 +9,7 @@ use millrace_runtime::sink::now_micros;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Access;
+use crate::batch::Batches;
 use crate::budget::{Budget, Share};
 use crate::item::Item;
 use crate::prepare::{PrepareError, Prepared, Sender as Origin};
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) access: Access,
     pub(crate) query: Proxy,
+    pub(crate) batches: Batches,
     pub(crate) budget: Budget,
     pub(crate) state: State,
     pub(crate) queue: Sender<Waiting>,

@@ -60,11 +60,7 @@ impl Target {
         let minute = minute.format("%Y-%m-%dT%H:%MZ").to_string();
         let (stream, host) = (&due.name.stream, &due.name.host);
         url.path_segments_mut().ok()?.pop_if_empty().extend(["v1", "batches", stream, host, &minute]);
-        // A batch never changes once it is closed, so every attempt of ours is the first.
-        url.query_pairs_mut()
-            .append_pair("tenant", &due.name.tenant)
-            .append_pair("source", source)
-            .append_pair("attempt", "1");
+        url.query_pairs_mut().append_pair("tenant", &due.name.tenant).append_pair("source", source);
         Some(url)
     }
 
@@ -155,7 +151,7 @@ mod tests {
             let url = target(base).unwrap().address(&due, "s-1.7.1").unwrap();
             assert_eq!(
                 url.as_str(),
-                "https://logs.example/site/v1/batches/web/a%2Fb%20%C3%A9%3F/2023-12-03T10:40Z?tenant=t&source=s-1.7.1&attempt=1"
+                "https://logs.example/site/v1/batches/web/a%2Fb%20%C3%A9%3F/2023-12-03T10:40Z?tenant=t&source=s-1.7.1"
             );
         }
         let due = Due { minute: i64::MAX, ..due };

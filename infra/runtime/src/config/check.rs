@@ -222,6 +222,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         max_body_bytes: raw.gateway.max_body_mib.unwrap_or(32) << 20,
         max_memory_bytes: raw.gateway.max_memory_mib.unwrap_or(256) << 20,
         max_connections: raw.gateway.max_connections.unwrap_or(2_048),
+        batches_kept: raw.gateway.batches_kept.unwrap_or(100_000),
         client_timeout: Duration::from_secs(raw.gateway.client_timeout_seconds.unwrap_or(30)),
     };
     gateway_faults(&gateway, &mut fault);
@@ -306,6 +307,7 @@ fn gateway_faults(gateway: &GatewayConfig, fault: &mut impl FnMut(&str, String))
             "at least twice max_body_mib",
         ),
         ("max_connections", within(gateway.max_connections, 1, 65_536), "1..=65536"),
+        ("batches_kept", within(gateway.batches_kept, 1_000, 10_000_000), "1000..=10000000"),
         ("client_timeout_seconds", within(timeout, 1, 3_600), "1..=3600"),
     ] {
         if !good {

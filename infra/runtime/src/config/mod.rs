@@ -147,6 +147,8 @@ pub struct GatewayConfig {
     pub max_memory_bytes: usize,
     /// Connections held at once.
     pub max_connections: usize,
+    /// Batches (`PUT /v1/batches/…`) that are remembered.
+    pub batches_kept: usize,
     /// A client that takes longer to send a request is cut off.
     pub client_timeout: Duration,
 }

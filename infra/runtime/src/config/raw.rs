@@ -164,6 +164,7 @@ pub(super) struct Gateway {
     pub(super) max_body_mib: Option<usize>,
     pub(super) max_memory_mib: Option<usize>,
     pub(super) max_connections: Option<usize>,
+    pub(super) batches_kept: Option<usize>,
     pub(super) client_timeout_seconds: Option<u64>,
 }
 

@@ -35,7 +35,7 @@ impl<'a> Request<'a> {
     }
 
     /// Media type without parameters, lower case.
-    fn media_type(&self) -> String {
+    pub(crate) fn media_type(&self) -> String {
         let header = self.header("content-type");
         header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
@@ -48,7 +48,7 @@ impl<'a> Request<'a> {
     }
 
     /// Parts of the path, decoded; `None` where one is not UTF-8.
-    fn parts(&self) -> Option<Vec<Cow<'a, str>>> {
+    pub(crate) fn parts(&self) -> Option<Vec<Cow<'a, str>>> {
         let parts = self.path.split('/').filter(|part| !part.is_empty());
         parts.map(|part| decoded(part, false)).collect()
     }
@@ -95,7 +95,7 @@ impl Answer {
         Answer { status, media_type, headers: Vec::new(), body: body.into() }
     }
 
-    fn json(status: u16, body: &Value) -> Answer {
+    pub(crate) fn json(status: u16, body: &Value) -> Answer {
         Answer::new(status, "application/json", body.to_string())
     }
 
@@ -256,7 +256,7 @@ fn known(parts: &[&str]) -> bool {
     matches!(
         parts,
         ["ruok" | "_bulk"]
-            | ["v1", "logs", ..]
+            | ["v1", "logs" | "batches", ..]
             | ["loki", "api", "v1", "push"]
             | ["store", "batch"]
             | ["message", "send"]
