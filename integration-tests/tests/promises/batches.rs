@@ -155,7 +155,8 @@ fn a_batch_that_differs_takes_the_place_of_the_former() {
     assert_eq!(attempt("a\nX\n"), 3, "shorter");
     assert_eq!(attempt("a\nX\nY\n"), 4, "longer");
     assert_eq!(attempt("a\nX\nY\n"), 4, "the same");
-    break_off(&world, port, "a\nX\nY\nZ\n", 11);
+    // Four lines of the fifth attempt.
+    break_off(&world, port, "a\nX\nY\nZ\n", 15);
     assert_eq!(attempt("a\nX\nY\nZ\n!"), 5, "one that broke off goes on");
     let found = numbered(&world);
     let of = |number: i64| {

@@ -75,9 +75,9 @@ impl Outlet for SpoolOutlet {
 
     fn may_write(&mut self) -> bool {
         let has_room = self.spool.has_room(ROOM);
-        if !has_room {
-            // What is ended now is sent now, and makes room.
-            self.spool.seal();
+        // What is ended now is sent now, and makes room.
+        if !has_room && let Err(error) = self.spool.make_room() {
+            tracing::warn!(%error, "no room could be made in the spool yet");
         }
         has_room
     }

@@ -267,6 +267,18 @@ impl Spool {
         self.close_all(&mut writer);
     }
 
+    /// The same where nothing more is written for want of room; what is done in the newest segment goes, too.
+    ///
+    /// # Errors
+    /// As [`Spool::append`]; nothing is lost by them.
+    pub fn make_room(&self) -> Result<(), Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.close_all(&mut writer);
+        let is_in_the_way =
+            self.state().current().is_some_and(|own| !own.batches.is_empty() && own.is_done());
+        if is_in_the_way { self.begin_segment(&mut writer) } else { Ok(()) }
+    }
+
     fn close_all(&self, writer: &mut Writer) {
         self.state().close(None);
         writer.numbers.clear();

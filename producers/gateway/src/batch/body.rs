@@ -144,7 +144,7 @@ impl Lines {
         };
         let has_more = body.len() > MAX_BODY;
         // Without its end it is not known yet whether a line ends at the bound.
-        if found.is_none() && !(self.ended && !body.is_empty()) && body.len() <= MAX_BODY + 1 {
+        if found.is_none() && body.len() <= MAX_BODY + 1 && (body.is_empty() || !self.ended) {
             return None;
         }
         if has_more {
