@@ -30,6 +30,8 @@ mod others_read_us;
 mod rebalance;
 #[path = "promises/refuse_to_start.rs"]
 mod refuse_to_start;
+#[path = "promises/refused_record.rs"]
+mod refused_record;
 #[path = "promises/restore.rs"]
 mod restore;
 #[path = "promises/rotation.rs"]

@@ -181,7 +181,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         }
         config
     };
-    let index = sink("index", raw.index, 1_000, 64);
+    let index = sink("index", raw.index, 1_000, 128);
     let archive = sink("archive", raw.archive, 5_000, 32);
 
     let fold_after = raw.ledger.fold_after_seconds.unwrap_or(600);

@@ -105,7 +105,7 @@ pub struct ParseConfig {
 pub struct SinkConfig {
     /// A bundle is committed at least this often when there is data.
     pub commit_interval: Duration,
-    /// And when what is gathered takes this much memory.
+    /// And when what is gathered takes half of this; the other half is for what is being stored.
     pub max_buffer_bytes: usize,
     /// Replaced objects are deleted this long after: the longest query's lifetime.
     pub delete_after: Duration,
