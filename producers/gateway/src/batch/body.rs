@@ -168,7 +168,9 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &[u8], step: usize) -> (Vec<(Vec<u8>, LineEnd, Option<Piece>)>, Lines) {
+    type Found = (Vec<u8>, LineEnd, Option<Piece>);
+
+    fn read(text: &[u8], step: usize) -> (Vec<Found>, Lines) {
         let (mut lines, mut found) = (Lines::default(), Vec::new());
         let parts = text.chunks(step.max(1)).map(Some).chain([None]);
         for part in parts {
