@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,8 +20,9 @@ use millrace_schemas::topics;
 use serde::Deserialize;
 
 use crate::search::{
-    CacheOptions, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
+    CacheOptions, Plan, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
 };
+use crate::store_log::{Rebuilt, StoreLog};
 
 /// How often a search is tried again when a merge has taken a split away under it.
 const TRIES: usize = 5;
@@ -76,7 +78,10 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         .enable_all()
         .build()
         .map_err(|error| other(error.to_string()))?;
-    let router = axum::Router::new().route("/api/v1/search", get(answer)).with_state(shared.clone());
+    let router = axum::Router::new()
+        .route("/api/v1/search", get(answer))
+        .route("/store/log", get(store_log))
+        .with_state(shared.clone());
     let stop = service.stop.clone();
     let serving = runtime.spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -162,14 +167,60 @@ async fn answer(
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogParameters {
+    host: String,
+    file: String,
+    from: Option<i64>,
+    to: Option<i64>,
+    tenant: Option<String>,
+}
+
+/// `GET /store/log`: a file that came by `POST /store/batch`.
+async fn store_log(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    parameters: Result<Query<LogParameters>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(own) = parameters.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let tenant = tenant(&shared, &headers, own.tenant)?;
+    let (from, to) = (own.from.unwrap_or(i64::MIN), own.to.unwrap_or(i64::MAX));
+    let log = StoreLog { tenant, host: own.host, file: own.file, from, to };
+    let rebuilt = tokio::task::spawn_blocking(move || {
+        patiently(&shared, |fold| log.plan(fold), |planned| log.rebuild(&shared.cache, &planned))
+    });
+    let ended = |error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("it ended early: {error}"));
+    match rebuilt.await.map_err(ended)?? {
+        Rebuilt::Lines(text) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()),
+        Rebuilt::NotFound => Err(Refusal(
+            StatusCode::NOT_FOUND,
+            "no line of that host and file has come by POST /store/batch".to_owned(),
+        )),
+        Rebuilt::TooLarge(number) => Err(Refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("it is more than is given at once: ask for it in parts, the first with to={number}"),
+        )),
+    }
+}
+
 fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Refusal> {
+    patiently(shared, |fold| plan(fold, request), |planned| run_plan(&shared.cache, planned))
+}
+
+/// Plans and runs, again where a merge took a split away meanwhile.
+fn patiently<T>(
+    shared: &Shared,
+    plan: impl Fn(&Fold) -> Result<Plan, SearchError>,
+    run: impl Fn(Plan) -> Result<T, SearchError>,
+) -> Result<T, Refusal> {
     let mut tries = 0;
     loop {
         let planned = {
             let fold = shared.fold.read().unwrap_or_else(PoisonError::into_inner);
-            plan(&fold, request)
+            plan(&fold)
         };
-        match planned.and_then(|planned| run_plan(&shared.cache, planned)) {
+        match planned.and_then(&run) {
             Ok(response) => return Ok(response),
             // A merge took the split away: the manifest that says so is on its way.
             Err(error) if error.is_gone() && tries < TRIES => {

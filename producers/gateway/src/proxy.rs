@@ -1,4 +1,4 @@
-//! `GET /api/v1/…` is passed on to the query service, so that a client has one address.
+//! `GET /api/v1/…` and `GET /store/log` are passed on to the query service, so that a client has one address.
 //!
 //! Whose data is asked for is decided here, by the gateway's own keys, and told to the query service (I9): what that
 //! service would let a neighbour do without a key is no concern of a client of ours.
@@ -10,6 +10,9 @@ use crate::budget::Share;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait until lines are found, and how often a search is asked for them.
+const REFRESH: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(200);
 /// Largest answer that is passed on.
 const MOST: usize = 64 << 20;
 
@@ -28,7 +31,7 @@ impl Proxy {
 
     /// Whether a request is one to pass on.
     pub(crate) fn serves(request: &Request<'_>) -> bool {
-        matches!(request.method, "GET" | "HEAD") && request.path.starts_with("/api/v1/")
+        matches!(request.method, "GET" | "HEAD") && (request.path.starts_with("/api/v1/") || request.path == "/store/log")
     }
 
     /// The query service's answer to `request` of `tenant`.
@@ -55,6 +58,32 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Waits until a search finds `n_rows` of `tenant` that were received at `stamp`; `false` where it takes too long.
+    pub(crate) async fn wait_for(&self, tenant: &str, stamp: i64, n_rows: usize) -> bool {
+        let query = format!("q=received%3A%5B{stamp}%20TO%20{stamp}%5D&limit=0&tenant={tenant}");
+        let url = format!("http://{}/api/v1/search?{query}", self.address);
+        let found = async {
+            loop {
+                if self.total(&url).await.is_some_and(|total| total >= n_rows as u64) {
+                    return;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        n_rows == 0 || tokio::time::timeout(REFRESH, found).await.is_ok()
+    }
+
+    async fn total(&self, url: &str) -> Option<u64> {
+        let mut asking = self.client.get(url).timeout(REFRESH);
+        if let Some(key) = &self.key {
+            asking = asking.bearer_auth(key);
+        }
+        let body = asking.send().await.ok()?.bytes().await.ok()?;
+        serde_json::from_slice::<serde_json::Value>(&body).ok()?.get("total")?.as_u64()
+    }
+}
+
 /// `None` where there is no room for the answer.
 async fn pass_on(
     asking: reqwest::RequestBuilder,
@@ -62,6 +91,9 @@ async fn pass_on(
 ) -> Result<Option<Answer>, reqwest::Error> {
     let mut response = asking.send().await?;
     let status = response.status().as_u16();
+    let media_type = response.headers().get(reqwest::header::CONTENT_TYPE);
+    let is_text = media_type.is_some_and(|own| own.as_bytes().starts_with(b"text/plain"));
+    let media_type = if is_text { "text/plain; charset=utf-8" } else { "application/json" };
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if !share.take(chunk.len()) {
@@ -73,7 +105,7 @@ async fn pass_on(
             return Ok(Some(Answer::refused(502, reason)));
         }
     }
-    Ok(Some(Answer { status, media_type: "application/json", headers: Vec::new(), body }))
+    Ok(Some(Answer { status, media_type, headers: Vec::new(), body }))
 }
 
 /// `query` with this tenant, whichever it named.

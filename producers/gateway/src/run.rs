@@ -1,6 +1,7 @@
 //! The gateway as a service: listeners on a small runtime of their own, and the thread that commits.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         batches,
         budget: Budget::new(config.max_memory_bytes),
         state,
+        received: AtomicI64::new(0),
         queue,
         large: Semaphore::new(THREADS),
     });

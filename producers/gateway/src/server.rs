@@ -177,8 +177,20 @@ async fn take(
     if !share.hold(promise.size()) || !records.hold(prepared.size()) {
         return refuse(503, NO_ROOM, Some(1));
     }
+    let (n_records, stamp) = (prepared.records.len(), prepared.records.first().map(|record| record.received));
     match shared.commit_in_time(prepared, records).await {
-        Outcome::Committed { n_known } => promise.keep(n_items, n_known),
+        Outcome::Committed { n_known } => {
+            let mut found = true;
+            if let (Promise::Found(_), Some(stamp)) = (&promise, stamp) {
+                found = shared.query.wait_for(&tenant, stamp, n_records - n_known).await;
+            }
+            let mut answer = promise.keep(n_items, n_known);
+            if !found {
+                let warning = "299 millrace \"committed, but not found by a search yet\"";
+                answer.headers.push(("warning", warning.to_owned()));
+            }
+            answer
+        }
         Outcome::Later => refuse(503, "kafka does not answer, nothing was taken; try again later", Some(2)),
         Outcome::Never(reason) => refuse(400, &reason, None),
         // The latter is a batch's alone.

@@ -167,6 +167,8 @@ pub enum Reply<'a> {
 pub enum Promise {
     /// This.
     Answer(Answer),
+    /// This, once a search finds the items.
+    Found(Answer),
     /// How many items were new and how many were known: the early interface's counts.
     Stored,
 }
@@ -175,7 +177,7 @@ impl Promise {
     /// Bytes that it holds.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Promise::Answer(answer) => answer.body.capacity(),
+            Promise::Answer(answer) | Promise::Found(answer) => answer.body.capacity(),
             Promise::Stored => 0,
         }
     }
@@ -183,7 +185,7 @@ impl Promise {
     /// The answer, where `n_known` of `n_items` had been committed before.
     pub fn keep(self, n_items: usize, n_known: usize) -> Answer {
         match self {
-            Promise::Answer(answer) => answer,
+            Promise::Answer(answer) | Promise::Found(answer) => answer,
             Promise::Stored => {
                 Answer::json(200, &serde_json::json!({"stored": n_items - n_known, "duplicate": n_known}))
             }
@@ -258,7 +260,7 @@ fn known(parts: &[&str]) -> bool {
         ["ruok" | "_bulk"]
             | ["v1", "logs" | "batches", ..]
             | ["loki", "api", "v1", "push"]
-            | ["store", "batch"]
+            | ["store", "batch" | "log"]
             | ["message", "send"]
             | [_, "_bulk"]
     )
