@@ -16,6 +16,8 @@ mod feeds;
 mod gateway;
 #[path = "promises/harness/mod.rs"]
 mod harness;
+#[path = "promises/keys.rs"]
+mod keys;
 #[path = "promises/kill.rs"]
 mod kill;
 #[path = "promises/late_end_txn.rs"]

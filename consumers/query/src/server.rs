@@ -11,9 +11,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use millrace_runtime::kafka::Tailer;
 use millrace_runtime::kafka::admin::Admin;
+use millrace_runtime::keys::{Keyring, same};
 use millrace_runtime::metrics;
 use millrace_runtime::service::{Service, ServiceError};
-use millrace_runtime::sink::apply;
+use millrace_runtime::sink::{apply, now_micros};
+use millrace_schemas::access::Role;
 use millrace_schemas::id::valid_id;
 use millrace_schemas::manifest::Fold;
 use millrace_schemas::topics;
@@ -32,6 +34,7 @@ struct Shared {
     fold: RwLock<Fold>,
     cache: SplitCache,
     admin_key: Option<String>,
+    keys: Keyring,
 }
 
 /// Serves until told to stop. Says on which address through `listening`, once the manifest has been read to its end.
@@ -64,6 +67,7 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         fold: RwLock::new(Fold::default()),
         cache,
         admin_key: admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()),
+        keys: Keyring::follow(service)?,
     });
     let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::SPLITS)?;
     let partitions: Vec<i32> = (0..n_partitions).collect();
@@ -243,7 +247,8 @@ fn patiently<T>(
     }
 }
 
-/// Whose data is asked for (I9): the admin key may name a tenant; without a key it is the listener's own tenant.
+/// Whose data is asked for (I9): the admin key may name a tenant, others have their own; without a key it is the
+/// listener's.
 fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result<String, Refusal> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let named = match named {
@@ -261,10 +266,18 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
     match given {
         Some(given) => {
             let key = given.strip_prefix("Bearer ").unwrap_or_default();
-            match &shared.admin_key {
-                Some(admin) if same(admin, key) => Ok(named.unwrap_or_else(|| "default".to_owned())),
-                _ => Err(unauthorized()),
+            if shared.admin_key.as_ref().is_some_and(|admin| same(admin, key)) {
+                return Ok(named.unwrap_or_else(|| "default".to_owned()));
             }
+            let grant = shared.keys.grant(key, now_micros()).ok_or_else(unauthorized)?;
+            let forbidden = |reason: &str| Err(Refusal(StatusCode::FORBIDDEN, reason.to_owned()));
+            if named.is_some_and(|named| named != grant.tenant) {
+                return forbidden("the key is another tenant's");
+            }
+            if !grant.allows(Role::Read) {
+                return forbidden("the key does not have the role \"read\"");
+            }
+            Ok(grant.tenant)
         }
         None => match (&shared.service.config.query.anonymous, named) {
             (Some(own), None) => Ok(own.clone()),
@@ -275,12 +288,6 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
             (None, _) => Err(unauthorized()),
         },
     }
-}
-
-/// Compares without telling by time where they differ.
-fn same(a: &str, b: &str) -> bool {
-    let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    a.len() == b.len() && differing == 0
 }
 
 /// RFC 3339, or µs since the epoch.

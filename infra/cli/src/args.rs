@@ -39,6 +39,12 @@ pub(crate) enum Command {
     /// Make the topics as infra/topics.toml wants them, or compare
     #[command(subcommand)]
     Topics(Topics),
+    /// Make and list tenants
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Make, list and revoke the keys of tenants
+    #[command(subcommand)]
+    Key(Key),
     /// What waits on this host for a gateway, and what the gateway refused
     #[command(subcommand)]
     Spool(Spool),
@@ -79,6 +85,79 @@ pub(crate) enum Topics {
     Apply(TopicsArgs),
     /// Compare; exit code 1 when something is missing or differs
     Check(TopicsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a tenant
+    Create(TenantCreate),
+    /// List tenants
+    Ls(TenantLs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TenantCreate {
+    /// Its id: 1 to 64 of a-z, 0-9 and '-'
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TenantLs {
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key; it is shown this once
+    Create(KeyCreate),
+    /// List keys, without their secrets
+    Ls(KeyLs),
+    /// Revoke a key: within a second it opens nothing
+    Revoke(KeyRevoke),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyCreate {
+    /// Whose it is
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: String,
+    /// What it allows; may be given several times
+    #[arg(long = "role", value_name = "ROLE", required = true, value_parser = ["ingest", "read", "admin"])]
+    pub(crate) roles: Vec<String>,
+    /// How long it is valid: 90d. Without: until it is revoked
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) expires: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyLs {
+    /// Only those of this tenant
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyRevoke {
+    /// Its id: the part between the underscores
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Subcommand)]

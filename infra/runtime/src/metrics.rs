@@ -52,6 +52,10 @@ pub fn describe() {
     describe_counter!("millrace_uplink_records_total", "lines that a gateway has taken");
     describe_counter!("millrace_uplink_attempts_total", "attempts to send a batch, by result");
     describe_counter!("millrace_gateway_answers_total", "requests answered by the gateway, by status");
+    describe_counter!(
+        "millrace_gateway_denied_total",
+        "requests with a wrong key or without the right to what they ask, by status"
+    );
     describe_histogram!(
         "millrace_gateway_commit_seconds",
         "how long a request waited until its lines were committed"
@@ -188,6 +192,11 @@ pub fn forwarder(n_files: usize, behind: u64) {
 /// The gateway answered a request.
 pub fn gateway_answer(status: u16) {
     counter!("millrace_gateway_answers_total", "status" => status.to_string()).increment(1);
+}
+
+/// A request had no key that allows what it asks.
+pub fn gateway_denied(status: u16) {
+    counter!("millrace_gateway_denied_total", "status" => status.to_string()).increment(1);
 }
 
 /// A request's lines were committed after `took`.

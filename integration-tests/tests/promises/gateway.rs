@@ -223,7 +223,9 @@ fn a_stored_file_is_given_back_in_the_order_of_its_lines() {
     world.start_all();
     let store = |lines: &[(u32, &str)]| {
         let line = |(number, content): &(u32, &str)| {
-            format!(r#"{{"uuid":"u{number}","host":"h","file":"/a.log","line-num":{number},"content":"{content}"}}"#)
+            format!(
+                r#"{{"uuid":"u{number}","host":"h","file":"/a.log","line-num":{number},"content":"{content}"}}"#
+            )
         };
         let body = format!("[{}]", lines.iter().map(line).collect::<Vec<_>>().join(","));
         assert_eq!(http::post(port, "/store/batch", &[], body.as_bytes()).unwrap().0, 200);

@@ -31,7 +31,8 @@ impl Proxy {
 
     /// Whether a request is one to pass on.
     pub(crate) fn serves(request: &Request<'_>) -> bool {
-        matches!(request.method, "GET" | "HEAD") && (request.path.starts_with("/api/v1/") || request.path == "/store/log")
+        matches!(request.method, "GET" | "HEAD")
+            && (request.path.starts_with("/api/v1/") || request.path == "/store/log")
     }
 
     /// The query service's answer to `request` of `tenant`.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use millrace_runtime::keys::Keyring;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::ledger::stage;
 use tokio::sync::{Semaphore, watch};
@@ -71,7 +72,7 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let shared = Arc::new(Shared {
         service: service.clone(),
         query: Proxy::new(&config.query, admin_key.as_deref()),
-        access: Access { anonymous: config.anonymous.clone(), admin_key },
+        access: Access { anonymous: config.anonymous.clone(), admin_key, keys: Keyring::follow(service)? },
         batches,
         budget: Budget::new(config.max_memory_bytes),
         state,

@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_runtime::metrics;
+use millrace_runtime::sink::now_micros;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -36,6 +37,8 @@ const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Time for requests that are being answered when the process is told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a request with a wrong key waits for its answer.
+const DENIED: Duration = Duration::from_millis(250);
 /// Larger bodies, and packed ones, are read beside the other requests, not between them, and few at once.
 const LARGE: usize = 64 << 10;
 
@@ -125,10 +128,15 @@ async fn take(
 ) -> Answer {
     let dialect = Dialect::of(request.path);
     let refuse = |status, reason: &str, retry| dialect.refuse(request, status, reason, retry);
-    let tenant = match shared.access.tenant(request) {
+    let tenant = match shared.access.tenant(request, now_micros()) {
         Ok(tenant) => tenant,
         Err(_) if request.method == "GET" && OPEN.contains(&request.path) => String::new(),
-        Err((status, reason)) => return refuse(status, reason, None),
+        Err((status, reason)) => {
+            metrics::gateway_denied(status);
+            // Whoever tries keys is not quick about it.
+            tokio::time::sleep(DENIED).await;
+            return refuse(status, reason, None);
+        }
     };
     if Proxy::serves(request) {
         return shared.query.ask(request, &tenant, share).await;

@@ -20,8 +20,8 @@ mod values;
 use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheOptions, SplitCache};
-pub(crate) use execute::{each_row, plan_all};
 pub use execute::{Plan, plan, run, search};
+pub(crate) use execute::{each_row, plan_all};
 pub use hit::{Hit, HitOrigin, HitPosition};
 pub use language::QueryError;
 

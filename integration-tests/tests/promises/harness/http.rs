@@ -6,11 +6,17 @@ use std::time::Duration;
 
 /// Status and body of `GET target`.
 pub(crate) fn get(port: u16, target: &str) -> io::Result<(u16, String)> {
+    get_with(port, target, &[])
+}
+
+/// The same, with headers.
+pub(crate) fn get_with(port: u16, target: &str, headers: &[(&str, &str)]) -> io::Result<(u16, String)> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
-    write!(stream, "GET {target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n")?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "GET {target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{headers}\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     answered(&answer)
