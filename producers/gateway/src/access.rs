@@ -55,7 +55,7 @@ impl Access {
 }
 
 /// The key, in any of the places where senders put it. A header of a kind that is not known counts as a wrong key.
-fn secret(request: &Request<'_>) -> Option<String> {
+pub(crate) fn secret(request: &Request<'_>) -> Option<String> {
     let own = request.header("x-api-key");
     if !own.is_empty() {
         return Some(own.to_owned());

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::access::secret;
 use crate::api::{Answer, Dialect, Request};
 use crate::budget::Share;
 
@@ -44,7 +45,7 @@ impl Proxy {
             return refuse(404, "no such path", None);
         };
         let mut asking = self.client.get(url).timeout(PATIENCE);
-        if let Some(key) = &self.key {
+        if let Some(key) = self.key_for(request) {
             asking = asking.bearer_auth(key);
         }
         match pass_on(asking, share).await {
@@ -60,28 +61,40 @@ impl Proxy {
 }
 
 impl Proxy {
-    /// Waits until a search finds `n_rows` of `tenant` that were received at `stamp`; `false` where it takes too long.
-    pub(crate) async fn wait_for(&self, tenant: &str, stamp: i64, n_rows: usize) -> bool {
+    /// Waits until a search finds `n_rows` of `tenant` that were received at `stamp`; `false` where it takes too long, or
+    /// the key of `request` may not search.
+    pub(crate) async fn wait_for(&self, request: &Request<'_>, tenant: &str, stamp: i64, n_rows: usize) -> bool {
         let query = format!("q=received%3A%5B{stamp}%20TO%20{stamp}%5D&limit=0&tenant={tenant}");
         let url = format!("http://{}/api/v1/search?{query}", self.address);
         let found = async {
             loop {
-                if self.total(&url).await.is_some_and(|total| total >= n_rows as u64) {
-                    return;
+                match self.total(request, &url).await {
+                    Ok(Some(total)) if total >= n_rows as u64 => return true,
+                    Ok(None) => return false,
+                    Ok(Some(_)) | Err(_) => tokio::time::sleep(LOOK).await,
                 }
-                tokio::time::sleep(LOOK).await;
             }
         };
-        n_rows == 0 || tokio::time::timeout(REFRESH, found).await.is_ok()
+        n_rows == 0 || tokio::time::timeout(REFRESH, found).await.unwrap_or(false)
     }
 
-    async fn total(&self, url: &str) -> Option<u64> {
+    /// How many rows a search finds; `None` where it is refused.
+    async fn total(&self, request: &Request<'_>, url: &str) -> Result<Option<u64>, reqwest::Error> {
         let mut asking = self.client.get(url).timeout(REFRESH);
-        if let Some(key) = &self.key {
+        if let Some(key) = self.key_for(request) {
             asking = asking.bearer_auth(key);
         }
-        let body = asking.send().await.ok()?.bytes().await.ok()?;
-        serde_json::from_slice::<serde_json::Value>(&body).ok()?.get("total")?.as_u64()
+        let response = asking.send().await?;
+        if matches!(response.status().as_u16(), 401 | 403) {
+            return Ok(None);
+        }
+        let found: serde_json::Value = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
+        Ok(Some(found["total"].as_u64().unwrap_or_default()))
+    }
+
+    /// Without one that may name a tenant, the client's own: the query service knows it, too.
+    fn key_for(&self, request: &Request<'_>) -> Option<String> {
+        self.key.clone().or_else(|| secret(request))
     }
 }
 

@@ -190,7 +190,7 @@ async fn take(
         Outcome::Committed { n_known } => {
             let mut found = true;
             if let (Promise::Found(_), Some(stamp)) = (&promise, stamp) {
-                found = shared.query.wait_for(&tenant, stamp, n_records - n_known).await;
+                found = shared.query.wait_for(request, &tenant, stamp, n_records - n_known).await;
             }
             let mut answer = promise.keep(n_items, n_known);
             if !found {
