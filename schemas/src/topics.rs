@@ -15,6 +15,8 @@ pub const PARSED: &str = "logs.parsed";
 pub const DEAD: &str = "logs.dead";
 /// Streams, sources, rules; and the flow marks of back-pressure.
 pub const CONTROL: &str = "millrace.control";
+/// How far gateways have each batch (`PUT /v1/batches/…`), and which attempt of it counts.
+pub const BATCHES: &str = "millrace.batches";
 /// Forwarder positions.
 pub const POSITIONS: &str = "millrace.positions";
 /// Manifest of the index.

@@ -48,12 +48,13 @@ fn the_examples_of_the_docs_are_taken_and_found() {
         assert!(output.status.success(), "{block}\n{}", String::from_utf8_lossy(&said));
         n_blocks += 1;
     }
-    assert!(n_blocks >= 9, "only {n_blocks} examples");
+    assert!(n_blocks >= 11, "only {n_blocks} examples");
     // Every example's lines say which protocol they came by.
     let words = [
         "by-native",
         "by-ndjson",
         "by-text",
+        "by-batch",
         "by-bulk",
         "by-loki",
         "by-otlp",
@@ -230,6 +231,64 @@ fn a_request_sent_again_is_written_once() {
     world.assert_balanced();
     assert_eq!(world.log().count("logs.raw"), 10);
     assert_eq!(world.log().count("logs.parsed") + world.log().count("logs.dead"), 6);
+    world.stop();
+}
+
+#[test]
+fn a_stored_file_is_given_back_in_the_order_of_its_lines() {
+    let mut world = World::new("store-log");
+    world.apply_topics();
+    let (port, _) = gateway(&mut world);
+    world.start_all();
+    let store = |lines: &[(u32, &str)]| {
+        let line = |(number, content): &(u32, &str)| {
+            format!(
+                r#"{{"uuid":"u{number}","host":"h","file":"/a.log","line-num":{number},"content":"{content}"}}"#
+            )
+        };
+        let body = format!("[{}]", lines.iter().map(line).collect::<Vec<_>>().join(","));
+        assert_eq!(http::post(port, "/store/batch", &[], body.as_bytes()).unwrap().0, 200);
+    };
+    let ask = |query: &str| http::get(port, &format!("/store/log?{query}"));
+    let given = |query: &str, wanted: &str| {
+        until("the file is given back", Duration::from_secs(60), || match ask(query) {
+            Ok((200, text)) if text == wanted => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    };
+    // One that no parser can read, and one that is read.
+    store(&[(3, "?? third"), (1, r#"{\"message\": \"first\"}"#)]);
+    given("host=h&file=/a.log", "{\"message\": \"first\"}\n?? third\n");
+    store(&[(2, "second"), (3, "3rd")]);
+    given("host=h&file=/a.log", "{\"message\": \"first\"}\nsecond\n3rd\n");
+    given("host=h&file=/a.log&from=2&to=3", "second\n");
+    assert_eq!(ask("host=h&file=/b.log").unwrap().0, 404);
+    assert_eq!(ask("host=h").unwrap().0, 400);
+    assert_eq!(ask("host=h&file=/a.log&tenant=other").unwrap().0, 403);
+    world.stop();
+}
+
+#[test]
+fn a_bulk_request_that_asks_for_it_is_answered_when_its_documents_are_found() {
+    let mut world = World::new("gateway-refresh");
+    world.apply_topics();
+    let (port, _) = gateway(&mut world);
+    world.start_all();
+    let first = http::post(port, "/v1/logs/shop?host=h", &[], b"{\"message\":\"warmup\"}").unwrap();
+    assert_eq!(first.0, 200);
+    until("lines are found at all", Duration::from_secs(120), || match world.n_found("warmup")? {
+        0 => Err("not found".to_owned()),
+        _ => Ok(()),
+    });
+    for (number, refresh) in ["true", "wait_for", "true"].into_iter().enumerate() {
+        let word = format!("refreshed{number}");
+        let body = format!("{{\"create\":{{}}}}\n{{\"message\":\"{word}\"}}\n").repeat(50);
+        let headers = [("content-type", "application/x-ndjson")];
+        let target = format!("/shop/_bulk?refresh={refresh}");
+        let (status, answer) = http::post(port, &target, &headers, body.as_bytes()).unwrap();
+        assert!(status == 200 && !answer.contains("not found by a search yet"), "{answer}");
+        assert_eq!(world.n_found(&word), Ok(50), "refresh={refresh}");
+    }
     world.stop();
 }
 

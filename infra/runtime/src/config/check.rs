@@ -7,7 +7,9 @@ use std::time::Duration;
 use millrace_schemas::id::{valid_id, valid_stream};
 use millrace_schemas::topics;
 
-use super::{Config, ForwardConfig, GatewayConfig, ParseConfig, QueryConfig, SinkConfig, inputs, raw};
+use super::{
+    Config, ForwardConfig, GatewayConfig, Output, ParseConfig, QueryConfig, SinkConfig, inputs, raw, upstream,
+};
 use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
@@ -139,8 +141,17 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             partial_line_timeout: Duration::from_millis(raw.forward.partial_line_timeout_ms.unwrap_or(5_000)),
             max_line_bytes: raw.forward.max_line_bytes.unwrap_or(1 << 20),
             once: raw.forward.once.unwrap_or(false),
+            output: match raw.forward.output.as_deref() {
+                None | Some("kafka") => Output::Kafka,
+                Some("http") => Output::Http,
+                Some(other) => {
+                    fault("forward.output", format!("{other:?} is neither \"kafka\" nor \"http\""));
+                    Output::Kafka
+                }
+            },
         }
     };
+    let upstream = upstream::check(raw.upstream, &mut fault);
     if forward.host.is_empty() || forward.host.contains('/') {
         fault("forward.host", format!("{:?} must not be empty or contain a slash", forward.host));
     }
@@ -239,6 +250,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         max_body_bytes: raw.gateway.max_body_mib.unwrap_or(32) << 20,
         max_memory_bytes: raw.gateway.max_memory_mib.unwrap_or(256) << 20,
         max_connections: raw.gateway.max_connections.unwrap_or(2_048),
+        batches_kept: raw.gateway.batches_kept.unwrap_or(100_000),
         client_timeout: Duration::from_secs(raw.gateway.client_timeout_seconds.unwrap_or(30)),
     };
     gateway_faults(&gateway, &mut fault);
@@ -273,6 +285,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         log: (format, raw.log.level.unwrap_or_else(|| "info".to_owned())),
         ops_listen,
         forward,
+        upstream,
         parse,
         index,
         archive,
@@ -322,6 +335,7 @@ fn gateway_faults(gateway: &GatewayConfig, fault: &mut impl FnMut(&str, String))
             "at least twice max_body_mib",
         ),
         ("max_connections", within(gateway.max_connections, 1, 65_536), "1..=65536"),
+        ("batches_kept", within(gateway.batches_kept, 1_000, 10_000_000), "1000..=10000000"),
         ("client_timeout_seconds", within(timeout, 1, 3_600), "1..=3600"),
     ] {
         if !good {

@@ -3,6 +3,7 @@
 mod check;
 mod inputs;
 mod raw;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::store::StoreOptions;
 
 pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
+pub use upstream::{Secret, UpstreamConfig};
 
 /// What is wrong with a configuration: every fault with its path.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub ops_listen: Option<String>,
     /// The forwarder.
     pub forward: ForwardConfig,
+    /// The gateway that takes what this process has, where it is not Kafka that does.
+    pub upstream: UpstreamConfig,
     /// The parse job.
     pub parse: ParseConfig,
     /// The indexer.
@@ -72,6 +76,17 @@ pub struct ForwardConfig {
     pub max_line_bytes: usize,
     /// Read to the end and stop.
     pub once: bool,
+    /// Where lines go.
+    pub output: Output,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Kafka.
+    Kafka,
+    /// A gateway, see [`UpstreamConfig`].
+    Http,
 }
 
 /// The parse job.
@@ -138,6 +153,8 @@ pub struct GatewayConfig {
     pub max_memory_bytes: usize,
     /// Connections held at once.
     pub max_connections: usize,
+    /// Batches (`PUT /v1/batches/…`) that are remembered.
+    pub batches_kept: usize,
     /// A client that takes longer to send a request is cut off.
     pub client_timeout: Duration,
 }
