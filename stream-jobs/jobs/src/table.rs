@@ -1,6 +1,7 @@
 //! State: cells by key, one set per input partition.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Key of a cell in the changelog. The prefix keeps cells apart from what the runner keeps there (`next/…`).
 pub fn changelog_key(key: &[u8]) -> Vec<u8> {
@@ -69,6 +70,11 @@ impl Table {
         self.partitions.clear();
     }
 
+    /// The cell of that key.
+    pub fn get(&self, partition: i32, key: &[u8]) -> Option<&[u8]> {
+        self.partitions.get(&partition)?.cells.get(key).map(Vec::as_slice)
+    }
+
     /// Number of cells.
     pub fn n_cells(&self) -> usize {
         self.partitions.values().map(|own| own.cells.len()).sum()
@@ -86,6 +92,9 @@ impl Table {
             .flat_map(|own| own.cells.iter().map(|(key, value)| (key.as_slice(), value.as_slice())))
     }
 }
+
+/// A cell's key, and its new value; `None` deletes it.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
 type CellWrites = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -155,6 +164,22 @@ impl<'s> State<'s> {
         match written {
             Some(value) => value.as_deref(),
             None => self.committed?.cells.get(key).map(Vec::as_slice),
+        }
+    }
+
+    /// The first cell whose key is `from` or comes after it.
+    pub fn first_from(&self, from: &[u8]) -> Option<(&'s [u8], &'s [u8])> {
+        let mut range = (Bound::Included(from.to_vec()), Bound::Unbounded);
+        loop {
+            let written = [self.own, self.in_flight].into_iter().flatten();
+            let written = written.filter_map(|cells| cells.range(range.clone()).next().map(|(key, _)| key));
+            let committed =
+                self.committed.and_then(|own| own.cells.range(range.clone()).next().map(|(key, _)| key));
+            let key = written.chain(committed).min()?;
+            if let Some(value) = self.get(key) {
+                return Some((key, value));
+            }
+            range.0 = Bound::Excluded(key.clone());
         }
     }
 

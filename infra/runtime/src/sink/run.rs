@@ -205,6 +205,12 @@ impl<B: BundleBuilder> Sink<B> {
                 Ok(raw) if letter.generation() >= 0 => raw,
                 _ => dead::undecodable(batch.key(record), value, received_of(batch, record)),
             };
+            if batch.header(record, dead::AGAIN).is_some() {
+                // Stored with its first letter: one line, one row.
+                let tally = self.open.tallies.entry(dead::SENT_AGAIN).or_default();
+                tally.count(edge::DEAD, &raw, letter.partition, letter.offset);
+                return Ok(());
+            }
             self.open.bytes += raw.body.len() as u64;
             if let Some(edge) = letter.stored_edge() {
                 let tally = self.open.tallies.entry(letter.generation()).or_default();
@@ -220,7 +226,9 @@ impl<B: BundleBuilder> Sink<B> {
             }
         };
         self.open.bytes += event.body.len() as u64;
-        let tally = self.open.tallies.entry(GENERATION).or_default();
+        let is_redriven = event.flags.iter().any(|flag| flag == dead::REDRIVEN);
+        let generation = if is_redriven { dead::SENT_AGAIN } else { GENERATION };
+        let tally = self.open.tallies.entry(generation).or_default();
         tally.count(edge::IN, &event, event.origin.partition, event.origin.offset);
         Ok(self.open.builder.add_event(&event, value)?)
     }
