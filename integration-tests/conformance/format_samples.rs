@@ -54,6 +54,7 @@ fn case(folder: &Path, case: &Value) -> Result<(), String> {
             appended: 0,
             key: b"default/h",
             value: Some(&value),
+            first: None,
         });
         let planned = plan(&job, &batch, &Table::default(), None);
         same("events and dead letters of a line", &(planned.outputs().len() + planned.dead().len()), &1)?;

@@ -46,6 +46,7 @@ pub(crate) fn parse(item: &Item<'_>, format: Format) -> Result<Parsed, String> {
         appended: 0,
         key: b"default/h",
         value: Some(&value),
+        first: None,
     });
     let config = ParseConfig { default_format: format, by_stream: Default::default() };
     let planned = plan(&Parse::new(config, raw_codec, event_codec.clone()), &batch, &Table::default(), None);

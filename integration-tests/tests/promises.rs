@@ -30,6 +30,8 @@ mod load;
 mod others_read_us;
 #[path = "promises/rebalance.rs"]
 mod rebalance;
+#[path = "promises/redrive.rs"]
+mod redrive;
 #[path = "promises/refuse_to_start.rs"]
 mod refuse_to_start;
 #[path = "promises/refused_record.rs"]

@@ -9,6 +9,13 @@ use crate::topics;
 /// decode it is when the broker appended it to the topic it was read from.
 pub const RECEIVED: &str = "millrace-received";
 
+/// Header of a letter whose line was sent again and failed again: where it lay in `logs.redrive`. Its line was stored with
+/// its first letter.
+pub const AGAIN: &str = "millrace-again";
+
+/// Flag of an event that was a dead letter before, and reason code of what the index keeps in the letter's stead.
+pub const REDRIVEN: &str = "redriven";
+
 /// Reason code of a record that does not decode.
 pub const UNDECODABLE: &str = "undecodable";
 
@@ -22,6 +29,9 @@ pub const FROM_PARSED: i32 = -1;
 pub const FROM_DEAD: i32 = -2;
 /// Generation of letters from anywhere else.
 pub const FROM_ELSEWHERE: i32 = -3;
+/// Generation under which the ledger counts what is sent again: its offsets are those of `logs.redrive`, and a line that was
+/// dead and is parsed must not count twice in the raw topic's own generation.
+pub const SENT_AGAIN: i32 = -4;
 
 /// What stands for a record that does not decode, so that every stage counts it alike (I8): tenant as the key has it
 /// (`-` if that is none), stream and host `-`, no position, and the whole value as body. `received` is the append time

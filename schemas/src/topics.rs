@@ -13,6 +13,8 @@ pub const RAW: &str = "logs.raw";
 pub const PARSED: &str = "logs.parsed";
 /// Dead letters.
 pub const DEAD: &str = "logs.dead";
+/// Dead letters sent again; partitioned as [`RAW`].
+pub const REDRIVE: &str = "logs.redrive";
 /// Streams, sources, rules; and the flow marks of back-pressure.
 pub const CONTROL: &str = "millrace.control";
 /// How far gateways have each batch (`PUT /v1/batches/…`), and which attempt of it counts.

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use millrace_formats::split::{self, DeadRow, Rows, SplitError};
 use millrace_runtime::sink::{BuildError, BundleBuilder, Sealed};
 use millrace_schemas::codec::unframe;
-use millrace_schemas::dead::DeadLetter;
+use millrace_schemas::dead::{self, DeadLetter};
+use millrace_schemas::ledger::stage;
 use millrace_schemas::manifest::{Part, TableName};
-use millrace_schemas::{Codec, Event, Origin, RawEvent};
+use millrace_schemas::{Codec, Event, Origin, RawEvent, topics};
 
 use crate::day::day_start;
 use crate::summary::Summary;
@@ -72,6 +73,27 @@ impl IndexBuilder {
     }
 }
 
+impl IndexBuilder {
+    /// Beside a line that was dead and is repaired: a row among the dead of its day that bears the letter's identity and
+    /// time. Searches find neither of the two any more, in whichever splits they lie.
+    fn add_mark(&mut self, event: &Event<'_>) -> Result<(), BuildError> {
+        let raw = RawEvent { body: b"", attributes: Default::default(), ..event.raw() };
+        let letter = DeadLetter {
+            topic: topics::RAW.to_owned(),
+            partition: event.origin.partition,
+            offset: event.origin.offset,
+            tenant: event.tenant.to_owned(),
+            stream: event.stream.to_owned(),
+            stage: stage::PARSE.to_owned(),
+            reason: dead::REDRIVEN.to_owned(),
+            detail: String::new(),
+            parser: event.parser.id.to_owned(),
+            parser_version: event.parser.version,
+        };
+        self.add_dead(&letter, &raw, event.origin.generation)
+    }
+}
+
 impl BundleBuilder for IndexBuilder {
     fn add_event(&mut self, event: &Event<'_>, value: &[u8]) -> Result<(), BuildError> {
         let version =
@@ -87,6 +109,9 @@ impl BundleBuilder for IndexBuilder {
         group.summary.add_row(event.time, event.host, event.body.len(), event.origin);
         let grown = group.rows.memory() - before;
         self.memory += grown;
+        if event.flags.iter().any(|flag| flag == dead::REDRIVEN) {
+            return self.add_mark(event);
+        }
         Ok(())
     }
 

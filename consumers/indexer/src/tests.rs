@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_formats::split::{Split, Stored, StoredReader};
 use millrace_runtime::sink::{BundleBuilder, MergeError, Merger, Sealed};
 use millrace_runtime::store::{Store, StoreOptions};
-use millrace_schemas::dead::DeadLetter;
+use millrace_schemas::dead::{DeadLetter, REDRIVEN};
 use millrace_schemas::ledger::OffsetRange;
 use millrace_schemas::manifest::{LivePart, ManifestRecord, Part, TableName};
 use millrace_schemas::{Codec, Event, Origin, RawEvent};
@@ -89,6 +89,30 @@ fn days_have_their_names() {
         assert_eq!(day_name(time), name);
     }
     assert_eq!(day_start(-1), -DAY);
+}
+
+#[test]
+fn a_repaired_line_leaves_a_mark_among_the_dead_of_its_letters_day() {
+    let codec = codec().unwrap();
+    let mut builder = IndexBuilder::new(&[codec.id()]).unwrap();
+    let values = values(&codec, 2);
+    let mut event: Event<'_> = codec.decode(&values[1]).unwrap();
+    event.time -= 5 * DAY;
+    event.flags.push(REDRIVEN.into());
+    let mut again = Vec::new();
+    codec.encode(&event, &mut again).unwrap();
+    builder.add_event(&event, &again).unwrap();
+    let sealed = builder.seal("r").unwrap();
+    let parts = &sealed.parts["default"];
+    let shown: Vec<_> = parts.iter().map(|part| (part.table, part.bucket, part.rows)).collect();
+    let (day, before) = (day_start(event.received), day_start(event.time));
+    assert_eq!(shown, [(TableName::Events, before, 1), (TableName::Dead, day, 1)]);
+    let mark = open(&sealed, &parts[1]).stored(0).unwrap();
+    let reader = StoredReader::new().unwrap();
+    let Stored::Dead(letter, raw) = reader.read(&mark).unwrap() else { panic!("a letter") };
+    assert_eq!(letter.reason, REDRIVEN);
+    assert_eq!((letter.partition, letter.offset), (event.origin.partition, event.origin.offset));
+    assert_eq!((raw.received, raw.host, raw.body), (event.received, event.host, b"".as_slice()));
 }
 
 #[test]

@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Run a stream job
     #[command(subcommand)]
     Job(Job),
+    /// Look at dead letters, and send them again after a fix
+    #[command(subcommand)]
+    Dlq(crate::dlq::args::Dlq),
     /// Try and test how lines are read, or have it proposed
     #[command(subcommand)]
     Parse(ParseTool),

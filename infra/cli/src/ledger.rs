@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use millrace_schemas::dead::SENT_AGAIN;
 use millrace_schemas::ledger::{Book, Report, edge, minute_of, stage};
 
 use crate::args::{Format, Ledger};
@@ -61,11 +62,17 @@ fn print(book: &Book, report: &Report) {
             (stage::ARCHIVE, edge::LETTER),
         ]);
     }
+    let has = |generation: i32| book.cells().any(|((own, ..), _)| *own == generation);
+    if has(SENT_AGAIN) {
+        columns.insert(2, (stage::REDRIVE, edge::OUT));
+        columns.push((stage::PARSE, edge::DUPLICATE));
+    }
     let mut headers = vec!["tenant".to_owned(), "stream".to_owned(), "minute".to_owned()];
     headers.extend(columns.iter().map(|(stage, edge)| format!("{stage}.{edge}")));
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-    let rows = book.cells().map(|((_, tenant, stream, at), edges)| {
-        let mut row = vec![tenant.clone(), stream.clone(), minute(*at)];
+    let rows = book.cells().map(|((generation, tenant, stream, at), edges)| {
+        let again = if *generation == SENT_AGAIN { " (sent again)" } else { "" };
+        let mut row = vec![tenant.clone(), format!("{stream}{again}"), minute(*at)];
         row.extend(columns.iter().map(|(stage, edge)| {
             let total = edges.get(&((*stage).to_owned(), (*edge).to_owned()));
             total.map_or("0".to_owned(), |total| grouped(total.count))
@@ -87,6 +94,10 @@ fn print(book: &Book, report: &Report) {
         );
     }
     println!("{}", verdict(report));
+    let dead = book.total(stage::PARSE, edge::DEAD).0;
+    if dead > 0 {
+        println!("debt: {} lines are dead and not repaired, see `millrace dlq count`", grouped(book.debt()));
+    }
 }
 
 /// One line that says it.
@@ -128,7 +139,7 @@ fn json(book: &Book, report: &Report) -> serde_json::Value {
         })
         .collect();
     serde_json::json!({
-        "balanced": report.faults.is_empty(), "checks_equal": report.balanced, "in_flight": report.in_flight,
+        "balanced": report.faults.is_empty(), "debt": book.debt(), "checks_equal": report.balanced, "in_flight": report.in_flight,
         "in_flight_records": report.in_flight_records, "faults": faults, "minutes": minutes,
     })
 }

@@ -6,6 +6,7 @@ mod bench;
 mod books;
 mod cat;
 mod demo;
+mod dlq;
 mod doctor;
 mod forward;
 mod inputs;
@@ -58,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Forward(args) => forward::run(&args),
         Command::Gateway(args) => services::run(services::Kind::Gateway, &args),
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
+        Command::Dlq(command) => dlq::run(&command),
         Command::Parse(tool) => parse::run(&tool),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),

@@ -63,7 +63,13 @@ impl Proxy {
 impl Proxy {
     /// Waits until a search finds `n_rows` of `tenant` that were received at `stamp`; `false` where it takes too long, or
     /// the key of `request` may not search.
-    pub(crate) async fn wait_for(&self, request: &Request<'_>, tenant: &str, stamp: i64, n_rows: usize) -> bool {
+    pub(crate) async fn wait_for(
+        &self,
+        request: &Request<'_>,
+        tenant: &str,
+        stamp: i64,
+        n_rows: usize,
+    ) -> bool {
         let query = format!("q=received%3A%5B{stamp}%20TO%20{stamp}%5D&limit=0&tenant={tenant}");
         let url = format!("http://{}/api/v1/search?{query}", self.address);
         let found = async {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Delta, Sum, edge, stage};
+use crate::dead::SENT_AGAIN;
+use crate::topics::GENERATION;
 
 /// One side of a check: the stages and edges whose sums count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct Check {
 pub const CHAIN: [Check; 8] = [
     Check {
         name: "producer.out = parse.in",
-        upstream: Side { stages: &[stage::FORWARD, stage::GATEWAY], edges: &[edge::OUT] },
+        upstream: Side { stages: &[stage::FORWARD, stage::GATEWAY, stage::REDRIVE], edges: &[edge::OUT] },
         downstream: Side { stages: &[stage::PARSE], edges: &[edge::IN] },
     },
     Check {
@@ -160,6 +162,17 @@ impl Book {
         let key = (stage.to_owned(), edge.to_owned());
         let totals = self.cells.values().filter_map(|edges| edges.get(&key));
         totals.fold((0, 0), |sum, total| (sum.0 + total.count, sum.1 + total.bytes))
+    }
+
+    /// Lines that are dead and were not repaired: those that died, less those that gave an event when they were sent again.
+    /// What failed again is one debt still.
+    pub fn debt(&self) -> i64 {
+        let of = |generation: i32, edge: &str| -> i64 {
+            let key = (stage::PARSE.to_owned(), edge.to_owned());
+            let cells = self.cells.iter().filter(|((own, ..), _)| *own == generation);
+            cells.filter_map(|(_, edges)| edges.get(&key)).map(|total| total.count).sum()
+        };
+        of(GENERATION, edge::DEAD) - of(SENT_AGAIN, edge::OUT)
     }
 
     /// Cells in order: generation, tenant, stream, minute, and the sums by stage and edge.
@@ -329,6 +342,51 @@ mod tests {
         // Both have it.
         let report = book(&[&written[..], &[foreign("index", "letter")]].concat()).report(&frontiers);
         assert_eq!((report.balanced, report.in_flight, report.faults), (2, 0, vec![]));
+    }
+
+    /// Three lines died; two were sent again, one of them twice: one was repaired, one failed again.
+    #[test]
+    fn what_is_sent_again_balances_by_itself_and_pays_the_debt() {
+        let again =
+            |stage, edge, count, hash| Delta { generation: SENT_AGAIN, ..delta(stage, edge, count, hash, 3) };
+        let died = [
+            delta("forward", "out", 3, 7, 3),
+            delta("parse", "in", 3, 7, 3),
+            delta("parse", "dead", 3, 7, 3),
+            delta("index", "dead", 3, 7, 3),
+            delta("archive", "dead", 3, 7, 3),
+        ];
+        let sent = [again("redrive", "out", 3, 5)];
+        let judged = [
+            again("parse", "in", 3, 5),
+            again("parse", "out", 1, 1),
+            again("parse", "dead", 1, 3),
+            again("parse", "duplicate", 1, 1),
+        ];
+        let stored = [
+            again("index", "in", 1, 1),
+            again("index", "dead", 1, 3),
+            again("archive", "in", 1, 1),
+            again("archive", "dead", 1, 3),
+        ];
+        let look = |parts: &[&[Delta]], frontier: i64| {
+            let mut book = Book::default();
+            parts.iter().flat_map(|part| part.iter()).for_each(|delta| book.add(delta));
+            let own = BTreeMap::from([((1, 0), 100), ((SENT_AGAIN, 0), frontier)]);
+            (book.report(&Frontiers(vec![own; CHAIN.len()])), book.debt())
+        };
+        let (report, debt) = look(&[&died], 0);
+        assert_eq!((report.faults, report.in_flight, debt), (vec![], 0, 3));
+        // Nothing of it was read, whatever was read of `logs.raw`.
+        let (report, debt) = look(&[&died, &sent], 0);
+        assert_eq!((report.faults, report.in_flight, debt), (vec![], 1, 3));
+        let (report, debt) = look(&[&died, &sent, &judged], 0);
+        assert_eq!((report.faults, report.in_flight, debt), (vec![], 4, 2));
+        let (report, debt) = look(&[&died, &sent, &judged, &stored], 3);
+        assert_eq!((report.faults, report.in_flight, debt), (vec![], 0, 2));
+        // Passed by and not stored.
+        let (report, _) = look(&[&died, &sent, &judged, &stored[1..]], 3);
+        assert_eq!(report.faults[0].check, "parse.out = index.in");
     }
 
     #[test]

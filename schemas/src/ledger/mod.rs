@@ -24,6 +24,8 @@ pub mod stage {
     pub const FORWARD: &str = "forward";
     /// The gateway: edge `out`.
     pub const GATEWAY: &str = "gateway";
+    /// Who sends dead letters again: edge `out`, under the generation [`crate::dead::SENT_AGAIN`] as all that follows of it.
+    pub const REDRIVE: &str = "redrive";
     /// The parser: edges `in`, `out`, `dead`, `filtered`, `duplicate`.
     pub const PARSE: &str = "parse";
     /// The indexer: edges `in` (events), `dead` (dead letters of `parse`) and `letter` (of foreign records).

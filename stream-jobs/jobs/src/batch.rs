@@ -18,6 +18,17 @@ pub struct Record<'b> {
     pub key: &'b [u8],
     /// Value; `None` is a tombstone.
     pub value: Option<&'b [u8]>,
+    /// Of a record that is sent again: what it was.
+    pub first: Option<First>,
+}
+
+/// What a record was that is sent again: one of the same partition of the job's first input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct First {
+    /// Its offset.
+    pub offset: i64,
+    /// When it was received, µs; of one that does not decode, when the broker appended it.
+    pub received: i64,
 }
 
 /// Records of one or more partitions, each partition in offset order. Owns its bytes and is meant to be used again.
@@ -36,6 +47,7 @@ struct Entry {
     appended: i64,
     key: Range<usize>,
     value: Option<Range<usize>>,
+    first: Option<First>,
 }
 
 impl Batch {
@@ -43,8 +55,8 @@ impl Batch {
     pub fn push(&mut self, record: Record<'_>) {
         let key = append(&mut self.bytes, record.key);
         let value = record.value.map(|value| append(&mut self.bytes, value));
-        let Record { input, partition, offset, appended, .. } = record;
-        self.entries.push(Entry { input, partition, offset, appended, key, value });
+        let Record { input, partition, offset, appended, first, .. } = record;
+        self.entries.push(Entry { input, partition, offset, appended, key, value, first });
     }
 
     /// Notes that everything below `next` has been read, where that is more than the records tell (transaction markers
@@ -85,6 +97,7 @@ impl Batch {
             appended: entry.appended,
             key: &self.bytes[entry.key.clone()],
             value: entry.value.clone().map(|range| &self.bytes[range]),
+            first: entry.first,
         })
     }
 

@@ -7,6 +7,7 @@ use millrace_schemas::Origin;
 use crate::account::{Accounts, Entry, LineRef};
 use crate::batch::append;
 use crate::job::{Reject, reason};
+use crate::table::Change;
 
 /// A cell in the changelog, key and value, is never larger.
 pub const MAX_CELL: usize = 256 << 10;
@@ -45,7 +46,7 @@ pub struct Effects<'p> {
     accounts: &'p mut Accounts,
     outgoing: &'p mut Outgoing,
     /// Changed cells of this record, applied by `plan`; a buffer that is used again.
-    cells: &'p mut Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    cells: &'p mut Vec<Change>,
     /// So many of them count even if the record is rejected.
     pub(crate) n_kept: usize,
     pub(crate) entry: Option<Entry>,
@@ -56,7 +57,7 @@ impl<'p> Effects<'p> {
         partition: i32,
         accounts: &'p mut Accounts,
         outgoing: &'p mut Outgoing,
-        cells: &'p mut Vec<(Vec<u8>, Option<Vec<u8>>)>,
+        cells: &'p mut Vec<Change>,
     ) -> Effects<'p> {
         cells.clear();
         Effects { partition, accounts, outgoing, cells, n_kept: 0, entry: None }
@@ -116,5 +117,19 @@ impl<'p> Effects<'p> {
     /// What was done to the state so far counts even if the record is rejected: what is known of it, rather than by it.
     pub fn keep(&mut self) {
         self.n_kept = self.cells.len();
+    }
+
+    /// Sets or deletes a cell.
+    ///
+    /// # Errors
+    /// `too_large`.
+    pub fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), Reject> {
+        match value {
+            Some(value) => self.put(key, value),
+            None => {
+                self.delete(key);
+                Ok(())
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use millrace_schemas::ledger::edge;
 
 use crate::batch::Record;
 use crate::effects::Effects;
-use crate::table::{State, Writes};
+use crate::table::{Change, State, Writes};
 
 /// A stream job: one pure function from a record and the state of its partition to effects.
 pub trait Job {
@@ -35,8 +35,13 @@ pub trait Job {
     /// how records are cut into batches may not change outputs (I3).
     fn advance(&self, _state: &State<'_>, _partition: i32, _writes: &mut Writes) {}
 
-    /// Generation of the raw topic that records belong to whose origin cannot be read.
-    fn generation(&self) -> i32 {
+    /// What the state keeps of a record that was rejected: all else it may have done counts no more.
+    fn buried(&self, _record: &Record<'_>, _state: &State<'_>) -> Vec<Change> {
+        Vec::new()
+    }
+
+    /// Generation that records of input `input` are counted under whose origin cannot be read.
+    fn generation(&self, _input: usize) -> i32 {
         1
     }
 

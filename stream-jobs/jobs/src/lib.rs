@@ -18,8 +18,8 @@ pub mod table;
 mod tests;
 
 pub use account::LineRef;
-pub use batch::{Batch, Record};
+pub use batch::{Batch, First, Record};
 pub use effects::{Effects, Partitioning};
 pub use job::{Job, Reject, Verdict};
 pub use plan::{Dead, Output, Plan, plan};
-pub use table::{State, Table, Writes, changelog_key};
+pub use table::{Change, State, Table, Writes, changelog_key};

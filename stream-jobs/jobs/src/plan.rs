@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use millrace_schemas::Origin;
-use millrace_schemas::dead::{DeadLetter, RECEIVED, undecodable};
+use millrace_schemas::dead::{AGAIN, DeadLetter, RECEIVED, undecodable};
 use millrace_schemas::ledger::{Delta, edge};
 
 use crate::account::Accounts;
 use crate::batch::{Batch, Record, append};
 use crate::effects::{Effects, Outgoing};
 use crate::job::Job;
-use crate::table::{State, Table, Writes};
+use crate::table::{Change, State, Table, Writes};
 
 /// Outputs, dead letters, state writes, ledger and next offsets of one batch; they commit together (I2).
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub struct Plan {
     writes: Writes,
     accounts: Accounts,
     next: BTreeMap<(usize, i32), i64>,
-    cells: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    cells: Vec<Change>,
 }
 
 /// A record to be written.
@@ -55,6 +55,9 @@ pub struct Dead<'p> {
     /// When the line was received, µs; for an undecodable record when the broker appended it. Travels in the header
     /// [`millrace_schemas::dead::RECEIVED`], so that who stores an undecodable record counts it in the same minute.
     pub received: i64,
+    /// Of a line that was sent again: the offset it was read from. Travels in the header
+    /// [`millrace_schemas::dead::AGAIN`].
+    pub again: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,12 +67,14 @@ struct DeadSlot {
     value: Range<usize>,
     letter: DeadLetter,
     received: i64,
+    again: Option<i64>,
 }
 
 impl Dead<'_> {
     /// All headers of the record.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
-        self.letter.headers().into_iter().chain([(RECEIVED, self.received.to_string())])
+        let again = self.again.map(|offset| (AGAIN, offset.to_string()));
+        self.letter.headers().into_iter().chain([(RECEIVED, self.received.to_string())]).chain(again)
     }
 }
 
@@ -127,6 +132,9 @@ impl Plan {
                 self.outgoing.bytes.truncate(n_bytes);
                 self.outgoing.outputs.truncate(n_outputs);
                 self.cells.truncate(n_kept);
+                for (key, value) in job.buried(record, &state) {
+                    self.writes.set(record.partition, key, value);
+                }
                 edge::DEAD
             }
         };
@@ -134,18 +142,22 @@ impl Plan {
             self.writes.set(record.partition, key, value);
         }
         let entry = entry.unwrap_or_else(|| {
-            let stand_in = undecodable(record.key, record.value.unwrap_or_default(), record.appended);
-            let Record { partition, offset, .. } = *record;
-            self.accounts
-                .open(&(&stand_in).into(), Origin { generation: job.generation(), partition, offset })
+            let Record { input, partition, offset, .. } = *record;
+            let received = record.first.map_or(record.appended, |first| first.received);
+            let stand_in = undecodable(record.key, record.value.unwrap_or_default(), received);
+            let generation = job.generation(input);
+            self.accounts.open(&(&stand_in).into(), Origin { generation, partition, offset })
         });
         self.accounts.close(entry, end);
         if let Err(reject) = answer {
             let (tenant, stream) = self.accounts.names(entry);
+            // Identity stays that of the original.
+            let (input, offset) =
+                record.first.map_or((record.input, record.offset), |first| (0, first.offset));
             let letter = DeadLetter {
-                topic: inputs.get(record.input).cloned().unwrap_or_default(),
+                topic: inputs.get(input).cloned().unwrap_or_default(),
                 partition: record.partition,
-                offset: record.offset,
+                offset,
                 tenant: tenant.to_owned(),
                 stream: stream.to_owned(),
                 stage: J::NAME.to_owned(),
@@ -160,6 +172,7 @@ impl Plan {
                 value: append(&mut self.dead_bytes, record.value.unwrap_or_default()),
                 letter,
                 received: entry.received,
+                again: record.first.map(|_| record.offset),
             });
         }
     }
@@ -182,6 +195,7 @@ impl Plan {
             value: &self.dead_bytes[slot.value.clone()],
             letter: &slot.letter,
             received: slot.received,
+            again: slot.again,
         })
     }
 

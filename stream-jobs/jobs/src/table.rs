@@ -70,6 +70,11 @@ impl Table {
         self.partitions.clear();
     }
 
+    /// The cell of that key.
+    pub fn get(&self, partition: i32, key: &[u8]) -> Option<&[u8]> {
+        self.partitions.get(&partition)?.cells.get(key).map(Vec::as_slice)
+    }
+
     /// Number of cells.
     pub fn n_cells(&self) -> usize {
         self.partitions.values().map(|own| own.cells.len()).sum()
@@ -87,6 +92,9 @@ impl Table {
             .flat_map(|own| own.cells.iter().map(|(key, value)| (key.as_slice(), value.as_slice())))
     }
 }
+
+/// A cell's key, and its new value; `None` deletes it.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
 type CellWrites = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 

@@ -50,7 +50,15 @@ fn batch(records: &[(i32, String)], from: usize) -> Batch {
     let mut batch = Batch::default();
     for (at, (partition, value)) in records.iter().enumerate() {
         let (offset, value) = ((from + at) as i64, Some(value.as_bytes()));
-        batch.push(Record { input: 0, partition: *partition, offset, appended: 0, key: b"t/k", value });
+        batch.push(Record {
+            input: 0,
+            partition: *partition,
+            offset,
+            appended: 0,
+            key: b"t/k",
+            value,
+            first: None,
+        });
     }
     batch
 }

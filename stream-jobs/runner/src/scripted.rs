@@ -260,7 +260,7 @@ impl Session for Scripted {
             while left > 0 && (*position as usize) < records.len() {
                 let value = Some(records[*position as usize].as_slice());
                 let (partition, offset) = (*partition, *position);
-                batch.push(Record { input: 0, partition, offset, appended: 0, key: KEY, value });
+                batch.push(Record { input: 0, partition, offset, appended: 0, key: KEY, value, first: None });
                 *position += 1;
                 left -= 1;
             }

@@ -26,7 +26,15 @@ impl Noting<'_> {
 impl Session for Noting<'_> {
     fn poll(&mut self, batch: &mut Batch) -> Result<Turn, Error> {
         self.answer("poll")?;
-        batch.push(Record { input: 0, partition: 0, offset: 0, appended: 0, key: b"", value: None });
+        batch.push(Record {
+            input: 0,
+            partition: 0,
+            offset: 0,
+            appended: 0,
+            key: b"",
+            value: None,
+            first: None,
+        });
         Ok(Turn::Records)
     }
     fn restore(&mut self, _: &mut Table) -> Result<(), Error> {

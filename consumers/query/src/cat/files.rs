@@ -72,10 +72,13 @@ fn file(store: &Store, live: &LivePart) -> FileObject {
     }
 }
 
+const NOT_REPAIRED: &str = " AS dead ANTI JOIN (\n  SELECT generation, \"partition\", \"offset\" FROM events WHERE list_contains(flags, 'redriven')\n) AS repaired USING (generation, \"partition\", \"offset\")";
+
 /// SQL for DuckDB that makes views `events` and `dead` over the plain files among `files`, with whole bodies.
 pub fn duckdb_sql(files: &[FileObject]) -> String {
     let body = r#"millrace_body(body, body_template, time_text, "user", severity, message, fields) AS body"#;
     let mut sql = DUCKDB_BODY.to_owned();
+    let mut has_events = false;
     for (table, columns) in
         [(TableName::Events, format!("* REPLACE ({body})")), (TableName::Dead, "*".to_owned())]
     {
@@ -89,9 +92,12 @@ pub fn duckdb_sql(files: &[FileObject]) -> String {
             of(true).map(|file| format!("'{}'", file.location.replace('\'', "''"))).collect();
         if !list.is_empty() {
             let list = list.join(",\n  ");
+            // Where a dead line was parsed later, the parsed one counts.
+            let repaired = if table == TableName::Dead && has_events { NOT_REPAIRED } else { "" };
             sql += &format!(
-                "CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet([\n  {list}\n], hive_partitioning = false);\n"
+                "CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet([\n  {list}\n], hive_partitioning = false){repaired};\n"
             );
+            has_events |= table == TableName::Events;
         }
     }
     sql

@@ -12,6 +12,7 @@ use super::cache::{SplitCache, damaged, internal};
 use super::compile::Compiler;
 use super::hit::Hit;
 use super::language::{Query, Test, parse};
+use super::redriven::Redriven;
 use super::top::{Floor, Newest, Place};
 use super::{MAX_LIMIT, MAX_RESPONSE_BYTES, SearchError, SearchRequest, SearchResponse};
 
@@ -83,7 +84,8 @@ pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError
     let start = Instant::now();
     let (next, floor) = (AtomicUsize::new(0), Floor::default());
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(plan.parts.len());
-    let look = || look(cache, &plan, &next, Newest::new(plan.limit, &floor));
+    let redriven = Redriven::gather(cache, &plan.parts)?;
+    let look = || look(cache, &plan, &redriven, &next, Newest::new(plan.limit, &floor));
     let (newest, total) = std::thread::scope(|scope| {
         let others: Vec<_> = (1..n_threads).map(|_| scope.spawn(look)).collect();
         let mut sum = look()?;
@@ -110,6 +112,7 @@ pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError
 fn look<'f>(
     cache: &SplitCache,
     plan: &Plan,
+    redriven: &Redriven,
     next: &AtomicUsize,
     mut newest: Newest<'f>,
 ) -> Result<(Newest<'f>, u64), SearchError> {
@@ -126,8 +129,9 @@ fn look<'f>(
         }
         let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
         let is_dead = u8::from(live.part.table == TableName::Dead);
-        if newest.admits(live.part.time_to) {
-            total += newest.collect(weight.as_ref(), &split, n, is_dead).map_err(fail)?;
+        let hidden = redriven.within(&split, live.part.table).map_err(fail)?;
+        if hidden.is_some() || newest.admits(live.part.time_to) {
+            total += newest.collect(weight.as_ref(), &split, (n, is_dead), hidden.as_ref()).map_err(fail)?;
         } else {
             // Too old to be shown: for many queries the count is in the dictionary.
             total += u64::from(weight.count(split.segment()).map_err(fail)?);

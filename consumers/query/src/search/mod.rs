@@ -10,6 +10,7 @@ mod execute;
 mod hit;
 pub mod language;
 pub mod pattern;
+mod redriven;
 mod scan;
 #[cfg(test)]
 mod tests;

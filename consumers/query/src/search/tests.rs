@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millrace_formats::split::{DeadRow, Rows, write};
 use millrace_runtime::store::{Store, StoreOptions};
-use millrace_schemas::dead::DeadLetter;
+use millrace_schemas::dead::{DeadLetter, REDRIVEN};
 use millrace_schemas::manifest::{Fold, ManifestRecord, Part, TableName};
 use millrace_schemas::{Attributes, Event, Fields, LineEnd, Origin, Parser, RawEvent, Value};
 
@@ -23,10 +23,13 @@ struct Line {
     path: Option<&'static str>,
     took: Option<f64>,
     dead: bool,
+    /// What the index keeps beside a repaired line.
+    mark: bool,
 }
 
 fn line(offset: i64, time: i64, body: &str) -> Line {
-    Line { time, offset, host: "a", body: body.into(), status: None, path: None, took: None, dead: false }
+    let (status, path, took, dead, mark) = (None, None, None, false, false);
+    Line { time, offset, host: "a", body: body.into(), status, path, took, dead, mark }
 }
 
 struct World {
@@ -146,7 +149,7 @@ fn push(rows: &mut Rows, line: &Line, tenant: &str) {
             tenant: tenant.into(),
             stream: "web".into(),
             stage: "parse".into(),
-            reason: "no_match".into(),
+            reason: if line.mark { REDRIVEN.into() } else { "no_match".into() },
             detail: "expected [".into(),
             parser: "apache".into(),
             parser_version: 1,
@@ -196,6 +199,28 @@ fn sample() -> World {
     );
     world.add("other", &[line(7, 10, "GET /cart timed out")]);
     world
+}
+
+#[test]
+fn a_letter_whose_line_was_repaired_is_not_found_any_more() {
+    let dead = |offset, time| Line { dead: true, ..line(offset, time, "torn") };
+    let mark = |offset, time| Line { mark: true, body: vec![], ..dead(offset, time) };
+    let mut world = World::new();
+    world.add("t", &[dead(5, 40), dead(6, 50), dead(7, 60)]);
+    assert_eq!(world.offsets("torn"), [7, 6, 5]);
+    // In another split than its letter, with an event of quite another time; and before its letter was stored.
+    world.add("t", &[Line { time: 1, ..line(6, 50, "torn and mended") }, mark(6, 50), mark(8, 70)]);
+    assert_eq!(world.offsets("torn"), [7, 5, 6]);
+    world.add("t", &[dead(8, 70)]);
+    assert_eq!((world.offsets("table:dead"), world.offsets("reason:*")), (vec![7, 5], vec![7, 5]));
+    assert_eq!(world.ask("", None, None, 0).total, 3, "counted without being shown");
+    assert_eq!(world.ask("", Some(50), Some(60), 9).total, 0);
+    assert_eq!(world.ask("", Some(60), Some(80), 9).total, 1);
+    // Another tenant's lines have other identities.
+    world.add("other", &[dead(6, 50)]);
+    let request =
+        SearchRequest { tenant: "other".into(), query: String::new(), from: None, to: None, limit: 9 };
+    assert_eq!(search(&world.cache, &world.fold, &request).unwrap().total, 1);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use millrace_formats::split::Split;
 use tantivy::DocId;
 use tantivy::query::Weight;
 
+use super::redriven::Hidden;
+
 /// What orders hits: time, generation, partition, offset, table, all descending.
 type Order = (i64, i64, i64, i64, u8);
 
@@ -47,13 +49,13 @@ impl<'f> Newest<'f> {
         other.heap.into_iter().for_each(|Reverse((order, place))| self.push(order, place));
     }
 
-    /// Goes through the rows that `weight` finds in `split`, the `n`th of the plan, and counts them.
+    /// Goes through the rows that `weight` finds in `split`, the `n`th of the plan, and counts those that are not `hidden`.
     pub(super) fn collect(
         &mut self,
         weight: &dyn Weight,
         split: &Split,
-        n: usize,
-        table: u8,
+        (n, table): (usize, u8),
+        hidden: Option<&Hidden<'_>>,
     ) -> tantivy::Result<u64> {
         let segment = split.segment();
         let column = |name: &str| {
@@ -65,6 +67,10 @@ impl<'f> Newest<'f> {
         weight.for_each_no_score(segment, &mut |rows| {
             found += rows.len() as u64;
             for &row in rows {
+                if hidden.is_some_and(|hidden| hidden.has(row)) {
+                    found -= 1;
+                    continue;
+                }
                 let time = times.get_val(row);
                 if self.admits(time) {
                     let [generation, partition, offset] = [0, 1, 2].map(|at: usize| origin[at].get_val(row));

@@ -66,6 +66,7 @@ fn raw_batch(codecs: &Codecs, first: usize, n_lines: usize, partition: i32) -> (
             appended: START,
             key: b"default/web-1",
             value: Some(&value),
+            first: None,
         });
     }
     (batch, bytes)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millrace_schemas::Event;
-use millrace_schemas::dead::{DeadLetter, FROM_DEAD, FROM_PARSED};
+use millrace_schemas::dead::{DeadLetter, FROM_DEAD, FROM_PARSED, SENT_AGAIN};
 use millrace_schemas::ledger::{CHAIN, Check, Frontiers, Side, edge, stage};
 use millrace_schemas::topics::{self, GENERATION};
 use rdkafka::consumer::Consumer;
@@ -31,15 +31,27 @@ pub fn sink_frontier(
     topic: &str,
     parsed: &BTreeMap<i32, i64>,
 ) -> Result<BTreeMap<i32, i64>, Error> {
-    let committed = admin.committed(service, topic)?;
-    let mut frontier = BTreeMap::new();
-    let mut at = BTreeMap::new();
-    for partition in 0..admin.partitions(topic)? {
-        let (low, _) = admin.watermarks(topic, partition)?;
-        let next = committed.get(&partition).copied().unwrap_or(low).max(low);
-        at.insert(partition, next);
-        frontier.insert(partition, parsed.get(&partition).copied().unwrap_or(0));
-    }
+    let unread = unread(kafka, admin, codecs, service, topic)?;
+    let partitions = 0..admin.partitions(topic)?;
+    Ok(partitions.map(|partition| (partition, frontier(parsed, &unread, partition))).collect())
+}
+
+fn frontier(parsed: &BTreeMap<i32, i64>, unread: &BTreeMap<i32, i64>, partition: i32) -> i64 {
+    let parsed = parsed.get(&partition).copied().unwrap_or(0);
+    unread.get(&partition).map_or(parsed, |origin| parsed.min(*origin))
+}
+
+/// The raw offset of the first record behind the sink's committed offset, for partitions that have one. Of a line that was
+/// sent again it is that of the original, which is lower than need be: more counts as in flight, for as long as it is there.
+fn unread(
+    kafka: &Kafka,
+    admin: &Admin,
+    codecs: &Codecs,
+    service: &str,
+    topic: &str,
+) -> Result<BTreeMap<i32, i64>, Error> {
+    let at = next_offsets(admin, service, topic)?;
+    let mut unread = BTreeMap::new();
     first_records(kafka, topic, &at, |partition, message| {
         let origin = if topic == topics::DEAD {
             let find = |name: &str| {
@@ -53,10 +65,20 @@ pub fn sink_frontier(
             let event = message.payload().and_then(|value| codecs.parsed().decode::<Event<'_>>(value).ok());
             event.map(|event| event.origin.offset)
         };
-        let own = frontier.entry(partition).or_insert(0);
-        *own = (*own).min(origin.unwrap_or(0));
+        unread.insert(partition, origin.unwrap_or(0));
     })?;
-    Ok(frontier)
+    Ok(unread)
+}
+
+/// Where `service` goes on, by partition.
+fn next_offsets(admin: &Admin, service: &str, topic: &str) -> Result<BTreeMap<i32, i64>, Error> {
+    let committed = admin.committed(service, topic)?;
+    let mut at = BTreeMap::new();
+    for partition in 0..admin.partitions(topic)? {
+        let (low, _) = admin.watermarks(topic, partition)?;
+        at.insert(partition, committed.get(&partition).copied().unwrap_or(low).max(low));
+    }
+    Ok(at)
 }
 
 /// The frontiers of every check of the ledger's chain.
@@ -64,7 +86,8 @@ pub fn sink_frontier(
 /// # Errors
 /// `Unreachable`, or a refusal.
 pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Frontiers, Error> {
-    let parsed = admin.committed("parse", topics::RAW)?;
+    let parsed = admin.committed(stage::PARSE, topics::RAW)?;
+    let judged = admin.committed(stage::PARSE, topics::REDRIVE)?;
     let lettered = lettered(admin)?;
     let mut all = Vec::new();
     for Check { downstream: Side { stages, edges }, name, .. } in CHAIN {
@@ -77,11 +100,14 @@ pub fn frontiers(kafka: &Kafka, admin: &Admin, codecs: &Codecs) -> Result<Fronti
             all.push(letter_frontier(kafka, admin, stage, &lettered)?);
             continue;
         }
-        let own = match stage {
-            stage::PARSE => parsed.clone(),
-            service => sink_frontier(kafka, admin, codecs, service, topic, &parsed)?,
+        let unread = match stage {
+            stage::PARSE => BTreeMap::new(),
+            service => unread(kafka, admin, codecs, service, topic)?,
         };
-        all.push(own.into_iter().map(|(partition, next)| ((GENERATION, partition), next)).collect());
+        let raw = parsed.keys().map(|at| ((GENERATION, *at), frontier(&parsed, &unread, *at)));
+        // What became of lines that were sent again has been read where nothing is left to read.
+        let again = judged.iter().filter(|(at, _)| !unread.contains_key(at));
+        all.push(raw.chain(again.map(|(at, next)| ((SENT_AGAIN, *at), *next))).collect());
     }
     Ok(Frontiers(all))
 }
@@ -104,12 +130,7 @@ fn letter_frontier(
     service: &str,
     lettered: &BTreeMap<(i32, i32), i64>,
 ) -> Result<BTreeMap<(i32, i32), i64>, Error> {
-    let committed = admin.committed(service, topics::DEAD)?;
-    let mut at = BTreeMap::new();
-    for partition in 0..admin.partitions(topics::DEAD)? {
-        let (low, _) = admin.watermarks(topics::DEAD, partition)?;
-        at.insert(partition, committed.get(&partition).copied().unwrap_or(low).max(low));
-    }
+    let at = next_offsets(admin, service, topics::DEAD)?;
     let mut frontier = lettered.clone();
     first_records(kafka, topics::DEAD, &at, |unread, _| {
         frontier.retain(|(_, partition), _| *partition != unread);

@@ -24,7 +24,7 @@ pub use error::{Class, Error};
 pub use member::{Batch, Member, MemberOptions, Polled, Record, Resolve};
 pub use plain::PlainProducer;
 pub use producer::{Delivery, Guard, OutRecord, TxnProducer};
-pub use restore::{Tailer, read_to_mark};
+pub use restore::{Tailed, Tailer, read_to_mark};
 pub use transaction::Transaction;
 
 /// How to reach a Kafka cluster, and what our names in it begin with.

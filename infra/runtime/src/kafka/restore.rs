@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::patience::{patiently, unreachable};
@@ -118,6 +118,20 @@ impl Tailer {
         wait: Duration,
         each: &mut impl FnMut(i32, i64, &[u8], Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<usize, Error> {
+        self.poll_records(wait, &mut |record: Tailed<'_>| {
+            each(record.partition, record.offset, record.key, record.value)
+        })
+    }
+
+    /// The same, with headers.
+    ///
+    /// # Errors
+    /// As [`Tailer::poll`].
+    pub fn poll_records<E: From<Error>>(
+        &mut self,
+        wait: Duration,
+        each: &mut impl FnMut(Tailed<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let mut n_records = 0;
         let mut wait = wait;
         while let Some(message) = self.consumer.poll(wait) {
@@ -125,7 +139,13 @@ impl Tailer {
                 Ok(message) => {
                     let (partition, offset) = (message.partition(), message.offset());
                     self.positions.insert(partition, offset + 1);
-                    each(partition, offset, message.key().unwrap_or_default(), message.payload())?;
+                    each(Tailed {
+                        partition,
+                        offset,
+                        key: message.key().unwrap_or_default(),
+                        value: message.payload(),
+                        message: &message,
+                    })?;
                     n_records += 1;
                     wait = Duration::ZERO;
                 }
@@ -134,7 +154,7 @@ impl Tailer {
                     wait = Duration::ZERO;
                 }
                 Err(source) => match Error::polling(&self.topic, source) {
-                    Some(error) => return Err(error),
+                    Some(error) => return Err(error.into()),
                     None => break,
                 },
             }
@@ -143,6 +163,32 @@ impl Tailer {
             }
         }
         Ok(n_records)
+    }
+}
+
+/// A record as a [`Tailer`] gives it.
+#[derive(Clone, Copy)]
+pub struct Tailed<'m> {
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Key; empty where the record has none.
+    pub key: &'m [u8],
+    /// Value; `None` is a tombstone.
+    pub value: Option<&'m [u8]>,
+    message: &'m BorrowedMessage<'m>,
+}
+
+impl<'m> Tailed<'m> {
+    /// Value of a header.
+    pub fn header(&self, name: &str) -> Option<&'m [u8]> {
+        self.message.headers()?.iter().find(|header| header.key == name)?.value
+    }
+
+    /// When the broker appended it, ms since the epoch.
+    pub fn appended(&self) -> i64 {
+        self.message.timestamp().to_millis().unwrap_or_default()
     }
 }
 

@@ -116,6 +116,12 @@ impl<B: BundleBuilder> Open<B> {
                 Ok(raw) if letter.generation() >= 0 => raw,
                 _ => dead::undecodable(batch.key(record), value, received_of(batch, record)),
             };
+            if batch.header(record, dead::AGAIN).is_some() {
+                // Stored with its first letter: one line, one row.
+                let tally = self.tallies.entry(dead::SENT_AGAIN).or_default();
+                tally.count(edge::DEAD, &raw, letter.partition, letter.offset);
+                return Ok(());
+            }
             self.bytes += raw.body.len() as u64;
             if let Some(edge) = letter.stored_edge() {
                 let tally = self.tallies.entry(letter.generation()).or_default();
@@ -131,7 +137,9 @@ impl<B: BundleBuilder> Open<B> {
             }
         };
         self.bytes += event.body.len() as u64;
-        let tally = self.tallies.entry(GENERATION).or_default();
+        let is_redriven = event.flags.iter().any(|flag| flag == dead::REDRIVEN);
+        let generation = if is_redriven { dead::SENT_AGAIN } else { GENERATION };
+        let tally = self.tallies.entry(generation).or_default();
         tally.count(edge::IN, &event, event.origin.partition, event.origin.offset);
         Ok(self.builder.add_event(&event, value)?)
     }

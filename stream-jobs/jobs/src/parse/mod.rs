@@ -1,7 +1,10 @@
 //! Turns lines into typed events.
 //!
-//! Reads `logs.raw` (RawEvent), writes `logs.parsed` (Event) to the same partition number under the same key.
-//! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: which lines with an identity were seen.
+//! Reads `logs.raw` (RawEvent), and `logs.redrive`: dead letters sent again, each naming the raw record it was. Writes
+//! `logs.parsed` (Event) to the same partition number under the same key.
+//! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: which lines with an identity were seen (`seen.rs`),
+//! and the raw offsets that are dead (`owed.rs`). What is sent again counts only while its offset is among these: in it, it is
+//! read anew; not in it, it is a duplicate. Order: a repaired line comes behind the lines that were parsed before.
 //! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
 //! `no_time`).
 //! Rejected: `undecodable` values, lines that do not have the format of their stream (`no_match`), and lines on which a pattern
@@ -15,6 +18,7 @@
 mod format;
 mod formats;
 mod found;
+mod owed;
 mod roles;
 mod seen;
 pub mod source;
@@ -27,20 +31,22 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_schemas::codec::unframe;
 use millrace_schemas::splice::encode_after;
-use millrace_schemas::{Codec, Event, Origin, Parser, RawEvent, topics};
+use millrace_schemas::{Codec, Event, Origin, Parser, RawEvent, dead, topics};
 
 use crate::batch::Record;
 use crate::effects::{Effects, Partitioning};
 use crate::job::{Job, Reject, Verdict, reason};
-use crate::table::State;
+use crate::table::{Change, State};
 use seen::Sight;
 use time::{Clock, Zone};
 
 pub use format::{Format, ParseConfig};
 pub use found::{Found, Stopped};
+pub use owed::is_owed;
 pub use seen::Memory;
 pub use source::Source;
 
@@ -54,6 +60,8 @@ pub struct Parse {
     memory: Memory,
     raw: Codec,
     event: Codec,
+    /// How long letters are kept, µs of append time.
+    keep_dead: i64,
 }
 
 /// Who reads a line.
@@ -86,12 +94,17 @@ impl<'p> Reading<'p> {
 impl Parse {
     /// Generation of the raw topic that is read.
     pub const GENERATION: i32 = 1;
+    /// How long dead lines can be sent again: as long as `infra/topics.toml` has `logs.dead` kept.
+    pub const KEEP_DEAD: Duration = Duration::from_hours(720);
+    /// Number of `logs.redrive` among the inputs.
+    const AGAIN: usize = 1;
 
     /// A parser that reads what `raw` reads and writes what `event` writes. The id that `raw` would write is that of the
     /// newest version of RawEvent's schema.
     pub fn new(config: ParseConfig, raw: Codec, event: Codec) -> Parse {
+        let keep_dead = Parse::KEEP_DEAD.as_micros() as i64;
         let memory = Memory::default();
-        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), memory, raw, event }
+        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), memory, raw, event, keep_dead }
     }
 
     /// Same, with another bound on what is remembered of lines that were seen.
@@ -140,7 +153,7 @@ impl Job for Parse {
     const NAME: &'static str = "parse";
 
     fn inputs(&self) -> Vec<String> {
-        vec![topics::RAW.to_owned()]
+        vec![topics::RAW.to_owned(), topics::REDRIVE.to_owned()]
     }
 
     fn outputs(&self) -> Vec<String> {
@@ -154,24 +167,48 @@ impl Job for Parse {
         out: &mut Effects<'_>,
     ) -> Result<Verdict, Reject> {
         let value = record.value.unwrap_or_default();
-        let raw: RawEvent<'_> =
-            self.raw.decode(value).map_err(|error| Reject::new(reason::UNDECODABLE, error.to_string()))?;
-        let origin =
-            Origin { generation: Parse::GENERATION, partition: record.partition, offset: record.offset };
-        out.account(&raw, origin);
-        let sight = self.memory.see(&raw, record.appended, state, out)?;
+        let raw = self.raw.decode::<RawEvent<'_>>(value);
+        let Record { input, partition, offset, .. } = *record;
+        if let Ok(raw) = &raw {
+            out.account(raw, Origin { generation: self.generation(input), partition, offset });
+        }
+        let is_again = input == Parse::AGAIN;
+        let owed = record.first.filter(|first| is_again && owed::holds(state, first.offset));
+        if is_again && owed.is_none() {
+            return Ok(Verdict::Duplicate);
+        }
+        let raw = raw.map_err(|error| Reject::new(reason::UNDECODABLE, error.to_string()))?;
+        // What is sent again is known by its offset alone.
+        let sight = if is_again { Sight::New } else { self.memory.see(&raw, record.appended, state, out)? };
         if sight == Sight::Repeat {
             return Ok(Verdict::Duplicate);
         }
+        let offset = owed.map_or(offset, |first| first.offset);
+        let origin = Origin { generation: Parse::GENERATION, partition, offset };
         let text = String::from_utf8_lossy(raw.body);
         let mut event = read(self.reading(raw.stream), raw, &text, origin)?;
         event.flags.extend(sight.flag().map(Cow::Borrowed));
+        if is_again {
+            event.flags.push(Cow::Borrowed(dead::REDRIVEN));
+        }
         out.emit(0, Partitioning::AsInput, record.key, |bytes| self.encode(value, &event, bytes))?;
+        if is_again {
+            let (page, cell) = owed::repair(state, offset);
+            out.change(page, cell)?;
+        }
         Ok(Verdict::Out)
     }
 
-    fn generation(&self) -> i32 {
-        Parse::GENERATION
+    fn buried(&self, record: &Record<'_>, state: &State<'_>) -> Vec<Change> {
+        // What is sent again and fails again is owed already.
+        match record.input {
+            Parse::AGAIN => Vec::new(),
+            _ => owed::bury(state, record.offset, record.appended, self.keep_dead),
+        }
+    }
+
+    fn generation(&self, input: usize) -> i32 {
+        if input == Parse::AGAIN { dead::SENT_AGAIN } else { Parse::GENERATION }
     }
 
     fn knows(&self, schema_id: u32) -> bool {

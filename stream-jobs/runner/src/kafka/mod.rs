@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use millrace_jobs::{Batch, Plan, Record, Table};
+use millrace_jobs::{Batch, First, Plan, Record, Table};
 use millrace_runtime::kafka::{self, Guard, Member, MemberOptions, Polled, Resolve, read_to_mark};
 use millrace_runtime::metrics;
 use millrace_runtime::registry::RegistryError;
 use millrace_runtime::service::Service;
+use millrace_schemas::dead::{self, DeadLetter};
 use millrace_schemas::progress::Progress;
 use millrace_schemas::topics;
 
@@ -100,7 +101,7 @@ impl KafkaSession {
             slot: options.slot,
             loop_number: options.loop_number,
             topics: options.inputs.clone(),
-            with_headers: Vec::new(),
+            with_headers: vec![topics::REDRIVE.to_owned()],
             resolve: resolve_from_changelog(service, &changelog),
             guard: options.guard,
         };
@@ -178,6 +179,7 @@ impl Session for KafkaSession {
                         appended: record.timestamp * 1_000,
                         key: self.batch.key(record),
                         value: self.batch.value(record),
+                        first: first(&self.batch, record),
                     });
                 }
                 return Ok(Turn::Records);
@@ -246,6 +248,15 @@ impl Session for KafkaSession {
         self.target.service.health.turned(self.options.job, false);
         Ok(())
     }
+}
+
+/// What a record of `logs.redrive` was, where its headers name a raw record of the same partition.
+fn first(batch: &kafka::Batch, record: &kafka::Record) -> Option<First> {
+    let number = |name| std::str::from_utf8(batch.header(record, name)?).ok()?.parse::<i64>().ok();
+    let letter = DeadLetter::from_headers(|name| batch.header(record, name)).ok()?;
+    let is_raw = letter.topic == topics::RAW && letter.partition == record.partition;
+    let received = number(dead::RECEIVED)?;
+    is_raw.then_some(First { offset: letter.offset, received })
 }
 
 fn lift(action: &'static str, error: kafka::Error) -> Error {

@@ -100,6 +100,7 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
             path,
             took,
             dead,
+            mark: false,
         };
         (0i64..).zip(lines).map(line).collect()
     })

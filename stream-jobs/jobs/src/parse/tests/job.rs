@@ -122,7 +122,15 @@ fn who_stores_an_undecodable_record_counts_what_parse_counted() {
 #[test]
 fn tombstone_is_undecodable() {
     let mut batch = Batch::default();
-    batch.push(Record { input: 0, partition: 0, offset: 0, appended: 0, key: b"NO/h", value: None });
+    batch.push(Record {
+        input: 0,
+        partition: 0,
+        offset: 0,
+        appended: 0,
+        key: b"NO/h",
+        value: None,
+        first: None,
+    });
     let plan = plan(&job(Format::Auto), &batch, &Table::default(), None);
     assert_eq!(
         (plan.dead().next().unwrap().letter.reason.as_str(), plan.deltas()[0].tenant.as_str()),

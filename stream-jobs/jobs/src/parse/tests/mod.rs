@@ -5,6 +5,7 @@ mod corpus;
 mod job;
 mod json;
 mod properties;
+mod redrive;
 mod seen;
 mod syslog;
 mod time;
@@ -68,6 +69,7 @@ pub(super) fn batch(values: &[Vec<u8>], from: i64) -> Batch {
             appended: RECEIVED,
             key: b"default/h1",
             value: Some(value),
+            first: None,
         };
         batch.push(record);
     }

@@ -55,6 +55,7 @@ fn run(job: &Parse, lines: &[Sent], cuts: &[usize], in_flight: bool) -> (Vec<Str
                 appended: lines[from + nth].minute * MINUTE,
                 key: b"default/h1",
                 value: Some(value),
+                first: None,
             });
         }
         let mut plan = plan(job, &batch, &table, flying.as_ref());
