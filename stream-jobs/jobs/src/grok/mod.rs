@@ -105,6 +105,16 @@ impl Grok {
         self.fields.iter().map(|field| field.name.as_str())
     }
 
+    /// Fields that an expression asks a type for, and its name. One that may be an array has none.
+    pub fn types(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.fields.iter().filter_map(|field| match field.groups.as_slice() {
+            [(_, Type::Long)] => Some((field.name.as_str(), "long")),
+            [(_, Type::Double)] => Some((field.name.as_str(), "double")),
+            [(_, Type::Boolean)] => Some((field.name.as_str(), "boolean")),
+            _ => None,
+        })
+    }
+
     /// Whether several groups capture this field, so that it can be an array.
     pub fn is_repeated(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field.name == name && field.groups.len() > 1)

@@ -11,6 +11,7 @@ mod line;
 mod reader;
 mod settings;
 mod step;
+mod types;
 
 #[cfg(test)]
 mod tests;
@@ -75,13 +76,14 @@ impl Source {
                 settings.fault(&format!("types.{field}"), format!("{name:?} is not one of {}", Cast::NAMES))
             }
         });
-        let types = types.collect::<Result<_, _>>()?;
+        let mut types = types.collect::<Result<BTreeMap<_, _>, _>>()?;
         drop(settings.take("patterns_dir"));
         let mut library = library.clone();
         for (name, pattern) in settings.pairs("patterns")? {
             library.add(&name, &pattern);
         }
         let steps = step::steps(settings.take("steps"), &settings.at("steps"), &library, 0)?;
+        types::stated(&steps, &mut types);
         let examples = Example::list(&mut settings)?;
         let source =
             Source { name, version, streams: settings.texts("streams")?, zone, types, steps, examples };

@@ -18,6 +18,8 @@ use crate::pattern::Filter;
 
 /// Steps within steps; deeper is refused.
 const MAX_DEPTH: usize = 16;
+/// Where the host lies that a line names: as the formats of syslog have it. The event's own host is where the line was read.
+const HOST: &str = "hostname";
 
 #[derive(Debug)]
 pub(super) enum Step {
@@ -45,6 +47,7 @@ pub(super) enum Step {
     Lift {
         message: Option<String>,
         user: Option<String>,
+        host: Option<String>,
     },
     Rename(Vec<(String, String)>),
     Drop(Vec<String>),
@@ -154,7 +157,11 @@ impl Step {
                 let names = names.into_iter().map(|(from, to)| (from.to_lowercase(), to)).collect();
                 Step::Severity { field: settings.required("field")?, names, keep: settings.truth("keep")? }
             }
-            "lift" => Step::Lift { message: settings.text("message")?, user: settings.text("user")? },
+            "lift" => Step::Lift {
+                message: settings.text("message")?,
+                user: settings.text("user")?,
+                host: settings.text("host")?,
+            },
             "strip_ansi" => Step::StripAnsi,
             "rename" => {
                 let pairs = settings.rest().into_iter().map(|(from, to)| match to {
@@ -262,7 +269,10 @@ impl Step {
                 }
                 Ok(())
             }
-            Step::Lift { message, user } => {
+            Step::Lift { message, user, host } => {
+                if let Some(text) = host.as_deref().and_then(|field| line.take_text(field)) {
+                    line.put(Cow::Borrowed(HOST), Value::String(text));
+                }
                 if let Some(text) = message.as_deref().and_then(|field| line.take_text(field)) {
                     line.found.message = Some(text);
                 }
