@@ -45,6 +45,23 @@ impl BatchState {
     pub fn scope(&self) -> String {
         scope("batch", self.minute, &self.host, self.source.as_deref())
     }
+
+    /// Number of the attempt whose lines count: the last that came whole, before the first has, the one that grows.
+    pub fn counts(&self) -> Option<i64> {
+        self.ended.or(self.open).map(|attempt| attempt.number)
+    }
+
+    /// [`attempt_id`] of each attempt whose lines are superseded: readers leave them out.
+    pub fn superseded(&self) -> Vec<String> {
+        let last = [self.open, self.ended].into_iter().flatten().map(|own| own.number).max().unwrap_or(0);
+        let others = (1..=last).filter(|number| self.counts() != Some(*number));
+        others.map(|number| attempt_id(&self.stream, &self.scope(), number)).collect()
+    }
+}
+
+/// What the lines of one attempt have in common within a tenant.
+pub fn attempt_id(stream: &str, scope: &str, attempt: i64) -> String {
+    format!("{attempt}/{stream}/{scope}")
 }
 
 fn scope(first: &str, minute: i64, host: &str, source: Option<&str>) -> String {
@@ -52,5 +69,27 @@ fn scope(first: &str, minute: i64, host: &str, source: Option<&str>) -> String {
     match source {
         Some(source) => format!("{first}/{minute}\n{host}\n{source}"),
         None => format!("{first}/{minute}\n{host}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_attempt_counts_and_all_others_are_superseded() {
+        let at = |number| Some(BatchAttempt { number, count: 1, hash: Sum(0) });
+        let superseded = |open: Option<i64>, ended: Option<i64>| {
+            let [tenant, stream, host] = ["t", "web", "h"].map(str::to_owned);
+            let (open, ended) = (open.and_then(at), ended.and_then(at));
+            BatchState { tenant, stream, host, minute: 7, source: None, open, ended }.superseded()
+        };
+        assert_eq!(superseded(None, None), [""; 0]);
+        assert_eq!(superseded(Some(1), None), [""; 0]);
+        assert_eq!(superseded(None, Some(1)), [""; 0]);
+        assert_eq!(superseded(None, Some(2)), ["1/web/batch/7\nh"]);
+        assert_eq!(superseded(Some(2), None), ["1/web/batch/7\nh"], "neither came whole: the newer one");
+        // Until the third has come whole, the second counts.
+        assert_eq!(superseded(Some(3), Some(2)), ["1/web/batch/7\nh", "3/web/batch/7\nh"]);
     }
 }

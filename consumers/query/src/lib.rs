@@ -5,3 +5,4 @@ pub mod cat;
 pub mod search;
 pub mod server;
 pub mod store_log;
+pub mod superseded;

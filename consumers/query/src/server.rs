@@ -25,6 +25,7 @@ use crate::search::{
     CacheOptions, Plan, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
 };
 use crate::store_log::{Rebuilt, StoreLog};
+use crate::superseded::Superseded;
 
 /// How often a search is tried again when a merge has taken a split away under it.
 const TRIES: usize = 5;
@@ -35,6 +36,7 @@ struct Shared {
     cache: SplitCache,
     admin_key: Option<String>,
     keys: Keyring,
+    superseded: Superseded,
 }
 
 /// Serves until told to stop. Says on which address through `listening`, once the manifest has been read to its end.
@@ -68,6 +70,7 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         cache,
         admin_key: admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()),
         keys: Keyring::follow(service)?,
+        superseded: Superseded::follow(service)?,
     });
     let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::SPLITS)?;
     let partitions: Vec<i32> = (0..n_partitions).collect();
@@ -209,7 +212,9 @@ async fn store_log(
 }
 
 fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Refusal> {
-    patiently(shared, |fold| plan(fold, request), |planned| run_plan(&shared.cache, planned))
+    let superseded = || shared.superseded.of(&request.tenant);
+    let plan = |fold: &Fold| Ok(plan(fold, request)?.without(superseded()));
+    patiently(shared, plan, |planned| run_plan(&shared.cache, planned))
 }
 
 /// Plans and runs, again where a merge took a split away meanwhile.

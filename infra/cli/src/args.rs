@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Cat(Cat),
     /// List the live objects of the archive
     Files(Files),
+    /// List the minutes that came by PUT, and which attempt of each counts
+    Batches(crate::batches::Batches),
     /// Prove that nothing was lost, duplicated or changed, per minute and stream
     Ledger(Ledger),
     /// Show lag, disk, and what is wrong with the command that mends it

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use millrace_query::cat::{Which, cat as rebuild, duckdb_sql, incarnations, list_files};
+use millrace_query::cat::{Archive, Which, cat as rebuild, duckdb_sql, incarnations, list_files};
+use millrace_query::superseded::Superseded;
 use millrace_runtime::kafka::admin::Admin;
 use millrace_runtime::kafka::read_to_mark;
 use millrace_runtime::service::Service;
@@ -16,10 +17,11 @@ use crate::place;
 
 pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
     let service = place::service(&args.place)?;
-    let fold = archive(&service)?;
+    let (fold, superseded) = (archive(&service)?, Superseded::now(&service)?.of(&args.tenant));
+    let archive = Archive { fold: &fold, store: &service.store, superseded: &superseded };
     let file = (args.tenant.as_str(), args.host.as_str(), args.file.as_str());
     if args.list {
-        let found = incarnations(&fold, &service.store, file)?;
+        let found = incarnations(&archive, file)?;
         println!("{}", serde_json::to_string_pretty(&found)?);
         return Ok(Answer::Yes);
     }
@@ -29,7 +31,7 @@ pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
         (None, false) => Which::Newest,
     };
     let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
-    let written = rebuild(&fold, &service.store, file, which, &mut out)?;
+    let written = rebuild(&archive, file, which, &mut out)?;
     out.flush()?;
     let mut whole = true;
     for own in &written {
@@ -56,7 +58,7 @@ pub(crate) fn files(args: &Files) -> anyhow::Result<Answer> {
             return Ok(Answer::Yes);
         }
         FilesFormat::Sql => {
-            println!("{}", duckdb_sql(&files));
+            println!("{}", duckdb_sql(&files, &Superseded::now(&service)?.of(&args.tenant)));
             return Ok(Answer::Yes);
         }
     }

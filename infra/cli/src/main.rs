@@ -2,6 +2,7 @@
 
 mod access;
 mod args;
+mod batches;
 mod bench;
 mod books;
 mod cat;
@@ -75,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Spool(Spool::Retry(args)) => spool::retry(&args),
         Command::Spool(Spool::Drop(args)) => spool::drop(&args),
         Command::Search(args) => search::run(&args),
+        Command::Batches(args) => batches::ls(&args),
         Command::Cat(args) => cat::cat(&args),
         Command::Files(args) => cat::files(&args),
         Command::Ledger(args) => ledger::run(&args),

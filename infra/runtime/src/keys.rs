@@ -1,11 +1,10 @@
 //! API keys: how they are made, and which are valid, as `millrace.control` says now.
 //!
-//! A key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. A thread follows the
-//! topic, so that a revocation holds within a second; while Kafka is away what was known last counts.
+//! A key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. The topic is followed, so
+//! that a revocation holds within a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use millrace_schemas::access::{KeyEntry, Role};
 use millrace_schemas::control::ControlRecord;
@@ -13,7 +12,7 @@ use millrace_schemas::topics;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::kafka::{Error, Tailer};
+use crate::follow::follow;
 use crate::service::{Service, ServiceError};
 
 const PREFIX: &str = "mk_";
@@ -83,46 +82,15 @@ impl Keyring {
     /// *Exit*.
     pub fn follow(service: &Service) -> Result<Keyring, ServiceError> {
         let keys = Keyring::default();
-        let mut tailer = keys.read(service)?;
-        let (own, service) = (keys.clone(), service.clone());
-        let follow = move || {
-            while !service.stop.requested() {
-                let followed = own.look(&service, &mut tailer, Duration::from_millis(200));
-                if let Err(error) = followed {
-                    tracing::warn!(%error, "could not follow the keys, reading them anew");
-                    service.stop.sleep(Duration::from_secs(1));
-                    match own.read(&service) {
-                        Ok(anew) => tailer = anew,
-                        Err(error) => tracing::warn!(%error, "could not read the keys"),
-                    }
-                }
-            }
-        };
-        std::thread::Builder::new()
-            .name("keys".to_owned())
-            .spawn(follow)
-            .map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?;
-        Ok(keys)
-    }
-
-    fn read(&self, service: &Service) -> Result<Tailer, Error> {
-        let mut tailer = Tailer::open(&service.config.kafka, topics::CONTROL, &[0])?;
-        while !tailer.caught_up() {
-            self.look(service, &mut tailer, Duration::from_millis(50))?;
-        }
-        Ok(tailer)
-    }
-
-    fn look(&self, service: &Service, tailer: &mut Tailer, wait: Duration) -> Result<(), Error> {
-        tailer.poll(wait, &mut |_, _, key, value| {
-            let record = value.and_then(|value| service.codecs.control().decode::<ControlRecord>(value).ok());
+        let (own, codecs) = (keys.clone(), service.codecs.clone());
+        follow(service, topics::CONTROL, "keys", move |key, value| {
+            let record = value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok());
             match record.as_ref().and_then(|record| Some((&record.id, record.as_api_key()?))) {
-                Some((id, entry)) => self.put(id, entry),
-                None => self.forget(key),
+                Some((id, entry)) => own.put(id, entry),
+                None => own.forget(key),
             }
-            Ok(())
         })?;
-        Ok(())
+        Ok(keys)
     }
 
     fn put(&self, id: &str, entry: KeyEntry) {

@@ -13,6 +13,7 @@ use rand::Rng;
 use rdkafka::message::Message;
 
 use crate::harness::http::{answered, put};
+use crate::harness::tools::{python, script};
 use crate::harness::{Lines, Seed, Source, World, Writer, until};
 
 const LINES: u64 = 100_000;
@@ -176,6 +177,63 @@ fn a_batch_that_differs_takes_the_place_of_the_former() {
     assert!(status == 503 && said.contains("attempt 2"), "{said}");
     let (status, said) = ask(long("two"));
     assert!(status == 200 && said.contains("\"attempt\":2"), "{said}");
+    world.stop();
+}
+
+const VIEWS: &str = r#"
+import duckdb, json, sys
+duckdb.sql(open(sys.argv[1]).read())
+rows = duckdb.sql("select fields['word'], count(*) from events group by 1").fetchall()
+print(json.dumps(dict(rows)))
+"#;
+
+#[test]
+fn readers_leave_out_attempts_that_were_replaced() {
+    let python = python();
+    let mut world = World::new("batches-readers");
+    world.apply_topics();
+    let port = gateway(&mut world, 0);
+    world.start_all();
+    let lines = |word: &str, n: usize| -> String {
+        (0..n).map(|n| format!("{{\"word\": \"{word}\", \"n\": {n}}}\n")).collect()
+    };
+    let see = |world: &mut World, wanted: [u64; 3]| {
+        until("searches find the attempt that counts", Duration::from_secs(60), || {
+            world.check();
+            let found = ["first", "second", "third"].map(|word| world.n_found(&format!("word:{word}")));
+            if found == wanted.map(Ok) { Ok(()) } else { Err(format!("{found:?}, not {wanted:?}")) }
+        });
+    };
+    assert_eq!(send(port, &lines("first", 30)).0, 200);
+    see(&mut world, [30, 0, 0]);
+    assert_eq!(send(port, &lines("second", 20)).0, 200);
+    see(&mut world, [0, 20, 0]);
+    // The next one does not come whole; that it is another one shows behind as many lines as are committed. When all of it is
+    // indexed, the second still counts.
+    break_off(&world, port, &lines("third", 25), 75);
+    world.assert_balanced();
+    see(&mut world, [0, 20, 0]);
+    assert_eq!(send(port, &lines("third", 40)).1["attempt"], 3);
+    see(&mut world, [0, 0, 40]);
+    for victim in ["query-0", "index-0", "archive-0"] {
+        world.service(victim).kill();
+        world.service(victim).start();
+    }
+    world.service("query-0").wait_ready();
+    see(&mut world, [0, 0, 40]);
+    world.assert_balanced();
+    let sql = until("every row is in a plain file", Duration::from_secs(120), || {
+        world.check();
+        let sql = String::from_utf8(world.cli_ok(&["files", "--format", "sql"])).unwrap();
+        if sql.contains("VIEW events") && !sql.contains("rows more") { Ok(sql) } else { Err(sql) }
+    });
+    let path = world.dir.join("views.sql");
+    std::fs::write(&path, sql).unwrap();
+    let said = script(&python, &world.dir, VIEWS, &[path.to_str().unwrap()]);
+    assert_eq!(said, serde_json::json!({"third": 40}), "what DuckDB reads");
+    let listed: serde_json::Value =
+        serde_json::from_slice(&world.cli_ok(&["batches", "--replaced", "--format", "json"])).unwrap();
+    assert_eq!((&listed[0]["counts"], &listed[0]["ended"]["count"]), (&3.into(), &40.into()), "{listed}");
     world.stop();
 }
 

@@ -1,12 +1,10 @@
 //! Others read us: a stock Avro consumer decodes `logs.parsed`, and DuckDB reads the archive's files.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use millrace_runtime::service::topic_specs;
 
-use crate::harness::tools::python;
+use crate::harness::tools::{python, script};
 use crate::harness::{Lines, Seed, Source, World, Writer, until};
 
 const LINES: u64 = 5_000;
@@ -96,14 +94,4 @@ fn stock_avro_consumer_and_duckdb_see_the_same_lines() {
     }
     assert_eq!(n_rows, n_lines, "rows that DuckDB counts");
     world.stop();
-}
-
-/// Runs a script; what it prints is JSON.
-fn script(python: &Path, dir: &Path, text: &str, args: &[&str]) -> serde_json::Value {
-    let path = dir.join("script.py");
-    std::fs::write(&path, text).unwrap();
-    let output = Command::new(python).arg(&path).args(args).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{} ended with {}:\n{said}", python.display(), output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -27,7 +27,7 @@ pub(super) enum Column<'a> {
 }
 
 /// Columns before the flags, which may be many.
-const FIXED: usize = 15;
+const FIXED: usize = 16;
 
 /// Walks a row: the fixed columns in the order of their numbers, then the flags.
 pub(super) struct Columnwise<'a> {
@@ -60,16 +60,17 @@ impl<'a> Columnwise<'a> {
             4 => (columns.user, optional(row.user)),
             5 => (columns.parser, optional(row.parser)),
             6 => (columns.reason, optional(row.reason)),
-            7 => (columns.line, text(row.line)),
-            8 => {
+            7 => (columns.attempt, optional(row.attempt)),
+            8 => (columns.line, text(row.line)),
+            9 => {
                 let fields = rows.fields_of(row);
                 (columns.fields, (!fields.is_empty()).then_some(Column::Fields(rows, fields)))
             }
-            9 => (columns.time, Some(Column::Long(row.time))),
-            10 => (columns.received, Some(Column::Long(row.received))),
-            11 => (columns.generation, Some(Column::Long(i64::from(row.origin.generation)))),
-            12 => (columns.partition, Some(Column::Long(i64::from(row.origin.partition)))),
-            13 => (columns.offset, Some(Column::Long(row.origin.offset))),
+            10 => (columns.time, Some(Column::Long(row.time))),
+            11 => (columns.received, Some(Column::Long(row.received))),
+            12 => (columns.generation, Some(Column::Long(i64::from(row.origin.generation)))),
+            13 => (columns.partition, Some(Column::Long(i64::from(row.origin.partition)))),
+            14 => (columns.offset, Some(Column::Long(row.origin.offset))),
             _ => (columns.stored, Some(Column::Bytes(rows.stored_of(row)))),
         }
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use millrace_schemas::attempt::attempt_id;
 use millrace_schemas::dead::DeadLetter;
-use millrace_schemas::{Attributes, Codec, Event, Origin, RawEvent, Subject, Value};
+use millrace_schemas::{Attributes, Codec, Dedup, Event, Origin, RawEvent, Subject, Value};
 
 use super::SplitError;
 use super::schema::{MAX_FIELDS_PER_ROW, MAX_TERM, indexable_name};
@@ -39,6 +40,7 @@ pub(super) struct Row {
     pub(super) user: Option<Span>,
     pub(super) parser: Option<Span>,
     pub(super) reason: Option<Span>,
+    pub(super) attempt: Option<Span>,
     pub(super) line: Span,
     flags: (u32, u32),
     fields: (u32, u32),
@@ -119,6 +121,7 @@ impl Rows {
             user: self.term(event.user.as_deref())?,
             parser: self.term(Some(event.parser.id))?,
             reason: None,
+            attempt: self.attempt(event.stream, event.dedup)?,
             line: self.line(event.body)?,
             flags: self.flags(event.flags.iter().map(AsRef::as_ref))?,
             fields: self.fields(event)?,
@@ -149,6 +152,7 @@ impl Rows {
             user: None,
             parser: self.term(Some(letter.parser.as_str()).filter(|id| !id.is_empty()))?,
             reason: self.term(Some(&letter.reason))?,
+            attempt: self.attempt(raw.stream, raw.dedup)?,
             line: self.line(raw.body)?,
             flags: (0, 0),
             fields: (short(attributes)?, short(self.fields.len())?),
@@ -241,6 +245,11 @@ impl Rows {
     /// `None` too where the text is too long to be a term.
     fn term(&mut self, text: Option<&str>) -> Result<Option<Span>, SplitError> {
         text.filter(|text| text.len() <= MAX_TERM).map(|text| self.span(text)).transpose()
+    }
+
+    fn attempt(&mut self, stream: &str, dedup: Option<Dedup<'_>>) -> Result<Option<Span>, SplitError> {
+        let id = dedup.and_then(|dedup| Some(attempt_id(stream, dedup.scope, dedup.attempt?)));
+        self.term(id.as_deref())
     }
 
     fn line(&mut self, body: &[u8]) -> Result<Span, SplitError> {

@@ -52,6 +52,8 @@ pub struct Columns {
     pub flags: Field,
     /// Reason code, whole; of dead letters only.
     pub reason: Field,
+    /// [`millrace_schemas::attempt::attempt_id`], whole; of lines of batches only.
+    pub attempt: Field,
     /// The body, as words with positions.
     pub line: Field,
     /// Fields and attributes: whole strings, numbers, booleans.
@@ -94,7 +96,8 @@ impl Columns {
             user: builder.add_text_field("user", text.clone()),
             parser: builder.add_text_field("parser", text.clone()),
             flags: builder.add_text_field("flags", text.clone()),
-            reason: builder.add_text_field("reason", text),
+            reason: builder.add_text_field("reason", text.clone()),
+            attempt: builder.add_text_field("attempt", text),
             line: builder.add_text_field("line", TextOptions::default().set_indexing_options(line)),
             fields: builder.add_json_field("fields", fields),
             time: builder.add_i64_field("time", fast.clone()),

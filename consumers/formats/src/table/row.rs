@@ -18,6 +18,7 @@ pub(super) const NEEDED: &[&str] = &[
     "line_end",
     "piece",
     "received",
+    "dedup_scope",
     "dedup_attempt",
     "generation",
     "partition",
@@ -34,8 +35,8 @@ pub struct Line<'a> {
     pub key: Key<'a>,
     /// When the producer read it, µs.
     pub received: i64,
-    /// Number of the attempt, where a later one counts.
-    pub attempt: Option<i64>,
+    /// Dedup scope and number of the attempt, where a later one counts.
+    pub attempt: Option<(&'a str, i64)>,
     /// How it ended.
     pub line_end: LineEnd,
 }
@@ -50,6 +51,7 @@ pub struct RowColumns {
     line_end: StringArray,
     piece: PrimitiveArray<Int32Type>,
     received: PrimitiveArray<TimestampMicrosecondType>,
+    scope: StringArray,
     attempt: PrimitiveArray<Int64Type>,
     generation: PrimitiveArray<Int32Type>,
     partition: PrimitiveArray<Int32Type>,
@@ -93,6 +95,7 @@ impl RowColumns {
             line_end: strings(batch, "line_end")?,
             piece: numbers(batch, "piece")?,
             received: numbers(batch, "received")?,
+            scope: strings(batch, "dedup_scope")?,
             attempt: numbers(batch, "dedup_attempt")?,
             generation: numbers(batch, "generation")?,
             partition: numbers(batch, "partition")?,
@@ -134,7 +137,7 @@ impl RowColumns {
         Ok(Line {
             key: self.key(at),
             received: self.received.value(at),
-            attempt: number_at(&self.attempt, at),
+            attempt: text_at(&self.scope, at).zip(number_at(&self.attempt, at)),
             line_end: line_end_of(self.line_end.value(at)).ok_or(TableError::Column("line_end"))?,
         })
     }

@@ -5,6 +5,8 @@ use millrace_runtime::store::Store;
 use millrace_schemas::manifest::{Fold, LivePart, TableName};
 use serde::Serialize;
 
+use crate::superseded::Hidden;
+
 /// A row file that is part of the archive now: a whole object, or a range of a bundle that awaits its merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileObject {
@@ -74,10 +76,22 @@ fn file(store: &Store, live: &LivePart) -> FileObject {
 
 const NOT_REPAIRED: &str = " AS dead ANTI JOIN (\n  SELECT generation, \"partition\", \"offset\" FROM events WHERE list_contains(flags, 'redriven')\n) AS repaired USING (generation, \"partition\", \"offset\")";
 
-/// SQL for DuckDB that makes views `events` and `dead` over the plain files among `files`, with whole bodies.
-pub fn duckdb_sql(files: &[FileObject]) -> String {
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// SQL for DuckDB that makes views `events` and `dead` over the plain files among `files`, with whole bodies and without the
+/// lines of attempts that were replaced.
+pub fn duckdb_sql(files: &[FileObject], superseded: &Hidden) -> String {
     let body = r#"millrace_body(body, body_template, time_text, "user", severity, message, fields) AS body"#;
     let mut sql = DUCKDB_BODY.to_owned();
+    let attempts: Vec<String> = superseded.ids().iter().map(|id| quoted(id)).collect();
+    let counting = match attempts.join(", ") {
+        none if none.is_empty() => String::new(),
+        ids => format!(
+            "\nWHERE dedup_attempt IS NULL OR concat_ws('/', dedup_attempt, stream, dedup_scope) NOT IN ({ids})"
+        ),
+    };
     let mut has_events = false;
     for (table, columns) in
         [(TableName::Events, format!("* REPLACE ({body})")), (TableName::Dead, "*".to_owned())]
@@ -88,14 +102,13 @@ pub fn duckdb_sql(files: &[FileObject]) -> String {
         if awaiting > 0 {
             sql += &format!("-- {name}: {awaiting} rows more are in bundles that await their merge\n");
         }
-        let list: Vec<String> =
-            of(true).map(|file| format!("'{}'", file.location.replace('\'', "''"))).collect();
+        let list: Vec<String> = of(true).map(|file| quoted(&file.location)).collect();
         if !list.is_empty() {
             let list = list.join(",\n  ");
             // Where a dead line was parsed later, the parsed one counts.
             let repaired = if table == TableName::Dead && has_events { NOT_REPAIRED } else { "" };
             sql += &format!(
-                "CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet([\n  {list}\n], hive_partitioning = false){repaired};\n"
+                "CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet([\n  {list}\n], hive_partitioning = false){repaired}{counting};\n"
             );
             has_events |= table == TableName::Events;
         }

@@ -2,8 +2,8 @@
 //!
 //! A path on a host may have had several incarnations (rotation, truncation), each with its own file id. The rows of one
 //! are merged from all live parts in the order of their bytes. Where the same line is both a dead letter and an event, the
-//! event counts; of several events at one place the higher attempt counts, then the higher raw offset. What does not add
-//! up (missing bytes, bytes that came twice) is reported with its byte range, never passed over.
+//! event counts; of several events at one place the higher attempt counts, then the higher raw offset. Lines of attempts that
+//! were replaced do not count. What does not add up (missing bytes, bytes that came twice) is reported with its byte range, never passed over.
 
 mod files;
 mod rebuild;
@@ -21,6 +21,7 @@ use serde::Serialize;
 pub use files::{FileObject, duckdb_sql, list_files};
 pub use rebuild::Warning;
 
+use crate::superseded::Hidden;
 use rebuild::Rebuild;
 use survey::{Sight, survey};
 use weave::Weave;
@@ -108,18 +109,28 @@ pub enum CatError {
     Output(#[from] std::io::Error),
 }
 
+/// What is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Archive<'a> {
+    /// The live row files.
+    pub fold: &'a Fold,
+    /// Where they lie.
+    pub store: &'a Store,
+    /// Lines that do not count.
+    pub superseded: &'a Hidden,
+}
+
 /// Rebuilds `path` of `host` into `out`; gives the incarnations that were written, in order.
 ///
 /// # Errors
 /// [`CatError`]; bytes may have been written before.
 pub fn cat(
-    fold: &Fold,
-    store: &Store,
+    archive: &Archive<'_>,
     (tenant, host, path): (&str, &str, &str),
     which: Which<'_>,
     out: &mut dyn Write,
 ) -> Result<Vec<Incarnation>, CatError> {
-    let sights = survey(fold, store, tenant, host, path)?;
+    let sights = survey(archive.fold, archive.store, tenant, host, path)?;
     let Some(newest) = sights.last() else {
         let [tenant, host, path] = [tenant, host, path].map(str::to_owned);
         return Err(CatError::NotFound { tenant, host, path });
@@ -134,7 +145,7 @@ pub fn cat(
         let [host, path, id] = [host, path, id].map(str::to_owned);
         return Err(CatError::NoSuchIncarnation { host, path, id, known });
     }
-    chosen.into_iter().map(|sight| rebuild(store, sight, out)).collect()
+    chosen.into_iter().map(|sight| rebuild(archive, sight, out)).collect()
 }
 
 /// The incarnations of `path` on `host`, in order of first sight; reads every line of them.
@@ -142,15 +153,14 @@ pub fn cat(
 /// # Errors
 /// [`CatError`].
 pub fn incarnations(
-    fold: &Fold,
-    store: &Store,
+    archive: &Archive<'_>,
     (tenant, host, path): (&str, &str, &str),
 ) -> Result<Vec<Incarnation>, CatError> {
-    cat(fold, store, (tenant, host, path), Which::All, &mut std::io::sink())
+    cat(archive, (tenant, host, path), Which::All, &mut std::io::sink())
 }
 
-fn rebuild(store: &Store, sight: &Sight, out: &mut dyn Write) -> Result<Incarnation, CatError> {
+fn rebuild(archive: &Archive<'_>, sight: &Sight, out: &mut dyn Write) -> Result<Incarnation, CatError> {
     let mut rebuild = Rebuild::new(out);
-    Weave::new(store, sight).each(&mut rebuild)?;
+    Weave::new(archive, sight).each(&mut rebuild)?;
     Ok(rebuild.finish(sight.file_id.clone(), sight.first_seen))
 }

@@ -46,20 +46,25 @@ fn row(byte: i64, body: &str, offset: i64) -> Row {
 }
 
 /// An archive in a temporary folder.
-struct Archive {
+struct World {
     fold: Fold,
     store: Store,
+    superseded: Hidden,
     _folder: tempfile::TempDir,
 }
 
-impl Archive {
+impl World {
     /// One bundle per list of rows, with one part per table in it.
-    fn of(bundles: &[Vec<Row>]) -> Archive {
+    fn of(bundles: &[Vec<Row>]) -> World {
         let folder = tempfile::tempdir().unwrap();
         let url = folder.path().display().to_string();
         let options = StoreOptions { url, options: vec![], deadline: Duration::from_secs(1) };
-        let mut archive =
-            Archive { fold: Fold::default(), store: Store::open(&options).unwrap(), _folder: folder };
+        let mut archive = World {
+            fold: Fold::default(),
+            store: Store::open(&options).unwrap(),
+            superseded: Hidden::default(),
+            _folder: folder,
+        };
         for (n, rows) in bundles.iter().enumerate() {
             archive.add(&format!("b{n}"), rows);
         }
@@ -98,9 +103,13 @@ impl Archive {
         self.fold.apply(&record.key(), Some(record));
     }
 
+    fn view(&self) -> Archive<'_> {
+        Archive { fold: &self.fold, store: &self.store, superseded: &self.superseded }
+    }
+
     fn cat(&self, which: Which<'_>) -> (Vec<u8>, Vec<Incarnation>) {
         let mut out = Vec::new();
-        let written = cat(&self.fold, &self.store, PATH, which, &mut out).unwrap();
+        let written = cat(&self.view(), PATH, which, &mut out).unwrap();
         (out, written)
     }
 
@@ -172,9 +181,9 @@ fn push(builder: &mut TableBuilder, row: &Row) {
 #[test]
 fn dead_letters_fill_their_places_until_they_are_parsed() {
     let dead = Row { dead: true, ..row(3, "BB", 1) };
-    let archive = Archive::of(&[vec![row(0, "aa", 0), dead.clone(), row(6, "cc", 2)]]);
+    let archive = World::of(&[vec![row(0, "aa", 0), dead.clone(), row(6, "cc", 2)]]);
     assert_eq!(archive.newest(), ("aa\nBB\ncc\n".into(), vec![]));
-    let redriven = Archive::of(&[vec![row(0, "aa", 0), dead, row(6, "cc", 2)], vec![row(3, "bb", 1)]]);
+    let redriven = World::of(&[vec![row(0, "aa", 0), dead, row(6, "cc", 2)], vec![row(3, "bb", 1)]]);
     assert_eq!(redriven.newest(), ("aa\nbb\ncc\n".into(), vec![]));
 }
 
@@ -183,12 +192,24 @@ fn the_later_attempt_counts() {
     let first = Row { attempt: Some(1), ..row(0, "old", 9) };
     let second = Row { attempt: Some(2), ..row(0, "new", 3) };
     let repeated = Warning::Repeated { from: 0, to: 4, rows: 1 };
-    assert_eq!(Archive::of(&[vec![second], vec![first]]).newest(), ("new\n".into(), vec![repeated]));
+    assert_eq!(World::of(&[vec![second], vec![first]]).newest(), ("new\n".into(), vec![repeated]));
+}
+
+#[test]
+fn lines_of_an_attempt_that_was_replaced_do_not_count() {
+    let of = |attempt, row| Row { attempt: Some(attempt), ..row };
+    let old = [row(0, "aa", 0), row(3, "bb", 1), row(6, "longer", 2)].map(|row| of(1, row));
+    let new = [row(0, "aa", 5), row(3, "BB", 6)].map(|row| of(2, row));
+    let mut archive = World::of(&[old.into(), new.into()]);
+    archive.superseded = Hidden::from_iter(["1/web/s".to_owned()]);
+    assert_eq!(archive.newest(), ("aa\nBB\n".into(), vec![]));
+    archive.superseded = Hidden::from_iter(["2/web/s".to_owned()]);
+    assert_eq!(archive.newest().0, "aa\nbb\nlonger\n");
 }
 
 #[test]
 fn missing_and_doubled_bytes_are_reported() {
-    let archive = Archive::of(&[vec![row(4, "bb", 0), row(9, "cccc", 1), row(12, "Cdd", 2)]]);
+    let archive = World::of(&[vec![row(4, "bb", 0), row(9, "cccc", 1), row(12, "Cdd", 2)]]);
     let (text, warnings) = archive.newest();
     assert_eq!(text, "bb\ncccc\nd\n");
     assert_eq!(
@@ -199,7 +220,7 @@ fn missing_and_doubled_bytes_are_reported() {
             Warning::Overlap { from: 12, to: 14 },
         ]
     );
-    let incarnation = incarnations(&archive.fold, &archive.store, PATH).unwrap().remove(0);
+    let incarnation = incarnations(&archive.view(), PATH).unwrap().remove(0);
     assert_eq!((incarnation.lines, incarnation.bytes, incarnation.complete), (3, 10, false));
 }
 
@@ -210,7 +231,7 @@ fn incarnations_come_in_order_of_first_sight() {
         vec![of(Some("zz"), 1, "first"), of(Some("aa"), 3, "third"), of(None, 2, "second")],
         vec![Row { host: "g", ..row(0, "another host", 9) }],
     ];
-    let archive = Archive::of(&bundles);
+    let archive = World::of(&bundles);
     assert_eq!(archive.newest().0, "third\n");
     let (all, written) = archive.cat(Which::All);
     assert_eq!(all, b"first\nsecond\nthird\n");
@@ -222,9 +243,9 @@ fn incarnations_come_in_order_of_first_sight() {
 
 #[test]
 fn what_is_not_there_is_an_error() {
-    let archive = Archive::of(&[vec![row(0, "aa", 0)]]);
+    let archive = World::of(&[vec![row(0, "aa", 0)]]);
     let mut out = Vec::new();
-    let mut failed = |at, which| cat(&archive.fold, &archive.store, at, which, &mut out).unwrap_err();
+    let mut failed = |at, which| cat(&archive.view(), at, which, &mut out).unwrap_err();
     assert!(matches!(failed(("default", "h", "/none"), Which::Newest), CatError::NotFound { .. }));
     assert!(matches!(failed(("other", "h", "/var/log/a.log"), Which::All), CatError::NotFound { .. }));
     let wrong = failed(PATH, Which::One("f9")).to_string();
@@ -236,7 +257,7 @@ fn what_is_not_there_is_an_error() {
 #[test]
 fn lines_without_a_position_keep_their_order() {
     let bare = |offset, body| Row { byte: None, ..row(0, body, offset) };
-    let archive = Archive::of(&[vec![bare(3, "c"), bare(1, "a")], vec![bare(2, "b"), bare(1, "a")]]);
+    let archive = World::of(&[vec![bare(3, "c"), bare(1, "a")], vec![bare(2, "b"), bare(1, "a")]]);
     let repeated = Warning::Repeated { from: 0, to: 2, rows: 1 };
     assert_eq!(archive.newest(), ("a\nb\nc\n".into(), vec![repeated, Warning::Unplaced { lines: 3 }]));
 }
@@ -244,7 +265,7 @@ fn lines_without_a_position_keep_their_order() {
 #[test]
 fn live_files_are_listed_with_their_ranges() {
     let dead = Row { dead: true, ..row(3, "BB", 1) };
-    let archive = Archive::of(&[vec![row(0, "aa", 0), dead]]);
+    let archive = World::of(&[vec![row(0, "aa", 0), dead]]);
     let files = list_files(&archive.fold, &archive.store, "default");
     let shown: Vec<_> = files.iter().map(|file| (file.table, file.rows, file.plain)).collect();
     assert_eq!(shown, [(TableName::Events, 1, false), (TableName::Dead, 1, false)]);
@@ -255,8 +276,10 @@ fn live_files_are_listed_with_their_ranges() {
         .into_iter()
         .map(|file| FileObject { plain: file.table == TableName::Events, location: "/it's".into(), ..file })
         .collect();
-    let sql = duckdb_sql(&plain);
+    let sql = duckdb_sql(&plain, &Hidden::default());
     assert!(sql.contains("CREATE OR REPLACE VIEW events") && sql.contains("'/it''s'"), "{sql}");
+    let without = duckdb_sql(&plain, &Hidden::from_iter(["1/web/it's".to_owned()]));
+    assert!(without.contains("NOT IN ('1/web/it''s')") && !sql.contains("NOT IN"), "{without}");
     assert!(sql.contains("-- dead: 1 rows more") && !sql.contains("VIEW dead"), "{sql}");
 }
 
@@ -306,7 +329,7 @@ proptest! {
             }
             bundles.entry(bundle).or_default().insert(0, Row { dead: kind == 1, ..row });
         }
-        let archive = Archive::of(&bundles.into_values().collect::<Vec<_>>());
+        let archive = World::of(&bundles.into_values().collect::<Vec<_>>());
         let (out, written) = archive.cat(Which::Newest);
         prop_assert_eq!(&out, &bytes);
         prop_assert!(written[0].complete, "{:?}", written);

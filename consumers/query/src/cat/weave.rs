@@ -6,13 +6,13 @@ use millrace_schemas::LineEnd;
 use millrace_schemas::manifest::{LivePart, TableName};
 use std::sync::Arc;
 
-use super::CatError;
 use super::rebuild::Rebuild;
 use super::survey::{Extent, Sight, damaged, open};
+use super::{Archive, CatError};
 
 /// Merges extents. One is opened when its first row is due, so that memory is bounded by how many overlap.
 pub(super) struct Weave<'a> {
-    store: &'a Store,
+    archive: Archive<'a>,
     /// By first place, last first.
     waiting: Vec<Extent>,
     cursors: Vec<Cursor>,
@@ -37,10 +37,10 @@ struct Cursor {
 }
 
 impl<'a> Weave<'a> {
-    pub(super) fn new(store: &'a Store, sight: &Sight) -> Weave<'a> {
+    pub(super) fn new(archive: &Archive<'a>, sight: &Sight) -> Weave<'a> {
         let mut waiting = sight.extents.clone();
         waiting.sort_by_key(|extent| std::cmp::Reverse(extent.first));
-        Weave { store, waiting, cursors: Vec::new() }
+        Weave { archive: *archive, waiting, cursors: Vec::new() }
     }
 
     /// Gives every line to `rebuild`, in order.
@@ -49,8 +49,14 @@ impl<'a> Weave<'a> {
         while let Some(next) = self.lowest()? {
             let cursor = &mut self.cursors[next];
             let row = cursor.rows.line(cursor.at).map_err(|source| damaged(&cursor.live, source))?;
+            if let (Some(stream), Some((scope, attempt))) = (&cursor.live.part.stream, row.attempt)
+                && self.archive.superseded.has(stream, scope, attempt)
+            {
+                self.step(next)?;
+                continue;
+            }
             let (place, is_event) = (row.key.place, cursor.live.part.table == TableName::Events);
-            let rank = (is_event, row.attempt, place.origin.offset);
+            let rank = (is_event, row.attempt.map(|(_, number)| number), place.origin.offset);
             let same = line.place.is_some_and(|own| own.same_line(&place));
             if !same {
                 rebuild.line(&line)?;
@@ -67,12 +73,19 @@ impl<'a> Weave<'a> {
                     .body(cursor.at, &mut line.body)
                     .map_err(|source| damaged(&cursor.live, source))?;
             }
-            cursor.at += 1;
-            if cursor.at == cursor.rows.len() && !cursor.advance()? {
-                self.cursors.swap_remove(next);
-            }
+            self.step(next)?;
         }
         rebuild.line(&line)
+    }
+
+    /// Leaves the row of cursor `at` behind.
+    fn step(&mut self, at: usize) -> Result<(), CatError> {
+        let cursor = &mut self.cursors[at];
+        cursor.at += 1;
+        if cursor.at == cursor.rows.len() && !cursor.advance()? {
+            self.cursors.swap_remove(at);
+        }
+        Ok(())
     }
 
     /// The cursor whose row is next, with every extent opened that could come before it.
@@ -89,7 +102,7 @@ impl<'a> Weave<'a> {
                 return Ok(lowest);
             }
             if let Some(extent) = self.waiting.pop() {
-                self.cursors.extend(Cursor::open(self.store, extent)?);
+                self.cursors.extend(Cursor::open(self.archive.store, extent)?);
             }
         }
     }

@@ -13,8 +13,10 @@ use super::compile::Compiler;
 use super::hit::Hit;
 use super::language::{Query, Test, parse};
 use super::redriven::Redriven;
+use super::superseded;
 use super::top::{Floor, Newest, Place};
 use super::{MAX_LIMIT, MAX_RESPONSE_BYTES, SearchError, SearchRequest, SearchResponse};
+use crate::superseded::Hidden;
 
 /// What a search will look at: made under the manifest's lock, run without it.
 #[derive(Debug)]
@@ -26,6 +28,14 @@ pub struct Plan {
     from: i64,
     to: i64,
     limit: usize,
+    superseded: Hidden,
+}
+
+impl Plan {
+    /// The same, leaving out lines that were replaced.
+    pub fn without(self, superseded: Hidden) -> Plan {
+        Plan { superseded, ..self }
+    }
 }
 
 /// Reads the query and picks the live splits that may hold a hit.
@@ -73,7 +83,15 @@ fn pick(
         fold.tenant(tenant).partition(|live| may_hold(live));
     parts.sort_by(|a, b| (b.part.time_to, &b.part.id).cmp(&(a.part.time_to, &a.part.id)));
     let n_pruned = pruned.len();
-    Ok(Plan { query, parts: parts.into_iter().cloned().collect(), n_pruned, from, to, limit })
+    Ok(Plan {
+        query,
+        parts: parts.into_iter().cloned().collect(),
+        n_pruned,
+        from,
+        to,
+        limit,
+        superseded: Hidden::default(),
+    })
 }
 
 /// Runs a plan, on as many cores as there are splits and cores.
@@ -127,6 +145,7 @@ fn look<'f>(
         if live.part.time_from < plan.from || live.part.time_to >= plan.to {
             query = within(query, &compiler, plan);
         }
+        query = superseded::exclude(query, &split, plan.superseded.ids()).map_err(fail)?;
         let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
         let is_dead = u8::from(live.part.table == TableName::Dead);
         let hidden = redriven.within(&split, live.part.table).map_err(fail)?;
@@ -153,6 +172,7 @@ pub(crate) fn each_row(
     for live in &plan.parts {
         let (split, object) = (cache.open(live)?, &live.record.object);
         let query = Compiler { columns: &columns, table: live.part.table }.compile(&plan.query)?;
+        let query = superseded::exclude(query, &split, plan.superseded.ids()).map_err(fail)?;
         let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
         let mut rows = Vec::new();
         weight

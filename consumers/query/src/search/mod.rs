@@ -12,6 +12,7 @@ pub mod language;
 pub mod pattern;
 mod redriven;
 mod scan;
+mod superseded;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -6,7 +6,7 @@ use millrace_formats::split::{DeadRow, Rows, write};
 use millrace_runtime::store::{Store, StoreOptions};
 use millrace_schemas::dead::{DeadLetter, REDRIVEN};
 use millrace_schemas::manifest::{Fold, ManifestRecord, Part, TableName};
-use millrace_schemas::{Attributes, Event, Fields, LineEnd, Origin, Parser, RawEvent, Value};
+use millrace_schemas::{Attributes, Dedup, Event, Fields, LineEnd, Origin, Parser, RawEvent, Value};
 
 use super::*;
 
@@ -25,11 +25,13 @@ struct Line {
     dead: bool,
     /// What the index keeps beside a repaired line.
     mark: bool,
+    /// Of the batch `batch/7`.
+    attempt: Option<i64>,
 }
 
 fn line(offset: i64, time: i64, body: &str) -> Line {
-    let (status, path, took, dead, mark) = (None, None, None, false, false);
-    Line { time, offset, host: "a", body: body.into(), status, path, took, dead, mark }
+    let (status, path, took, dead, mark, attempt) = (None, None, None, false, false, None);
+    Line { time, offset, host: "a", body: body.into(), status, path, took, dead, mark, attempt }
 }
 
 struct World {
@@ -138,7 +140,7 @@ fn push(rows: &mut Rows, line: &Line, tenant: &str) {
         position: None,
         line_end: LineEnd::Lf,
         piece: None,
-        dedup: None,
+        dedup: line.attempt.map(|attempt| Dedup { scope: "batch/7", index: 0, attempt: Some(attempt) }),
         body: &line.body,
     };
     if line.dead {
@@ -221,6 +223,27 @@ fn a_letter_whose_line_was_repaired_is_not_found_any_more() {
     let request =
         SearchRequest { tenant: "other".into(), query: String::new(), from: None, to: None, limit: 9 };
     assert_eq!(search(&world.cache, &world.fold, &request).unwrap().total, 1);
+}
+
+#[test]
+fn attempts_that_were_replaced_are_not_found() {
+    let of = |attempt, line| Line { attempt: Some(attempt), ..line };
+    let mut world = World::new();
+    world.add("t", &[of(1, line(1, 10, "a b")), of(1, line(2, 11, "b")), line(3, 12, "b")]);
+    world.add("t", &[of(2, line(4, 10, "a b")), of(1, Line { dead: true, ..line(5, 13, "b") })]);
+    let ask = |query: &str, limit, hidden: &[&str]| {
+        let hidden = hidden.iter().map(|id| (*id).to_owned()).collect();
+        let request = SearchRequest { tenant: "t".into(), query: query.into(), from: None, to: None, limit };
+        let found = run(&world.cache, plan(&world.fold, &request).unwrap().without(hidden)).unwrap();
+        (found.total, found.hits.iter().map(|hit| hit.origin.offset).collect::<Vec<_>>())
+    };
+    let first = "1/web/batch/7";
+    assert_eq!(ask("b", 9, &[]), (5, vec![5, 3, 2, 4, 1]));
+    assert_eq!(ask("b", 9, &[first]), (2, vec![3, 4]));
+    assert_eq!(ask("b", 0, &[first]), (2, vec![]), "counted without being shown");
+    assert_eq!(ask("-a", 9, &[first]), (1, vec![3]));
+    assert_eq!(ask("", 9, &[first, "2/web/batch/7"]), (1, vec![3]));
+    assert_eq!(ask("b", 9, &["1/web/batch/70", "1/other/batch/7", "3/web/batch/7"]).0, 5);
 }
 
 #[test]

@@ -89,3 +89,13 @@ fn run(command: &mut Command, needs: &str) {
         output.status
     );
 }
+
+/// Runs a script; what it prints is JSON.
+pub(crate) fn script(python: &Path, dir: &Path, text: &str, args: &[&str]) -> serde_json::Value {
+    let path = dir.join("script.py");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new(python).arg(&path).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} ended with {}:\n{said}", python.display(), output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}

@@ -101,6 +101,7 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
             took,
             dead,
             mark: false,
+            attempt: None,
         };
         (0i64..).zip(lines).map(line).collect()
     })
