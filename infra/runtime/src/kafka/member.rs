@@ -1,27 +1,19 @@
 //! One loop's place in a consumer group, together with its transactional producer.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers, Message};
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::patience::patiently;
-use super::restore::watermarks;
+use super::assign::{Context, Polled, Resolve};
+use super::batch::Batch;
 use super::transaction::{Flight, Transaction};
-use super::{CALL, Class, Error, Guard, Kafka, TxnProducer};
+use super::{Class, Error, Guard, Kafka, TxnProducer};
 use crate::metrics;
 use crate::stop::Stop;
-
-/// Where to begin partitions whose committed offset is missing: for each (topic, partition) the offset that the changelog
-/// or manifest holds, if any.
-pub type Resolve = Arc<dyn Fn(&[(String, i32)]) -> Result<Vec<Option<i64>>, Error> + Send + Sync>;
 
 /// What a member is.
 #[derive(Clone)]
@@ -40,201 +32,6 @@ pub struct MemberOptions {
     pub resolve: Resolve,
     /// When a transaction is in doubt.
     pub guard: Guard,
-}
-
-/// A record that was read; key and value lie in the batch.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// Number of the topic in [`MemberOptions::topics`].
-    pub topic: usize,
-    /// Partition.
-    pub partition: i32,
-    /// Offset.
-    pub offset: i64,
-    /// Append time, ms since the epoch.
-    pub timestamp: i64,
-    /// Where its headers lie among [`Batch::headers`].
-    headers: Range<usize>,
-    key: Range<usize>,
-    value: Option<Range<usize>>,
-}
-
-/// Records read together, in one buffer.
-#[derive(Debug, Default)]
-pub struct Batch {
-    data: Vec<u8>,
-    headers: Vec<(String, Vec<u8>)>,
-    /// The records, in order of arrival.
-    pub records: Vec<Record>,
-}
-
-impl Batch {
-    /// Key of a record.
-    pub fn key(&self, record: &Record) -> &[u8] {
-        &self.data[record.key.clone()]
-    }
-
-    /// Value of a record.
-    pub fn value(&self, record: &Record) -> Option<&[u8]> {
-        record.value.clone().map(|range| &self.data[range])
-    }
-
-    /// Value of a header of a record.
-    pub fn header(&self, record: &Record, name: &str) -> Option<&[u8]> {
-        let headers = &self.headers[record.headers.clone()];
-        headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_slice())
-    }
-
-    /// Bytes of keys and values.
-    pub fn bytes(&self) -> usize {
-        self.data.len()
-    }
-
-    /// Forgets the records, keeps the memory.
-    pub fn clear(&mut self) {
-        self.data.clear();
-        self.headers.clear();
-        self.records.clear();
-    }
-
-    fn push(&mut self, topic: usize, message: &impl Message, with_headers: bool) {
-        let mut put = |bytes: &[u8]| {
-            let start = self.data.len();
-            self.data.extend_from_slice(bytes);
-            start..self.data.len()
-        };
-        let key = put(message.key().unwrap_or_default());
-        let value = message.payload().map(put);
-        let first_header = self.headers.len();
-        if let Some(headers) = message.headers().filter(|_| with_headers) {
-            let owned = headers
-                .iter()
-                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
-            self.headers.extend(owned);
-        }
-        self.records.push(Record {
-            topic,
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp: message.timestamp().to_millis().unwrap_or_default(),
-            headers: first_header..self.headers.len(),
-            key,
-            value,
-        });
-    }
-}
-
-/// What a poll brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Polled {
-    /// Partitions are now this member's, each with the offset it goes on from. Restore before the next poll.
-    Assigned(Vec<(String, i32, i64)>),
-    /// All partitions were taken away: drop what belongs to them.
-    Revoked,
-    /// Records, or nothing, are in the batch.
-    Records,
-}
-
-struct Context {
-    kafka: Kafka,
-    resolve: Resolve,
-    events: Mutex<Vec<Result<Polled, Error>>>,
-    flight: Arc<Flight>,
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::tell(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        super::passing(&error, reason);
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        code: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        // What is under way carries offsets of partitions that are still this member's.
-        self.flight.wait();
-        let event = match code {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
-            _ => {
-                let refused = |source| Error::Refused { action: "give up partitions".to_owned(), source };
-                consumer.unassign().map(|()| Polled::Revoked).map_err(refused)
-            }
-        };
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-    }
-}
-
-impl Context {
-    /// Whether no partitions have come or gone since the last poll.
-    fn is_quiet(&self) -> bool {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// Assigns every partition at an explicit offset: the committed one, else what changelog or manifest hold, else the
-    /// start of the log.
-    fn assign(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        partitions: &TopicPartitionList,
-    ) -> Result<Polled, Error> {
-        let refused = |source| Error::Refused { action: "assign partitions".to_owned(), source };
-        let committed = self.committed(consumer, partitions)?;
-        let missing: Vec<(String, i32)> = committed
-            .elements()
-            .iter()
-            .filter(|element| !matches!(element.offset(), Offset::Offset(_)))
-            .map(|element| (element.topic().to_owned(), element.partition()))
-            .collect();
-        let known = if missing.is_empty() { Vec::new() } else { (self.resolve)(&missing)? };
-        let resolved: BTreeMap<_, _> = missing.iter().zip(known).collect();
-        if !resolved.is_empty() {
-            tracing::info!(partitions = ?resolved, "no committed offsets; on from changelog or manifest, else from the log start");
-        }
-        let mut at = TopicPartitionList::new();
-        let mut assigned = Vec::new();
-        for element in committed.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            let (low, high) = watermarks(&self.kafka, consumer, topic, partition)?;
-            let next = match element.offset() {
-                Offset::Offset(next) => next,
-                _ => resolved.get(&(topic.to_owned(), partition)).copied().flatten().unwrap_or(low),
-            };
-            if next < low {
-                return Err(Error::Broken(format!(
-                    "records {next}..{low} of {topic}/{partition} were deleted before they were read; \
-                     restore them, or move the group's offset past them with Kafka's kafka-consumer-groups --reset-offsets"
-                )));
-            }
-            if next > high {
-                return Err(Error::Broken(format!(
-                    "the offset {next} to go on from in {topic}/{partition} is beyond the log's end {high}: \
-                     the topic was made anew or lost its end"
-                )));
-            }
-            at.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(refused)?;
-            assigned.push((topic.to_owned(), partition, next));
-        }
-        consumer.assign(&at).map_err(refused)?;
-        Ok(Polled::Assigned(assigned))
-    }
-
-    fn committed(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        partitions: &TopicPartitionList,
-    ) -> Result<TopicPartitionList, Error> {
-        patiently(&self.kafka, "read committed offsets", || {
-            consumer.committed_offsets(partitions.clone(), CALL)
-        })
-    }
 }
 
 /// A consumer in its group and the producer whose transactions carry its offsets.
@@ -314,10 +111,8 @@ impl Member {
                 }
                 continue;
             }
-            let mut events = consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner);
-            if !events.is_empty() {
-                let event = events.remove(0)?;
-                drop(events);
+            if let Some(event) = consumer.context().next() {
+                let event = event?;
                 drop(message); // belongs to partitions that are gone, or comes again from the assigned offset
                 batch.clear();
                 self.positions.clear();
@@ -331,7 +126,6 @@ impl Member {
                 }
                 return Ok(event);
             }
-            drop(events);
             match message {
                 None => match first {
                     Some(first) if first.elapsed() < linger => wait = linger.saturating_sub(first.elapsed()),
@@ -393,7 +187,7 @@ impl Member {
         self.producer().abort()?;
         let refused = |source| Error::Refused { action: "rewind".to_owned(), source };
         let Some(consumer) = &self.consumer else { return Ok(()) };
-        if !consumer.context().events.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if !consumer.context().is_quiet() {
             return Ok(()); // a rebalance is waiting; it names new offsets
         }
         let mut at = TopicPartitionList::new();
@@ -466,12 +260,7 @@ fn subscribe(
     flight: &Arc<Flight>,
 ) -> Result<BaseConsumer<Context>, Error> {
     let refused = |source| Error::Refused { action: format!("join group {}", options.service), source };
-    let context = Context {
-        kafka: kafka.clone(),
-        resolve: options.resolve.clone(),
-        events: Mutex::new(Vec::new()),
-        flight: flight.clone(),
-    };
+    let context = Context::new(kafka, &options.resolve, flight);
     let config = kafka.member(&kafka.group(&options.service), name);
     let consumer: BaseConsumer<Context> = config.create_with_context(context).map_err(refused)?;
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();

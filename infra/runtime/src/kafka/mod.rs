@@ -3,6 +3,8 @@
 //! Blocks the calling thread: every loop has one of its own. Errors carry a [`Class`] that says what happens next.
 
 pub mod admin;
+mod assign;
+mod batch;
 mod error;
 pub mod frontier;
 mod member;
@@ -13,15 +15,18 @@ mod restore;
 pub mod slot;
 mod transaction;
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 
+pub use assign::{Polled, Resolve};
+pub use batch::{Batch, Record};
 pub use error::{Class, Error};
-pub use member::{Batch, Member, MemberOptions, Polled, Record, Resolve};
+pub use member::{Member, MemberOptions};
 pub use plain::PlainProducer;
 pub use producer::{Delivery, Guard, OutRecord, TxnProducer};
 pub use restore::{Tailed, Tailer, read_to_mark};
@@ -72,16 +77,30 @@ pub(crate) fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
+/// Whether to say again that no broker can be reached: every client of the process would, again and again.
+fn is_due(now: Instant) -> bool {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let due = said.is_none_or(|said| now.duration_since(said) >= AWAY_SAID_EVERY);
+    if due {
+        *said = Some(now);
+    }
+    due
+}
+
 pub(crate) fn passing(error: &KafkaError, reason: &str) {
     match error.rdkafka_error_code() {
         // The end of a partition is no error, and comes with every poll of a reader.
         Some(RDKafkaErrorCode::PartitionEOF) => {}
-        Some(RDKafkaErrorCode::AllBrokersDown) => {
-            tracing::warn!(reason, "no broker can be reached, librdkafka keeps trying")
+        Some(RDKafkaErrorCode::AllBrokersDown) if is_due(Instant::now()) => {
+            tracing::warn!(reason, "no broker can be reached, librdkafka keeps trying");
         }
+        Some(RDKafkaErrorCode::AllBrokersDown) => {}
         _ => tracing::debug!(%error, reason, "librdkafka reports an error that it mends itself"),
     }
 }
+
+const AWAY_SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Longest wait for one call to the broker.
 pub(crate) const CALL: Duration = Duration::from_secs(10);
