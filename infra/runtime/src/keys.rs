@@ -1,14 +1,15 @@
-//! API keys: how they are made, and which are valid, as `millrace.control` says now.
+//! API keys: how they are made, and which are valid, as `millrace.control` says now; and the quotas that it has for tenants.
 //!
 //! A key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. A thread follows the
 //! topic, so that a revocation holds within a second; while Kafka is away what was known last counts.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use millrace_schemas::access::{KeyEntry, Role};
 use millrace_schemas::control::ControlRecord;
+use millrace_schemas::quota::Quota;
 use millrace_schemas::topics;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -72,9 +73,15 @@ impl Grant {
     }
 }
 
-/// The keys there are.
+/// The keys there are, and the quotas.
 #[derive(Debug, Clone, Default)]
-pub struct Keyring(Arc<RwLock<HashMap<String, KeyEntry>>>);
+pub struct Keyring(Arc<RwLock<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    keys: HashMap<String, KeyEntry>,
+    quotas: HashMap<String, Quota>,
+}
 
 impl Keyring {
     /// Reads the keys, and follows them until the process is told to stop.
@@ -116,8 +123,8 @@ impl Keyring {
     fn look(&self, service: &Service, tailer: &mut Tailer, wait: Duration) -> Result<(), Error> {
         tailer.poll(wait, &mut |_, _, key, value| {
             let record = value.and_then(|value| service.codecs.control().decode::<ControlRecord>(value).ok());
-            match record.as_ref().and_then(|record| Some((&record.id, record.as_api_key()?))) {
-                Some((id, entry)) => self.put(id, entry),
+            match record {
+                Some(record) => self.note(key, &record),
                 None => self.forget(key),
             }
             Ok(())
@@ -125,24 +132,48 @@ impl Keyring {
         Ok(())
     }
 
-    fn put(&self, id: &str, entry: KeyEntry) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), entry);
+    fn held(&self) -> RwLockWriteGuard<'_, Held> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A key without a record, or with one that cannot be read, opens nothing.
-    fn forget(&self, key: &[u8]) {
-        let id = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("key/"));
-        if let Some(id) = id {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    fn note(&self, key: &[u8], record: &ControlRecord) {
+        if let Some(entry) = record.as_api_key() {
+            self.put(&record.id, entry);
+        } else if let Some(quota) = record.as_quota() {
+            self.held().quotas.insert(record.id.clone(), quota);
+        } else {
+            self.forget(key);
         }
+    }
+
+    fn put(&self, id: &str, entry: KeyEntry) {
+        self.held().keys.insert(id.to_owned(), entry);
+    }
+
+    /// A key without a record, or with one that cannot be read, opens nothing; such a quota is none.
+    fn forget(&self, key: &[u8]) {
+        match std::str::from_utf8(key).ok().and_then(|key| key.split_once('/')) {
+            Some(("key", id)) => {
+                self.held().keys.remove(id);
+            }
+            Some(("quota", id)) => {
+                self.held().quotas.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The quota that `millrace.control` has for `tenant`.
+    pub fn quota(&self, tenant: &str) -> Option<Quota> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).quotas.get(tenant).copied()
     }
 
     /// What `key` opens at `now`, µs. Takes as long for an id that there is not as for a wrong secret.
     pub fn grant(&self, key: &str, now: i64) -> Option<Grant> {
         let (id, secret) = key.strip_prefix(PREFIX)?.split_once('_')?;
         let hash = hash(secret);
-        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = keys.get(id);
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = held.keys.get(id);
         let is_same = same(entry.map_or(&"0".repeat(hash.len()), |entry| &entry.hash), &hash);
         let entry = entry.filter(|entry| is_same && entry.is_valid(now))?;
         Some(Grant { tenant: entry.tenant.clone(), roles: entry.roles.clone() })
@@ -178,5 +209,15 @@ mod tests {
         assert_eq!(keys.grant(&key.text, 60), None);
         keys.forget(format!("key/{}", key.id).as_bytes());
         assert_eq!(keys.grant(&key.text, 60), None);
+    }
+
+    #[test]
+    fn a_quota_holds_until_its_record_is_gone() {
+        let (keys, quota) = (Keyring::default(), Quota { max_streams: Some(3), ..Quota::default() });
+        let record = ControlRecord::quota("acme", &quota);
+        keys.note(record.key().as_bytes(), &record);
+        assert_eq!((keys.quota("acme"), keys.quota("other")), (Some(quota), None));
+        keys.note(b"quota/acme", &ControlRecord { json: "?".into(), ..record });
+        assert_eq!(keys.quota("acme"), None);
     }
 }
