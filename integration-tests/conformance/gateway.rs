@@ -3,6 +3,7 @@
 use base64::Engine;
 use millrace_gateway::api::{self, Reply, Request};
 use millrace_gateway::item::{Item, TIME};
+use millrace_gateway::quota::Meter;
 use serde_json::Value;
 
 /// Bodies are unpacked up to this.
@@ -49,7 +50,7 @@ pub(crate) fn post(target: &str, content_type: &str, encoding: &str, body: &[u8]
         Ok(body) => body,
         Err(answer) => return now(answer),
     };
-    match api::read(&request, &body, MOST) {
+    match api::read(&request, &body, MOST, &Meter::open()) {
         Reply::Now(answer) => now(answer),
         Reply::Commit(items, promise) => {
             let items: Vec<_> = items.into_iter().map(owned).collect();

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod manifest;
 pub mod position;
 pub mod progress;
+pub mod quota;
 pub mod raw;
 pub mod splice;
 pub mod subject;

@@ -9,6 +9,7 @@ use millrace_runtime::sink::now_micros;
 use millrace_schemas::access::{KeyEntry, Role, TenantEntry};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::id::valid_id;
+use millrace_schemas::quota::Quota;
 use millrace_schemas::topics;
 use serde_json::{Value, json};
 
@@ -21,47 +22,59 @@ const DEFAULT: &str = "default";
 
 /// What `millrace.control` says of tenants and keys.
 #[derive(Default)]
-struct Known {
+pub(crate) struct Known {
     tenants: BTreeMap<String, TenantEntry>,
     keys: BTreeMap<String, KeyEntry>,
+    pub(crate) quotas: BTreeMap<String, Quota>,
 }
 
 impl Known {
-    fn read(service: &Service) -> anyhow::Result<Known> {
+    pub(crate) fn read(service: &Service) -> anyhow::Result<Known> {
         let mut known = Known::default();
-        read_to_mark(&service.config.kafka, topics::CONTROL, &[0], |_, _, _, value| {
+        read_to_mark(&service.config.kafka, topics::CONTROL, &[0], |_, _, key, value| {
             let record = value.and_then(|value| service.codecs.control().decode::<ControlRecord>(value).ok());
             if let Some(record) = record {
                 if let Some(tenant) = record.as_tenant() {
                     known.tenants.insert(record.id.clone(), tenant);
                 }
+                if let Some(quota) = record.as_quota() {
+                    known.quotas.insert(record.id.clone(), quota);
+                }
                 if let Some(key) = record.as_api_key() {
                     known.keys.insert(record.id, key);
                 }
+            } else if let Some(id) = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("quota/"))
+            {
+                known.quotas.remove(id);
             }
             Ok(())
         })?;
         Ok(known)
     }
 
-    fn has_tenant(&self, id: &str) -> bool {
+    pub(crate) fn has_tenant(&self, id: &str) -> bool {
         id == DEFAULT || self.tenants.contains_key(id)
     }
 }
 
-/// Writes one record. Two commands at once fence each other: one of them says so.
-fn write(service: &Service, record: &ControlRecord) -> anyhow::Result<()> {
+/// Writes one record.
+pub(crate) fn write(service: &Service, record: &ControlRecord) -> anyhow::Result<()> {
+    let mut value = Vec::new();
+    service.codecs.control().encode(record, &mut value)?;
+    send(service, &record.key(), Some(&value))
+}
+
+/// Writes a value, or that there is none. Two commands at once fence each other: one of them says so.
+pub(crate) fn send(service: &Service, key: &str, value: Option<&[u8]>) -> anyhow::Result<()> {
     let kafka = &service.config.kafka;
     let mut producer =
         TxnProducer::open(kafka, &format!("{}-access", kafka.prefix), false, Guard::default())?;
-    let mut value = Vec::new();
-    service.codecs.control().encode(record, &mut value)?;
     producer.begin()?;
     producer.send(OutRecord {
         topic: topics::CONTROL,
         partition: Some(0),
-        key: record.key().as_bytes(),
-        value: Some(&value),
+        key: key.as_bytes(),
+        value,
         headers: &[],
         tag: usize::MAX,
     })?;

@@ -125,6 +125,8 @@ pub(crate) enum Tenant {
     Create(TenantCreate),
     /// List tenants
     Ls(TenantLs),
+    /// Show or set what a tenant may send
+    Quota(TenantQuota),
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +143,51 @@ pub(crate) struct TenantLs {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+/// With bounds: those named hold from now on, at every gateway, and no others. Without: shows them.
+#[derive(Debug, Args)]
+pub(crate) struct TenantQuota {
+    /// Its id
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) bounds: QuotaBounds,
+    /// Forget the bounds: those of the gateways' configuration hold again
+    #[arg(long, conflicts_with = "bound")]
+    pub(crate) clear: bool,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "bound", multiple = true)]
+pub(crate) struct QuotaBounds {
+    /// Bytes of lines
+    #[arg(long, value_name = "N")]
+    pub(crate) bytes_per_second: Option<u64>,
+    /// Bytes at once after a pause [default: those of ten seconds]
+    #[arg(long, value_name = "N")]
+    pub(crate) burst_bytes: Option<u64>,
+    /// Lines
+    #[arg(long, value_name = "N")]
+    pub(crate) events_per_second: Option<u64>,
+    /// Lines at once after a pause [default: those of ten seconds]
+    #[arg(long, value_name = "N")]
+    pub(crate) burst_events: Option<u64>,
+    /// Requests that are taken at once
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrent_requests: Option<u64>,
+    /// Largest body of a request
+    #[arg(long, value_name = "N")]
+    pub(crate) max_body_bytes: Option<u64>,
+    /// Longest line
+    #[arg(long, value_name = "N")]
+    pub(crate) max_line_bytes: Option<u64>,
+    /// Streams that are written to within a day
+    #[arg(long, value_name = "N")]
+    pub(crate) max_streams: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

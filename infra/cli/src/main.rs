@@ -16,6 +16,7 @@ mod loadgen;
 mod output;
 mod parse;
 mod place;
+mod quota;
 mod search;
 mod services;
 mod spool;
@@ -69,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Topics(Topics::Check(args)) => topics::check(&args),
         Command::Tenant(Tenant::Create(args)) => access::create_tenant(&args),
         Command::Tenant(Tenant::Ls(args)) => access::ls_tenants(&args),
+        Command::Tenant(Tenant::Quota(args)) => quota::quota(&args),
         Command::Key(Key::Create(args)) => access::create_key(&args),
         Command::Key(Key::Ls(args)) => access::ls_keys(&args),
         Command::Key(Key::Revoke(args)) => access::revoke_key(&args),

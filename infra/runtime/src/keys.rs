@@ -1,13 +1,14 @@
-//! API keys: how they are made, and which are valid, as `millrace.control` says now.
+//! API keys: how they are made, and which are valid, as `millrace.control` says now; and the quotas that it has for tenants.
 //!
 //! A key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. The topic is followed, so
 //! that a revocation holds within a second.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use millrace_schemas::access::{KeyEntry, Role};
 use millrace_schemas::control::ControlRecord;
+use millrace_schemas::quota::Quota;
 use millrace_schemas::topics;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -71,9 +72,15 @@ impl Grant {
     }
 }
 
-/// The keys there are.
+/// The keys there are, and the quotas.
 #[derive(Debug, Clone, Default)]
-pub struct Keyring(Arc<RwLock<HashMap<String, KeyEntry>>>);
+pub struct Keyring(Arc<RwLock<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    keys: HashMap<String, KeyEntry>,
+    quotas: HashMap<String, Quota>,
+}
 
 impl Keyring {
     /// Reads the keys, and follows them until the process is told to stop.
@@ -84,33 +91,56 @@ impl Keyring {
         let keys = Keyring::default();
         let (own, codecs) = (keys.clone(), service.codecs.clone());
         follow(service, topics::CONTROL, "keys", move |key, value| {
-            let record = value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok());
-            match record.as_ref().and_then(|record| Some((&record.id, record.as_api_key()?))) {
-                Some((id, entry)) => own.put(id, entry),
+            match value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok()) {
+                Some(record) => own.note(key, &record),
                 None => own.forget(key),
             }
         })?;
         Ok(keys)
     }
 
-    fn put(&self, id: &str, entry: KeyEntry) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), entry);
+    fn held(&self) -> RwLockWriteGuard<'_, Held> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A key without a record, or with one that cannot be read, opens nothing.
-    fn forget(&self, key: &[u8]) {
-        let id = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("key/"));
-        if let Some(id) = id {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    fn note(&self, key: &[u8], record: &ControlRecord) {
+        if let Some(entry) = record.as_api_key() {
+            self.put(&record.id, entry);
+        } else if let Some(quota) = record.as_quota() {
+            self.held().quotas.insert(record.id.clone(), quota);
+        } else {
+            self.forget(key);
         }
+    }
+
+    fn put(&self, id: &str, entry: KeyEntry) {
+        self.held().keys.insert(id.to_owned(), entry);
+    }
+
+    /// A key without a record, or with one that cannot be read, opens nothing; such a quota is none.
+    fn forget(&self, key: &[u8]) {
+        match std::str::from_utf8(key).ok().and_then(|key| key.split_once('/')) {
+            Some(("key", id)) => {
+                self.held().keys.remove(id);
+            }
+            Some(("quota", id)) => {
+                self.held().quotas.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The quota that `millrace.control` has for `tenant`.
+    pub fn quota(&self, tenant: &str) -> Option<Quota> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).quotas.get(tenant).copied()
     }
 
     /// What `key` opens at `now`, µs. Takes as long for an id that there is not as for a wrong secret.
     pub fn grant(&self, key: &str, now: i64) -> Option<Grant> {
         let (id, secret) = key.strip_prefix(PREFIX)?.split_once('_')?;
         let hash = hash(secret);
-        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = keys.get(id);
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = held.keys.get(id);
         let is_same = same(entry.map_or(&"0".repeat(hash.len()), |entry| &entry.hash), &hash);
         let entry = entry.filter(|entry| is_same && entry.is_valid(now))?;
         Some(Grant { tenant: entry.tenant.clone(), roles: entry.roles.clone() })
@@ -146,5 +176,15 @@ mod tests {
         assert_eq!(keys.grant(&key.text, 60), None);
         keys.forget(format!("key/{}", key.id).as_bytes());
         assert_eq!(keys.grant(&key.text, 60), None);
+    }
+
+    #[test]
+    fn a_quota_holds_until_its_record_is_gone() {
+        let (keys, quota) = (Keyring::default(), Quota { max_streams: Some(3), ..Quota::default() });
+        let record = ControlRecord::quota("acme", &quota);
+        keys.note(record.key().as_bytes(), &record);
+        assert_eq!((keys.quota("acme"), keys.quota("other")), (Some(quota), None));
+        keys.note(b"quota/acme", &ControlRecord { json: "?".into(), ..record });
+        assert_eq!(keys.quota("acme"), None);
     }
 }

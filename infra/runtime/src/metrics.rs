@@ -56,6 +56,10 @@ pub fn describe() {
         "millrace_gateway_denied_total",
         "requests with a wrong key or without the right to what they ask, by status"
     );
+    describe_counter!(
+        "millrace_gateway_refused_total",
+        "requests that the gateway refused, and items of requests of which the rest was taken, by reason"
+    );
     describe_histogram!(
         "millrace_gateway_commit_seconds",
         "how long a request waited until its lines were committed"
@@ -66,7 +70,7 @@ pub fn describe() {
     );
     describe_counter!(
         "millrace_gateway_syslog_dropped_total",
-        "syslog datagrams that were dropped, by reason"
+        "syslog messages that were dropped, by reason"
     );
     describe_histogram!("millrace_search_seconds", "how long searches took");
 }
@@ -199,6 +203,11 @@ pub fn gateway_denied(status: u16) {
     counter!("millrace_gateway_denied_total", "status" => status.to_string()).increment(1);
 }
 
+/// `n` requests, or items of one, were refused because of `reason`.
+pub fn gateway_refused(reason: &'static str, n: u64) {
+    counter!("millrace_gateway_refused_total", "reason" => reason).increment(n);
+}
+
 /// A request's lines were committed after `took`.
 pub fn gateway_commit(took: Duration) {
     histogram!("millrace_gateway_commit_seconds").record(took.as_secs_f64());
@@ -209,7 +218,7 @@ pub fn gateway_known(n_records: u64) {
     counter!("millrace_gateway_known_records_total").increment(n_records);
 }
 
-/// Syslog datagrams that were dropped because of `reason`.
-pub fn syslog_dropped(reason: &'static str, n_datagrams: u64) {
-    counter!("millrace_gateway_syslog_dropped_total", "reason" => reason).increment(n_datagrams);
+/// Syslog messages that were dropped because of `reason`.
+pub fn syslog_dropped(reason: &'static str, n_messages: u64) {
+    counter!("millrace_gateway_syslog_dropped_total", "reason" => reason).increment(n_messages);
 }

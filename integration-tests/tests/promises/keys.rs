@@ -90,6 +90,31 @@ fn a_key_opens_what_its_roles_allow_until_it_ends() {
         (state(&ingest), state(&read), state(&brief)),
         ("revoked".into(), "valid".into(), "expired".into())
     );
+    // A quota of a tenant holds within a second: of what is over it nothing is taken, of bulk what fits.
+    assert_eq!(world.cli(&["tenant", "quota", "nobody", "--max-streams", "1"]).status.code(), Some(1));
+    let rate = ["--bytes-per-second", "1", "--burst-bytes", "1000"];
+    world.cli_ok(
+        &[&["tenant", "quota", "acme", "--max-line-bytes", "90", "--max-streams", "2"], &rate[..]].concat(),
+    );
+    let ask = |path: &str, body: &str| {
+        http::post(port, path, &[("authorization", &bearer(&later.key))], body.as_bytes()).unwrap()
+    };
+    becomes(413, &|| ask("/services/collector/raw", &"x".repeat(91)).0);
+    let n_before = world.log().count("logs.raw");
+    // Each has 13 bytes with its host.
+    let bulk = ask("/web/_bulk", &"{\"create\":{}}\n{\"host\":\"h\"}\n".repeat(90));
+    let n_items = |status: u16| bulk.1.matches(&format!("\"status\":{status}")).count();
+    assert_eq!((bulk.0, n_items(201), n_items(429)), (200, 76, 14), "{bulk:?}");
+    assert!(bulk.1.to_lowercase().contains("retry-after: "), "{bulk:?}");
+    let over = ask("/v1/logs/web?host=h", &"over\n".repeat(200));
+    assert!(over.0 == 429 && over.1.to_lowercase().contains("retry-after: "), "{over:?}");
+    assert_eq!(world.log().count("logs.raw") - n_before, 76, "of what was refused nothing is there");
+    let shown = world.cli_ok(&["tenant", "quota", "acme", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!((&shown["burst_bytes"], &shown["max_body_bytes"]), (&1_000.into(), &serde_json::Value::Null));
+    world.cli_ok(&["tenant", "quota", "acme", "--clear"]);
+    becomes(200, &|| ask("/v1/logs/web?host=h", &"x\n".repeat(200)).0);
+
     let tenants = world.cli_ok(&["tenant", "ls", "--format", "json"]);
     let tenants: Vec<serde_json::Value> = serde_json::from_slice(&tenants).unwrap();
     assert_eq!((&tenants[1]["id"], &tenants[1]["keys"]), (&"acme".into(), &2.into()), "{tenants:?}");

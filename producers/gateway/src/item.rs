@@ -63,6 +63,13 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Bytes of it and of what stands beside it: what a quota counts.
+    pub(crate) fn size(&self) -> usize {
+        let beside = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let names = [&self.host, &self.file].map(|name| name.as_ref().map_or(0, |name| name.len()));
+        self.body.len() + beside + names.iter().sum::<usize>()
+    }
+
     /// Why it cannot be taken, whatever the protocol: a bound that it passes.
     pub fn fault(&self) -> Option<String> {
         let size: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod attempts;
 mod batch;
 mod budget;
 mod commit;
@@ -17,11 +18,13 @@ mod patient;
 mod prepare;
 pub mod protocol;
 mod proxy;
+pub mod quota;
 mod recent;
 mod run;
 mod server;
 mod shared;
 mod syslog;
+mod take;
 mod waiting;
 
 pub use run::run;

@@ -11,10 +11,12 @@ use millrace_schemas::ledger::stage;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
+use crate::attempts::Attempts;
 use crate::batch::Batches;
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::proxy::Proxy;
+use crate::quota::Quotas;
 use crate::shared::Shared;
 use crate::waiting::State;
 use crate::{server, syslog};
@@ -69,10 +71,13 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let committer = Committer::open(service, slot.number(), waiting, state.clone(), batches.clone())?;
     let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
     let admin_key = admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+    let keys = Keyring::follow(service)?;
     let shared = Arc::new(Shared {
         service: service.clone(),
         query: Proxy::new(&config.query, admin_key.as_deref()),
-        access: Access { anonymous: config.anonymous.clone(), admin_key, keys: Keyring::follow(service)? },
+        access: Access { anonymous: config.anonymous.clone(), admin_key, keys: keys.clone() },
+        attempts: Attempts::default(),
+        quotas: Quotas::new(config.quotas.clone(), keys),
         batches,
         budget: Budget::new(config.max_memory_bytes),
         state,

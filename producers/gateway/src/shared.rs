@@ -11,11 +11,13 @@ use millrace_runtime::sink::now_micros;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Access;
+use crate::attempts::Attempts;
 use crate::batch::Batches;
 use crate::budget::{Budget, Share};
 use crate::item::Item;
 use crate::prepare::{PrepareError, Prepared, Sender as Origin};
 use crate::proxy::Proxy;
+use crate::quota::Quotas;
 use crate::waiting::{Outcome, State, Waiting};
 
 /// Longest wait of a client for a commit: longer than a transaction may take.
@@ -24,6 +26,8 @@ const COMMIT: Duration = Duration::from_secs(25);
 pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) access: Access,
+    pub(crate) attempts: Attempts,
+    pub(crate) quotas: Quotas,
     pub(crate) query: Proxy,
     pub(crate) batches: Batches,
     pub(crate) budget: Budget,

@@ -1,6 +1,6 @@
 //! Syslog listeners, TCP and UDP. Neither protocol has an answer: a message counts as taken when it is committed, and what
 //! a kill finds in the sockets and in this process is lost to us (docs/ingest.md says so). TCP stops reading while Kafka
-//! does not take; UDP drops, and counts it.
+//! does not take, or the tenant's quota has no room; UDP drops, and counts it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::budget::Share;
 use crate::item::Item;
 use crate::protocol::syslog::{Frame, Framer, item};
+use crate::quota::Account;
 use crate::shared::Shared;
 use crate::waiting::Outcome;
 
@@ -77,9 +78,11 @@ async fn connection(
         if ended {
             frames.extend(std::iter::from_fn(|| framer.take_last()));
         }
-        let (_, stream_name) = &shared.service.config.gateway.syslog;
+        let (tenant, stream_name) = &shared.service.config.gateway.syslog;
+        let account = shared.quotas.account(tenant);
         let items: Vec<Item<'_>> = frames
             .iter()
+            .filter(|frame| fits(account.as_deref(), frame.body.len()))
             .map(|frame| {
                 let mut item = item(stream_name, &frame.body);
                 item.line_end = frame.end;
@@ -87,6 +90,9 @@ async fn connection(
                 item
             })
             .collect();
+        if !afford(account.as_deref(), &items, &stopped).await {
+            return;
+        }
         let share = shared.budget.share();
         if !hand_over(shared, peer, &items, share, &stopped).await || ended {
             return;
@@ -114,6 +120,30 @@ fn read(stream: &TcpStream) -> (Vec<u8>, bool) {
         }
     }
     (chunk, false)
+}
+
+/// Whether a message is not longer than its tenant's quota says. There is no answer that could say so: it is counted.
+fn fits(account: Option<&Account>, n_bytes: usize) -> bool {
+    let over = account.and_then(|account| account.line(n_bytes).err());
+    if let Some(over) = &over {
+        tracing::debug!(reason = over.reason, "syslog message dropped");
+        metrics::syslog_dropped(over.bound.name(), 1);
+    }
+    over.is_none()
+}
+
+/// Waits for the tenant's quota, while nothing is read: the sender waits, too. `false` when told to stop before that. The
+/// stream is the operator's choice: the quota of streams does not hold it up.
+async fn afford(account: Option<&Account>, items: &[Item<'_>], stopped: &watch::Receiver<bool>) -> bool {
+    let Some(account) = account.filter(|_| !items.is_empty()) else { return true };
+    let n_bytes = items.iter().map(|item| item.size() as u64).sum();
+    while let Err(over) = account.take([].into_iter(), n_bytes, items.len() as u64, Instant::now()) {
+        if *stopped.borrow() {
+            return false;
+        }
+        tokio::time::sleep(over.after.unwrap_or(PAUSE).min(PAUSE)).await;
+    }
+    true
 }
 
 /// Holds `bytes` of the budget, waiting for them for a while: others that wait, too, may hold what is missing.
@@ -182,11 +212,17 @@ pub(crate) async fn udp(socket: UdpSocket, shared: Arc<Shared>, mut stopped: wat
         tokio::select! {
             read = socket.recv_from(&mut datagram) => match read {
                 Ok((n_bytes, peer)) => {
+                    let account = shared.quotas.account(&shared.service.config.gateway.syslog.0);
+                    let over = account.and_then(|account| {
+                        let take = || account.take([].into_iter(), n_bytes as u64, 1, Instant::now());
+                        account.line(n_bytes).and_then(|()| take()).err()
+                    });
                     let mut share = shared.budget.share();
-                    let taken = share.take(n_bytes)
-                        && queue.try_send((peer, datagram[..n_bytes].to_vec(), share)).is_ok();
-                    if !taken {
-                        metrics::syslog_dropped("full", 1);
+                    let place = if share.take(n_bytes) { queue.try_reserve().ok() } else { None };
+                    match (over, place) {
+                        (Some(over), _) => metrics::syslog_dropped(over.bound.name(), 1),
+                        (None, None) => metrics::syslog_dropped("full", 1),
+                        (None, Some(place)) => place.send((peer, datagram[..n_bytes].to_vec(), share)),
                     }
                 }
                 Err(error) => tracing::debug!(%error, "syslog datagram not read"),

@@ -49,6 +49,16 @@ pub(crate) enum Closed {
     Full,
 }
 
+impl Closed {
+    /// The label of its metric, what a client is told, and after how many seconds to come again.
+    pub(crate) fn said(self) -> (&'static str, &'static str, u32) {
+        match self {
+            Closed::Away => ("kafka", "kafka is away, try again later", 2),
+            Closed::Full => ("topic", "a topic is over its bound, try again later", 5),
+        }
+    }
+}
+
 impl State {
     /// `None` while requests are taken.
     pub(crate) fn closed(&self) -> Option<Closed> {

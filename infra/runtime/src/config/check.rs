@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_schemas::id::{valid_id, valid_stream};
+use millrace_schemas::id::valid_id;
 use millrace_schemas::topics;
 
 use super::{
-    Config, ForwardConfig, GatewayConfig, Output, ParseConfig, QueryConfig, SinkConfig, inputs, raw, upstream,
+    Config, ForwardConfig, Output, ParseConfig, QueryConfig, SinkConfig, gateway, inputs, raw, upstream,
 };
 use crate::kafka::Kafka;
 use crate::log::Format;
@@ -235,25 +235,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         fault("query.anonymous", format!("{tenant:?} is not a tenant id, [a-z0-9-]{{1,64}}"));
     }
 
-    let syslog_listen = raw.gateway.syslog_listen.unwrap_or_else(|| "off".to_owned());
-    let gateway = GatewayConfig {
-        listen: raw.gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-        anonymous: raw.gateway.anonymous,
-        insecure: raw.gateway.insecure.unwrap_or(false),
-        query: raw.gateway.query.unwrap_or_else(|| query.listen.clone()),
-        syslog_listen: (syslog_listen != "off").then_some(syslog_listen),
-        syslog: (
-            raw.gateway.syslog_tenant.unwrap_or_else(|| "default".to_owned()),
-            raw.gateway.syslog_stream.unwrap_or_else(|| "syslog".to_owned()),
-        ),
-        group_wait: Duration::from_millis(raw.gateway.group_wait_ms.unwrap_or(10)),
-        max_body_bytes: raw.gateway.max_body_mib.unwrap_or(32) << 20,
-        max_memory_bytes: raw.gateway.max_memory_mib.unwrap_or(256) << 20,
-        max_connections: raw.gateway.max_connections.unwrap_or(2_048),
-        batches_kept: raw.gateway.batches_kept.unwrap_or(100_000),
-        client_timeout: Duration::from_secs(raw.gateway.client_timeout_seconds.unwrap_or(30)),
-    };
-    gateway_faults(&gateway, &mut fault);
+    let gateway = gateway::check(raw.gateway, &query.listen, &mut fault);
 
     let ops_listen = match raw.ops.listen.as_deref() {
         None => Some("127.0.0.1:9464".to_owned()),
@@ -295,53 +277,6 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         data_dir,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
-}
-
-fn gateway_faults(gateway: &GatewayConfig, fault: &mut impl FnMut(&str, String)) {
-    let address = |text: &str| text.parse::<std::net::SocketAddr>();
-    match (address(&gateway.listen), &gateway.anonymous) {
-        (Err(_), _) => fault("gateway.listen", format!("{:?} is not address:port", gateway.listen)),
-        (Ok(address), Some(_)) if !address.ip().is_loopback() && !gateway.insecure => fault(
-            "gateway.anonymous",
-            format!("{address} can be reached by others; remove anonymous, or set gateway.insecure = true"),
-        ),
-        (Ok(_), _) => {}
-    }
-    if gateway.query.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
-        fault("gateway.query", format!("{:?} is not host:port", gateway.query));
-    }
-    if gateway.syslog_listen.as_deref().is_some_and(|text| address(text).is_err()) {
-        let text = gateway.syslog_listen.as_deref().unwrap_or_default();
-        fault("gateway.syslog_listen", format!("{text:?} is neither address:port nor \"off\""));
-    }
-    let (tenant, stream) = &gateway.syslog;
-    for (path, tenant) in [("anonymous", gateway.anonymous.as_ref()), ("syslog_tenant", Some(tenant))] {
-        if let Some(tenant) = tenant.filter(|tenant| !valid_id(tenant)) {
-            fault(&format!("gateway.{path}"), format!("{tenant:?} is not a tenant id, [a-z0-9-]{{1,64}}"));
-        }
-    }
-    if !valid_stream(stream) {
-        fault("gateway.syslog_stream", format!("{stream:?} is no name of a stream"));
-    }
-    let within = |is: usize, least: usize, most: usize| (least..=most).contains(&is);
-    let wait = gateway.group_wait.as_millis() as usize;
-    let timeout = gateway.client_timeout.as_secs() as usize;
-    for (path, good, bounds) in [
-        ("group_wait_ms", within(wait, 0, 1_000), "0..=1000"),
-        ("max_body_mib", within(gateway.max_body_bytes >> 20, 1, 1_024), "1..=1024"),
-        (
-            "max_memory_mib",
-            gateway.max_memory_bytes >= 2 * gateway.max_body_bytes,
-            "at least twice max_body_mib",
-        ),
-        ("max_connections", within(gateway.max_connections, 1, 65_536), "1..=65536"),
-        ("batches_kept", within(gateway.batches_kept, 1_000, 10_000_000), "1000..=10000000"),
-        ("client_timeout_seconds", within(timeout, 1, 3_600), "1..=3600"),
-    ] {
-        if !good {
-            fault(&format!("gateway.{path}"), format!("is not in {bounds}"));
-        }
-    }
 }
 
 fn host_name() -> String {
@@ -393,6 +328,19 @@ mod tests {
             "{faults:?}"
         );
         assert!(load(&format!("{text}insecure = true\n").replace("300", "400"), &[]).is_ok());
+    }
+
+    #[test]
+    fn quotas_are_of_tenants_and_not_nothing() {
+        let text = "[gateway.quotas.\"*\"]\nevents_per_second = 5\n[gateway.quotas.acme]\nmax_streams = 2\n";
+        let quotas = load(text, &[]).unwrap().gateway.quotas;
+        assert_eq!((quotas["*"].events(), quotas["acme"].max_streams), (Some((5, 50)), Some(2)));
+        let text = "[gateway.quotas.ACME]\nburst_bytes = 5\n[gateway.quotas.b]\nmax_line_bytes = 0\n";
+        let faults = load(text, &[]).unwrap_err();
+        let paths: Vec<&str> = faults.iter().filter_map(|fault| fault.split(": ").next()).collect();
+        let wanted =
+            ["gateway.quotas.ACME", "gateway.quotas.ACME.burst_bytes", "gateway.quotas.b.max_line_bytes"];
+        assert_eq!(paths, wanted);
     }
 
     #[test]

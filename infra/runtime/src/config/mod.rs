@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, environment overrides, all faults reported at once.
 
 mod check;
+mod gateway;
 mod inputs;
 mod raw;
 mod upstream;
@@ -12,6 +13,7 @@ use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
 
+pub use gateway::GatewayConfig;
 pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
 pub use upstream::{Secret, UpstreamConfig};
@@ -128,35 +130,6 @@ pub struct QueryConfig {
     pub insecure: bool,
     /// Bytes of downloaded splits to keep.
     pub cache_bytes: u64,
-}
-
-/// The gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewayConfig {
-    /// Address of HTTP.
-    pub listen: String,
-    /// Tenant of requests without a key.
-    pub anonymous: Option<String>,
-    /// Allows `anonymous` on an address that others can reach.
-    pub insecure: bool,
-    /// Where the query service is reached.
-    pub query: String,
-    /// Address of syslog, TCP and UDP; `None` turns it off.
-    pub syslog_listen: Option<String>,
-    /// Tenant and stream of syslog.
-    pub syslog: (String, String),
-    /// Requests that come within this time are committed together.
-    pub group_wait: Duration,
-    /// Largest body, packed and unpacked.
-    pub max_body_bytes: usize,
-    /// Bytes of all requests held at once.
-    pub max_memory_bytes: usize,
-    /// Connections held at once.
-    pub max_connections: usize,
-    /// Batches (`PUT /v1/batches/…`) that are remembered.
-    pub batches_kept: usize,
-    /// A client that takes longer to send a request is cut off.
-    pub client_timeout: Duration,
 }
 
 impl Config {

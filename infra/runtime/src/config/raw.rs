@@ -169,6 +169,20 @@ pub(super) struct Gateway {
     pub(super) max_connections: Option<usize>,
     pub(super) batches_kept: Option<usize>,
     pub(super) client_timeout_seconds: Option<u64>,
+    pub(super) quotas: BTreeMap<String, Quota>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Quota {
+    pub(super) bytes_per_second: Option<u64>,
+    pub(super) burst_bytes: Option<u64>,
+    pub(super) events_per_second: Option<u64>,
+    pub(super) burst_events: Option<u64>,
+    pub(super) concurrent_requests: Option<u64>,
+    pub(super) max_body_bytes: Option<u64>,
+    pub(super) max_line_bytes: Option<u64>,
+    pub(super) max_streams: Option<u64>,
 }
 
 /// Sets `section.key` for each `MILLRACE__SECTION__KEY`; a value that reads as TOML is taken as such, else as text.

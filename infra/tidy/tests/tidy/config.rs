@@ -89,6 +89,7 @@ fn the_complete_configuration_names_true_defaults() {
         ("parse", "streams"),
         ("query", "anonymous"),
         ("gateway", "anonymous"),
+        ("gateway", "quotas"),
     ] {
         let table = if section.is_empty() { &mut tree } else { tree[section].as_table_mut().unwrap() };
         assert!(table.remove(key).is_some(), "up.toml has no example of {section}.{key}");

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::{Answer, Promise, Reply, Request};
-use crate::protocol::bulk;
+use crate::protocol::bulk::{self, ItemError};
+use crate::quota::Meter;
 
 /// With this header the official clients know a server of theirs.
 const PRODUCT: (&str, &str) = ("x-elastic-product", "Elasticsearch");
@@ -26,17 +27,25 @@ fn answer(request: &Request<'_>, status: u16, body: impl Into<Vec<u8>>) -> Answe
 }
 
 pub(super) fn refuse(request: &Request<'_>, status: u16, reason: &str) -> Answer {
-    let kind = match status {
+    answer(request, status, bulk::refusal(status, kind_of(status), reason).to_string())
+}
+
+fn kind_of(status: u16) -> &'static str {
+    match status {
         401 | 403 => "security_exception",
         404 => "resource_not_found_exception",
         429 | 503 => "es_rejected_execution_exception",
         _ => "illegal_argument_exception",
-    };
-    answer(request, status, bulk::refusal(status, kind, reason).to_string())
+    }
 }
 
 /// `POST /_bulk`, `POST /{index}/_bulk`
-pub(super) fn bulk<'a>(request: &Request<'a>, index: Option<Cow<'a, str>>, body: &'a [u8]) -> Reply<'a> {
+pub(super) fn bulk<'a>(
+    request: &Request<'a>,
+    index: Option<Cow<'a, str>>,
+    body: &'a [u8],
+    meter: &Meter<'_>,
+) -> Reply<'a> {
     let refresh = match request.parameter("refresh").as_deref() {
         None | Some("false") => false,
         Some("" | "true" | "wait_for") => true,
@@ -46,10 +55,20 @@ pub(super) fn bulk<'a>(request: &Request<'a>, index: Option<Cow<'a, str>>, body:
             return Reply::Now(refuse(request, 400, &reason));
         }
     };
-    let actions = match bulk::read(index, body) {
+    let mut actions = match bulk::read(index, body) {
         Ok(actions) => actions,
         Err(error) => return Reply::Now(refuse(request, 400, &error.to_string())),
     };
+    // What is over a quota is refused document by document: its neighbours are taken.
+    let mut retry = None;
+    for action in &mut actions {
+        let Ok(item) = &action.outcome else { continue };
+        if let Err(over) = meter.take(std::slice::from_ref(item)) {
+            retry = retry.max(over.retry());
+            let kind = kind_of(over.status());
+            action.outcome = Err(ItemError { status: over.status(), kind, reason: over.reason });
+        }
+    }
     let id = |at: usize| format!("{}-{at}", request.nonce);
     let errors = actions.iter().any(|action| action.outcome.is_err());
     // Written item by item: a tree of all of them would take several times the request.
@@ -60,7 +79,8 @@ pub(super) fn bulk<'a>(request: &Request<'a>, index: Option<Cow<'a, str>>, body:
     }
     body.push_str("]}");
     let taken = actions.into_iter().filter_map(|action| action.outcome.ok());
-    let answer = answer(request, 200, body);
+    let mut answer = answer(request, 200, body);
+    answer.headers.extend(retry.map(|seconds| ("retry-after", seconds.to_string())));
     Reply::Commit(taken.collect(), if refresh { Promise::Found(answer) } else { Promise::Answer(answer) })
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::encoding::{self, EncodingError};
 use crate::item::{Item, MAX_ITEMS, Refusal, too_many};
+use crate::quota::Meter;
 
 /// A request, but for its body.
 #[derive(Debug, Clone, Copy)]
@@ -208,8 +209,22 @@ pub fn unpack<'a>(request: &Request<'_>, body: &'a [u8], most: usize) -> Result<
     })
 }
 
-/// Reads a request whose body has been unpacked. `most` bounds what is packed within it.
-pub fn read<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a> {
+/// Reads a request whose body has been unpacked. `most` bounds what is packed within it; of its lines those are taken
+/// that `meter` allows.
+pub fn read<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'_>) -> Reply<'a> {
+    let reply = route(request, body, most, meter);
+    // Where the protocol has no answer for parts, all may be taken or nothing; `_bulk` has asked for each document.
+    let over = match &reply {
+        Reply::Commit(items, _) if !request.path.ends_with("/_bulk") => meter.take(items).err(),
+        _ => None,
+    };
+    over.map_or(reply, |over| {
+        let dialect = Dialect::of(request.path);
+        Reply::Now(dialect.refuse(request, over.status(), &over.reason, over.retry()))
+    })
+}
+
+fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'_>) -> Reply<'a> {
     let dialect = Dialect::of(request.path);
     let refuse = |status, reason: &str| Reply::Now(dialect.refuse(request, status, reason, None));
     let Some(owned) = request.parts() else { return refuse(400, "the path is not UTF-8") };
@@ -219,14 +234,14 @@ pub fn read<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a>
     }
     match (request.method, parts.as_slice()) {
         ("GET" | "HEAD", ["ruok"]) => Reply::Now(Answer::text(200, "imok")),
-        ("POST", ["v1", "logs", _]) => native::logs(request, owned[2].clone(), body),
-        ("POST", ["v1", "logs"]) => observe::otlp(request, body, most),
-        ("POST", ["loki", "api", "v1", "push"]) => observe::loki(request, body, most),
+        ("POST", ["v1", "logs", _]) => native::logs(request, owned[2].clone(), body, meter),
+        ("POST", ["v1", "logs"]) => observe::otlp(request, body, most, meter),
+        ("POST", ["loki", "api", "v1", "push"]) => observe::loki(request, body, most, meter),
         ("POST", ["store", "batch"]) => native::store(request, body),
         ("POST", ["message", "send"]) => native::message(request, body),
         (method, ["services", "collector", rest @ ..]) => splunk::collector(request, method, rest, body),
-        ("POST" | "PUT", ["_bulk"]) => elastic::bulk(request, None, body),
-        ("POST" | "PUT", [_, "_bulk"]) => elastic::bulk(request, Some(owned[0].clone()), body),
+        ("POST" | "PUT", ["_bulk"]) => elastic::bulk(request, None, body, meter),
+        ("POST" | "PUT", [_, "_bulk"]) => elastic::bulk(request, Some(owned[0].clone()), body, meter),
         (method, parts) => match elastic::handshake(request, method, parts) {
             Some(answer) => Reply::Now(answer),
             None if known(parts) => refuse(405, "this path does not take that method"),

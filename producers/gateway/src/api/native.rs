@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Answer, Dialect, Promise, Reply, Request, listed};
 use crate::item::stream_fault;
 use crate::protocol::{native, store};
+use crate::quota::Meter;
 
 /// Stream of `POST /store/batch`.
 const STORE: &str = "store";
@@ -21,7 +22,12 @@ fn refuse<'a>(request: &Request<'_>, status: u16, reason: &str) -> Reply<'a> {
 }
 
 /// `POST /v1/logs/{stream}`
-pub(super) fn logs<'a>(request: &Request<'a>, stream: Cow<'a, str>, body: &'a [u8]) -> Reply<'a> {
+pub(super) fn logs<'a>(
+    request: &Request<'a>,
+    stream: Cow<'a, str>,
+    body: &'a [u8],
+    meter: &Meter<'_>,
+) -> Reply<'a> {
     if !millrace_schemas::id::valid_stream(&stream) {
         return refuse(request, 400, &stream_fault(&stream));
     }
@@ -39,10 +45,11 @@ pub(super) fn logs<'a>(request: &Request<'a>, stream: Cow<'a, str>, body: &'a [u
         host: (!host.is_empty()).then_some(host),
         idempotency_key: (!key.is_empty()).then_some(key),
     };
-    let taken = match native::read(&request.media_type(), &about, body) {
+    let mut taken = match native::read(&request.media_type(), &about, body) {
         Ok(taken) => taken,
         Err(error) => return refuse(request, 400, &error.to_string()),
     };
+    meter.sift(&mut taken);
     let (n_items, n_refused) = (taken.items.len(), taken.refused.len());
     let errors = listed(&taken.refused);
     if taken.is_hopeless() {

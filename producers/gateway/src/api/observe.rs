@@ -1,13 +1,16 @@
 //! Loki and OTLP.
 
 use super::{Answer, Dialect, Promise, Reply, Request};
+use crate::item::Taken;
 use crate::protocol::loki::{self, PushError};
 use crate::protocol::otlp::{self, Form, ReadError};
+use crate::quota::Meter;
 
 /// `POST /loki/api/v1/push`
-pub(super) fn loki<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a> {
+pub(super) fn loki<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'_>) -> Reply<'a> {
     let refuse = |status, reason: &str| Reply::Now(Dialect::Loki.refuse(request, status, reason, None));
-    match loki::read(request.header("content-type"), "loki", body, most) {
+    let read = loki::read(request.header("content-type"), "loki", body, most);
+    match read.map(|taken| sifted(taken, meter)) {
         Err(error @ PushError::MediaType(_)) => refuse(415, &error.to_string()),
         Err(error @ PushError::TooMany(_)) => refuse(413, &error.to_string()),
         Err(error) => refuse(400, &error.to_string()),
@@ -30,12 +33,12 @@ pub(super) fn loki<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Re
 }
 
 /// `POST /v1/logs`
-pub(super) fn otlp<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Reply<'a> {
+pub(super) fn otlp<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'_>) -> Reply<'a> {
     let Some(form) = Form::of(&request.media_type()) else {
         let reason = "send application/json or application/x-protobuf; plain logs go to /v1/logs/{stream}";
         return Reply::Now(refuse_otlp(request, 415, reason));
     };
-    match otlp::read(form, "otlp", body, most) {
+    match otlp::read(form, "otlp", body, most).map(|taken| sifted(taken, meter)) {
         Err(ReadError::TooMany(error)) => Reply::Now(refuse_otlp(request, 413, &error.to_string())),
         Err(error) => Reply::Now(refuse_otlp(request, 400, &error.to_string())),
         Ok(taken) if taken.is_hopeless() => Reply::Now(refuse_otlp(request, 400, &taken.refused[0].reason)),
@@ -45,6 +48,11 @@ pub(super) fn otlp<'a>(request: &Request<'a>, body: &'a [u8], most: usize) -> Re
             Reply::Commit(taken.items, Promise::Answer(Answer::new(200, form.media_type(), body)))
         }
     }
+}
+
+fn sifted<'a>(mut taken: Taken<'a>, meter: &Meter<'_>) -> Taken<'a> {
+    meter.sift(&mut taken);
+    taken
 }
 
 /// With the codes of gRPC, as OTLP says.

@@ -1,10 +1,19 @@
+use std::time::Instant;
+
+use millrace_schemas::quota::Quota;
+
 use super::*;
+use crate::quota::Account;
 
 /// Method, path with query, headers, body, to `status body` with the items before it.
 fn show(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> String {
+    metered(method, target, headers, body, &Meter::open())
+}
+
+fn metered(method: &str, target: &str, headers: &[(&str, &str)], body: &str, meter: &Meter<'_>) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let request = Request { method, path, query, headers, nonce: "n" };
-    match read(&request, body.as_bytes(), 1 << 20) {
+    match read(&request, body.as_bytes(), 1 << 20, meter) {
         Reply::Now(answer) => format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)),
         Reply::Commit(items, promise) => {
             let answer = promise.keep(items.len(), 0);
@@ -56,7 +65,9 @@ fn senders_of_elasticsearch_find_what_they_ask_for() {
         ["/", "/_license", "/_xpack", "/_ilm/policy/filebeat", "/_index_template/logs", "/_template/x"]
     {
         let request = Request { method: "GET", path, query: "", headers: &[], nonce: "n" };
-        let Reply::Now(answer) = read(&request, b"", 1) else { panic!("{path} commits something") };
+        let Reply::Now(answer) = read(&request, b"", 1, &Meter::open()) else {
+            panic!("{path} commits something")
+        };
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.headers, [("x-elastic-product", "Elasticsearch".to_owned())], "{path}");
     }
@@ -80,6 +91,43 @@ fn refusals_are_in_the_clients_words() {
 }
 
 #[test]
+fn over_a_quota_nothing_is_taken_but_of_bulk_what_fits() {
+    let quota = Quota {
+        events_per_second: Some(1),
+        burst_events: Some(2),
+        max_line_bytes: Some(9),
+        ..Quota::default()
+    };
+    let post = |target: &str, headers: &[(&str, &str)], body: &str| {
+        let account = Account::new(quota, Instant::now());
+        let meter = Meter::new(Some(&account), Instant::now());
+        // One of the two is spent.
+        assert!(metered("POST", "/v1/logs/web", &[], "a", &meter).starts_with("web/-:a|200"));
+        metered("POST", target, headers, body, &meter)
+    };
+    let bulk = post("/i/_bulk", JSON, &"{\"index\":{}}\n{}\n".repeat(3));
+    assert!(bulk.starts_with("i/-:{}|200") && bulk.contains(r#""errors":true"#), "{bulk}");
+    assert_eq!(
+        (bulk.matches(r#""status":201"#).count(), bulk.matches(r#""status":429"#).count()),
+        (1, 2),
+        "{bulk}"
+    );
+    let long = format!("{{\"index\":{{}}}}\n{{\"a\":\"{}\"}}\n{{\"index\":{{}}}}\n{{}}\n", "x".repeat(9));
+    let bulk = post("/i/_bulk", JSON, &long);
+    assert!(bulk.starts_with("i/-:{}|200") && bulk.contains(r#""status":413"#), "{bulk}");
+    assert!(post("/v1/logs/web", &[], "0123456789\na").contains(r#""accepted":1,"rejected":1"#));
+    for (target, headers, body, wanted) in [
+        ("/v1/logs/web", &[][..], "a\nb", r#"429 {"error":"the quota"#),
+        ("/loki/api/v1/push", JSON, r#"{"streams":[{"values":[["1","a"],["2","b"]]}]}"#, "429 the quota"),
+        ("/services/collector/raw", &[], "a\nb", r#"429 {"text":"the quota"#),
+        ("/services/collector/raw", &[], "0123456789", r#"413 {"text":"a line has 10 bytes"#),
+    ] {
+        let answer = post(target, headers, body);
+        assert!(answer.starts_with(wanted), "{target}: {answer}");
+    }
+}
+
+#[test]
 fn a_bomb_gets_413() {
     let headers = [("content-encoding", "gzip")];
     let request = Request { method: "POST", path: "/v1/logs/web", query: "", headers: &headers, nonce: "n" };
@@ -95,7 +143,7 @@ proptest::proptest! {
     fn any_request_is_answered(path in "/[a-z0-9_/%]{0,20}", query in "[a-z=&%+0-9]{0,20}", body: Vec<u8>) {
         for method in ["GET", "POST", "PUT"] {
             let request = Request { method, path: &path, query: &query, headers: &[], nonce: "n" };
-            if let Reply::Now(answer) = read(&request, &body, 1_000) {
+            if let Reply::Now(answer) = read(&request, &body, 1_000, &Meter::open()) {
                 proptest::prop_assert!((200..600).contains(&answer.status));
             }
         }

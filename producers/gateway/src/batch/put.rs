@@ -21,9 +21,10 @@ use crate::api::{Answer, Dialect, Request};
 use crate::budget::Share;
 use crate::item;
 use crate::prepare::Prepared;
-use crate::server::NO_ROOM;
+use crate::quota::{Account, Excess};
 use crate::shared::Shared;
-use crate::waiting::{Closed, Outcome};
+use crate::take::NO_ROOM;
+use crate::waiting::Outcome;
 
 /// A part is committed when it has so many bytes, or this long after its first line.
 const PART_BYTES: usize = 1 << 20;
@@ -36,18 +37,31 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// has to be sent twice.
 const HELD_BYTES: usize = 8 << 20;
 
-/// Status, why, and after how many seconds to come again.
-struct Refused(u16, String, Option<u32>);
+/// Longest wait for the tenant's quota, while nothing more of the batch is read: shorter than a sender's patience.
+const QUOTA_WAIT: Duration = Duration::from_secs(15);
+
+/// The label of its metric, status, why, and after how many seconds to come again.
+struct Refused(&'static str, u16, String, Option<u32>);
 
 impl Refused {
-    fn later(reason: &str) -> Refused {
-        Refused(503, reason.to_owned(), Some(1))
+    fn invalid(reason: impl Into<String>) -> Refused {
+        Refused("invalid", 400, reason.into(), None)
+    }
+
+    fn later(label: &'static str, reason: &str) -> Refused {
+        Refused(label, 503, reason.to_owned(), Some(1))
     }
 }
 
 impl From<BodyError> for Refused {
     fn from(error: BodyError) -> Refused {
-        Refused(400, error.to_string(), None)
+        Refused::invalid(error.to_string())
+    }
+}
+
+impl From<Excess> for Refused {
+    fn from(over: Excess) -> Refused {
+        Refused(over.bound.name(), over.status(), over.reason.clone(), over.retry())
     }
 }
 
@@ -55,23 +69,28 @@ impl From<BodyError> for Refused {
 pub(crate) async fn put(
     shared: &Shared,
     tenant: &str,
+    account: Option<&Account>,
     request: &Request<'_>,
     name: Result<Name, String>,
     incoming: Incoming,
     share: &mut Share,
 ) -> Answer {
     let answer = async {
-        let name = name.map_err(|reason| Refused(400, reason, None))?;
+        let name = name.map_err(Refused::invalid)?;
         if !matches!(request.header("content-encoding"), "" | "identity") {
             let reason = "a batch is read as it comes: send it without Content-Encoding";
-            return Err(Refused(415, reason.to_owned(), None));
+            return Err(Refused("invalid", 415, reason.to_owned(), None));
         }
         let mut put = Put::new(shared, tenant, name, request.media_type(), share).await?;
+        put.account = account;
         put.read(incoming).await
     };
     match answer.await {
         Ok(answer) => answer,
-        Err(Refused(status, reason, retry)) => Dialect::Plain.refuse(request, status, &reason, retry),
+        Err(Refused(label, status, reason, retry)) => {
+            metrics::gateway_refused(label, 1);
+            Dialect::Plain.refuse(request, status, &reason, retry)
+        }
     }
 }
 
@@ -79,6 +98,7 @@ struct Put<'a> {
     shared: &'a Shared,
     share: &'a mut Share,
     tenant: &'a str,
+    account: Option<&'a Account>,
     name: Name,
     key: Arc<str>,
     scope: String,
@@ -111,7 +131,8 @@ impl<'a> Put<'a> {
             refreshed.map_or(Some("no answer in time".to_owned()), |own| Some(own.err()?.to_string()))
         {
             tracing::warn!(error, "could not learn what is committed of a batch");
-            return Err(Refused::later("kafka does not answer, nothing was taken; try again later"));
+            let reason = "kafka does not answer, nothing was taken; try again later";
+            return Err(Refused::later("kafka", reason));
         }
         let state = name.state(tenant);
         let key: Arc<str> = state.key().into();
@@ -121,6 +142,7 @@ impl<'a> Put<'a> {
             shared,
             share,
             tenant,
+            account: None,
             scope: state.scope(),
             name,
             key,
@@ -154,14 +176,14 @@ impl<'a> Put<'a> {
                         self.take(data).await?;
                     }
                 }
-                Ok(Some(Err(_))) => return Err(Refused(400, "the body ended early".to_owned(), None)),
+                Ok(Some(Err(_))) => return Err(Refused::invalid("the body ended early")),
                 Err(_) if last.elapsed() > patience => {
-                    return Err(Refused(408, "the body did not come in time".to_owned(), None));
+                    return Err(Refused("time", 408, "the body did not come in time".to_owned(), None));
                 }
                 Err(_) => {}
             }
             if self.shared.service.stop.requested() {
-                return Err(Refused::later("the gateway is stopping; send the batch again"));
+                return Err(Refused::later("stopping", "the gateway is stopping; send the batch again"));
             }
             if self.part_since.is_some_and(|since| since.elapsed() >= PART_WAIT) {
                 self.commit(false).await?;
@@ -171,7 +193,7 @@ impl<'a> Put<'a> {
         self.body.end();
         self.drain().await?;
         if !self.body.is_whole() {
-            return Err(Refused(400, "the body ended before the batch did".to_owned(), None));
+            return Err(Refused::invalid("the body ended before the batch did"));
         }
         // Shorter than what is committed: a line that is skipped would have to follow.
         while matches!(self.attempt.next(self.body.digest()), Next::Skip | Next::Differs) {
@@ -215,7 +237,7 @@ impl<'a> Put<'a> {
     fn weigh(&mut self) -> Result<(), Refused> {
         // What is held, and again in the reader's hands when it is read anew.
         let bytes = 2 * self.n_held + self.part.size() + item::MAX_BODY;
-        if self.share.hold(bytes) { Ok(()) } else { Err(Refused::later(NO_ROOM)) }
+        if self.share.hold(bytes) { Ok(()) } else { Err(Refused::later("memory", NO_ROOM)) }
     }
 
     /// Reads the lines that are there.
@@ -233,8 +255,9 @@ impl<'a> Put<'a> {
                 Next::Skip => self.n_skipped += 1,
                 Next::Write => {
                     if let Some(reason) = fault(&raw, self.tenant, &self.name) {
-                        return Err(Refused(400, format!("record {index} cannot be taken: {reason}"), None));
+                        return Err(Refused::invalid(format!("record {index} cannot be taken: {reason}")));
                     }
+                    self.account.map_or(Ok(()), |account| account.line(raw.body.len()))?;
                     let own = Dedup { scope: &self.scope, index, attempt: Some(self.attempt.number) };
                     raw.dedup = raw.dedup.or(Some(own));
                     let codec = self.shared.service.codecs.raw();
@@ -258,9 +281,12 @@ impl<'a> Put<'a> {
             let number = self.attempt.number;
             self.body = Body::new(&self.media_type).map_err(internal)?;
             self.commit(false).await?;
-            return Err(Refused::later(&format!(
-                "this batch differs from the one that is committed for its minute: send it again, it becomes attempt {number}"
-            )));
+            return Err(Refused::later(
+                "attempt",
+                &format!(
+                    "this batch differs from the one that is committed for its minute: send it again, it becomes attempt {number}"
+                ),
+            ));
         };
         tracing::info!(
             stream = self.name.stream,
@@ -278,12 +304,10 @@ impl<'a> Put<'a> {
 
     /// Commits what was read since the last part, and how far the batch is with it.
     async fn commit(&mut self, end: bool) -> Result<(), Refused> {
-        match self.shared.state.closed() {
-            None => {}
-            Some(Closed::Away) => return Err(Refused::later("kafka is away, try again later")),
-            Some(Closed::Full) => {
-                return Err(Refused(503, "a topic is over its bound, try again later".to_owned(), Some(5)));
-            }
+        self.afford().await?;
+        if let Some(closed) = self.shared.state.closed() {
+            let (label, reason, retry) = closed.said();
+            return Err(Refused(label, 503, reason.to_owned(), Some(retry)));
         }
         let at = self.attempt.at(self.body.digest());
         let known = if end {
@@ -298,7 +322,7 @@ impl<'a> Put<'a> {
         let mut records = self.shared.budget.share();
         self.weigh()?;
         if !records.hold(part.size()) {
-            return Err(Refused::later(NO_ROOM));
+            return Err(Refused::later("memory", NO_ROOM));
         }
         match self.shared.commit_in_time(part, records).await {
             Outcome::Committed { .. } => {
@@ -306,19 +330,40 @@ impl<'a> Put<'a> {
                 Ok(())
             }
             Outcome::Overtaken => {
-                Err(Refused::later("another request is sending this batch, try again later"))
+                Err(Refused::later("attempt", "another request is sending this batch, try again later"))
             }
             Outcome::Later | Outcome::Unknown => {
-                Err(Refused::later("kafka does not answer; send the batch again, what is committed is known"))
+                let reason = "kafka does not answer; send the batch again, what is committed is known";
+                Err(Refused::later("kafka", reason))
             }
-            Outcome::Never(reason) => Err(Refused(400, reason, None)),
+            Outcome::Never(reason) => Err(Refused::invalid(reason)),
+        }
+    }
+
+    /// Waits until the tenant's quota has room for what was read; where that takes long, the sender comes again, and what
+    /// is committed is known then.
+    async fn afford(&self) -> Result<(), Refused> {
+        let Some(account) = self.account.filter(|_| !self.part.records.is_empty()) else { return Ok(()) };
+        let until = Instant::now() + QUOTA_WAIT;
+        let n_bytes = self.part.records.iter().map(|record| record.body_len as u64).sum();
+        let n_events = self.part.records.len() as u64;
+        loop {
+            let now = Instant::now();
+            let Err(over) = account.take([self.name.stream.as_str()].into_iter(), n_bytes, n_events, now)
+            else {
+                return Ok(());
+            };
+            match over.after.filter(|after| now + *after <= until && !self.shared.service.stop.requested()) {
+                Some(after) => tokio::time::sleep(after).await,
+                None => return Err(over.into()),
+            }
         }
     }
 }
 
 fn internal(error: millrace_schemas::CodecError) -> Refused {
     tracing::error!(%error, "could not read or write a record of a batch");
-    Refused(500, error.to_string(), None)
+    Refused("invalid", 500, error.to_string(), None)
 }
 
 /// Why a record cannot be taken (I9, I10).

@@ -1,0 +1,109 @@
+//! What the reader of a request asks before it takes lines: whether their tenant may send them now.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::{Account, Bound, Excess};
+use crate::item::{Item, Taken};
+
+/// The quota of one request's tenant.
+#[derive(Debug)]
+pub struct Meter<'a> {
+    account: Option<&'a Account>,
+    max_line: Option<u64>,
+    now: Instant,
+    refused: [AtomicU64; Bound::ALL.len()],
+}
+
+impl<'a> Meter<'a> {
+    /// Of a tenant with or without a quota, at `now`.
+    pub(crate) fn new(account: Option<&'a Account>, now: Instant) -> Meter<'a> {
+        let max_line = account.and_then(|account| account.quota().max_line_bytes);
+        Meter { account, max_line, now, refused: Default::default() }
+    }
+
+    /// Of a tenant without a quota.
+    pub fn open() -> Meter<'static> {
+        Meter { account: None, max_line: None, now: Instant::now(), refused: Default::default() }
+    }
+
+    /// Takes items together or not at all.
+    ///
+    /// # Errors
+    /// The quota that they are over.
+    pub fn take(&self, items: &[Item<'_>]) -> Result<(), Excess> {
+        let Some(account) = self.account else { return Ok(()) };
+        let too_long = items.iter().find_map(|item| self.too_long(item));
+        let n_bytes: usize = items.iter().map(Item::size).sum();
+        let streams = items.iter().map(|item| &*item.stream);
+        let taken = match too_long {
+            Some(excess) => Err(excess),
+            None => account.take(streams, n_bytes as u64, items.len() as u64, self.now),
+        };
+        taken.inspect_err(|excess| self.note(excess))
+    }
+
+    /// Refuses the items that are too long, each by itself.
+    pub fn sift(&self, taken: &mut Taken<'_>) {
+        if self.max_line.is_none() {
+            return;
+        }
+        let mut refused: Vec<usize> = taken.refused.iter().map(|own| own.at).collect();
+        refused.sort_unstable();
+        // Every number that was not refused is an item's.
+        let mut numbers = (0..).filter(|at| refused.binary_search(at).is_err());
+        let mut too_long = Vec::new();
+        taken.items.retain(|item| {
+            let at = numbers.next();
+            let excess = self.too_long(item);
+            too_long.extend(at.zip(excess.as_ref().map(|excess| excess.reason.clone())));
+            excess.inspect(|excess| self.note(excess)).is_none()
+        });
+        too_long.into_iter().for_each(|(at, reason)| taken.refuse(at, reason));
+    }
+
+    fn too_long(&self, item: &Item<'_>) -> Option<Excess> {
+        self.max_line.filter(|most| item.body.len() as u64 > *most)?;
+        self.account?.line(item.body.len()).err()
+    }
+
+    fn note(&self, excess: &Excess) {
+        self.refused[excess.bound as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it said no, by the quota that was over.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = (Bound, u64)> {
+        let counts = Bound::ALL
+            .into_iter()
+            .zip(&self.refused)
+            .map(|(bound, count)| (bound, count.load(Ordering::Relaxed)));
+        counts.filter(|(_, count)| *count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_schemas::quota::Quota;
+
+    use super::*;
+
+    #[test]
+    fn lines_that_are_too_long_are_refused_by_their_numbers() {
+        let account = Account::new(Quota { max_line_bytes: Some(2), ..Quota::default() }, Instant::now());
+        let meter = Meter::new(Some(&account), Instant::now());
+        let mut taken = Taken::default();
+        for (at, body) in ["ab", "abc", "", "abcd", "b"].into_iter().enumerate() {
+            match at {
+                2 => taken.refuse(at, "another reason"),
+                _ => taken.push(at, Item::new("web", body.as_bytes())),
+            }
+        }
+        meter.sift(&mut taken);
+        let refused: Vec<usize> = taken.refused.iter().map(|own| own.at).collect();
+        assert_eq!((taken.items.len(), refused), (2, vec![2, 1, 3]));
+        assert_eq!(meter.refused().collect::<Vec<_>>(), [(Bound::Line, 2)]);
+        assert!(meter.take(&taken.items).is_ok());
+        let excess = meter.take(&[Item::new("web", b"abc".as_slice())]).unwrap_err();
+        assert_eq!((excess.status(), excess.retry()), (413, None));
+    }
+}
