@@ -22,7 +22,7 @@ help: ## List the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
 	  printf '  %-11s %s\n' "$$name" "$$text"; done
 
-# `demo`, `up` and `bench` share one build, without TLS to Kafka: `cargo build --release -p millrace-cli` has it.
+# `demo` and `up` share one build, without TLS to Kafka: `cargo build --release -p millrace-cli` has it.
 demo: ## Build, start everything, write lines and show them found; ONCE=1 stops after the table
 	cargo build --profile demo --no-default-features -p millrace-cli
 	$(TARGET)/demo/millrace demo $(if $(ONCE),--once) $(ARGS)
@@ -60,8 +60,8 @@ tidy: ## Check edges between crates, licences, sources, texts, docs, configurati
 	cargo test --workspace --test tidy
 
 bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
-	cargo build --profile demo --no-default-features -p millrace-cli
-	$(TARGET)/demo/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	cargo build --release --no-default-features -p millrace-cli
+	$(TARGET)/release/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## The kill tests for longer; MINUTES=10 SEED=n
 	cargo build --workspace --bins --tests --examples

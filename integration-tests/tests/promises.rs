@@ -8,12 +8,16 @@
 
 #[path = "promises/bad_input.rs"]
 mod bad_input;
+#[path = "promises/batches.rs"]
+mod batches;
 #[path = "promises/feeds.rs"]
 mod feeds;
 #[path = "promises/gateway.rs"]
 mod gateway;
 #[path = "promises/harness/mod.rs"]
 mod harness;
+#[path = "promises/keys.rs"]
+mod keys;
 #[path = "promises/kill.rs"]
 mod kill;
 #[path = "promises/late_end_txn.rs"]
@@ -30,6 +34,8 @@ mod rebalance;
 mod redrive;
 #[path = "promises/refuse_to_start.rs"]
 mod refuse_to_start;
+#[path = "promises/refused_record.rs"]
+mod refused_record;
 #[path = "promises/restore.rs"]
 mod restore;
 #[path = "promises/rotation.rs"]

@@ -4,6 +4,9 @@
 //! contract and is guarded by the schemas' compatibility tests (I6).
 #![warn(missing_docs)]
 
+pub mod access;
+pub mod attempt;
+pub mod batch;
 pub mod codec;
 pub mod control;
 pub mod dead;

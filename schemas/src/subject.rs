@@ -17,11 +17,13 @@ pub enum Subject {
     Progress,
     /// [`crate::control::ControlRecord`]
     Control,
+    /// [`crate::attempt::BatchState`]
+    Batches,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Subject; 7] = [
+    pub const ALL: [Subject; 8] = [
         Subject::Raw,
         Subject::Parsed,
         Subject::Ledger,
@@ -29,6 +31,7 @@ impl Subject {
         Subject::Manifest,
         Subject::Progress,
         Subject::Control,
+        Subject::Batches,
     ];
 
     /// Folder under `schemas/avro`.
@@ -41,6 +44,7 @@ impl Subject {
             Subject::Manifest => "millrace.manifest-value",
             Subject::Progress => "millrace.progress-value",
             Subject::Control => "millrace.control-value",
+            Subject::Batches => "millrace.batches-value",
         }
     }
 
@@ -54,6 +58,7 @@ impl Subject {
             Subject::Manifest => &["millrace.splits-value", "millrace.files-value"],
             Subject::Progress => &["millrace.parse.state-value", "millrace.gateway.state-value"],
             Subject::Control => &["millrace.control-value"],
+            Subject::Batches => &["millrace.batches-value"],
         }
     }
 
@@ -70,6 +75,7 @@ impl Subject {
             Subject::Manifest => &[include_str!("../avro/millrace.manifest-value/v1.avsc")],
             Subject::Progress => &[include_str!("../avro/millrace.progress-value/v1.avsc")],
             Subject::Control => &[include_str!("../avro/millrace.control-value/v1.avsc")],
+            Subject::Batches => &[include_str!("../avro/millrace.batches-value/v1.avsc")],
         }
     }
 

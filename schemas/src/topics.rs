@@ -17,6 +17,8 @@ pub const DEAD: &str = "logs.dead";
 pub const REDRIVE: &str = "logs.redrive";
 /// Streams, sources, rules; and the flow marks of back-pressure.
 pub const CONTROL: &str = "millrace.control";
+/// How far gateways have each batch (`PUT /v1/batches/…`), and which attempt of it counts.
+pub const BATCHES: &str = "millrace.batches";
 /// Forwarder positions.
 pub const POSITIONS: &str = "millrace.positions";
 /// Manifest of the index.

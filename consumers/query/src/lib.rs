@@ -4,3 +4,4 @@
 pub mod cat;
 pub mod search;
 pub mod server;
+pub mod store_log;

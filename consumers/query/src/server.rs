@@ -5,22 +5,26 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use millrace_runtime::kafka::Tailer;
 use millrace_runtime::kafka::admin::Admin;
+use millrace_runtime::keys::{Keyring, same};
 use millrace_runtime::metrics;
 use millrace_runtime::service::{Service, ServiceError};
-use millrace_runtime::sink::apply;
+use millrace_runtime::sink::{apply, now_micros};
+use millrace_schemas::access::Role;
 use millrace_schemas::id::valid_id;
 use millrace_schemas::manifest::Fold;
 use millrace_schemas::topics;
 use serde::Deserialize;
 
 use crate::search::{
-    CacheOptions, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
+    CacheOptions, Plan, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
 };
+use crate::store_log::{Rebuilt, StoreLog};
 
 /// How often a search is tried again when a merge has taken a split away under it.
 const TRIES: usize = 5;
@@ -30,6 +34,7 @@ struct Shared {
     fold: RwLock<Fold>,
     cache: SplitCache,
     admin_key: Option<String>,
+    keys: Keyring,
 }
 
 /// Serves until told to stop. Says on which address through `listening`, once the manifest has been read to its end.
@@ -62,6 +67,7 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         fold: RwLock::new(Fold::default()),
         cache,
         admin_key: admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()),
+        keys: Keyring::follow(service)?,
     });
     let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::SPLITS)?;
     let partitions: Vec<i32> = (0..n_partitions).collect();
@@ -76,7 +82,10 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         .enable_all()
         .build()
         .map_err(|error| other(error.to_string()))?;
-    let router = axum::Router::new().route("/api/v1/search", get(answer)).with_state(shared.clone());
+    let router = axum::Router::new()
+        .route("/api/v1/search", get(answer))
+        .route("/store/log", get(store_log))
+        .with_state(shared.clone());
     let stop = service.stop.clone();
     let serving = runtime.spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -162,14 +171,60 @@ async fn answer(
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogParameters {
+    host: String,
+    file: String,
+    from: Option<i64>,
+    to: Option<i64>,
+    tenant: Option<String>,
+}
+
+/// `GET /store/log`: a file that came by `POST /store/batch`.
+async fn store_log(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    parameters: Result<Query<LogParameters>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(own) = parameters.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let tenant = tenant(&shared, &headers, own.tenant)?;
+    let (from, to) = (own.from.unwrap_or(i64::MIN), own.to.unwrap_or(i64::MAX));
+    let log = StoreLog { tenant, host: own.host, file: own.file, from, to };
+    let rebuilt = tokio::task::spawn_blocking(move || {
+        patiently(&shared, |fold| log.plan(fold), |planned| log.rebuild(&shared.cache, &planned))
+    });
+    let ended = |error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("it ended early: {error}"));
+    match rebuilt.await.map_err(ended)?? {
+        Rebuilt::Lines(text) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()),
+        Rebuilt::NotFound => Err(Refusal(
+            StatusCode::NOT_FOUND,
+            "no line of that host and file has come by POST /store/batch".to_owned(),
+        )),
+        Rebuilt::TooLarge(number) => Err(Refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("it is more than is given at once: ask for it in parts, the first with to={number}"),
+        )),
+    }
+}
+
 fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Refusal> {
+    patiently(shared, |fold| plan(fold, request), |planned| run_plan(&shared.cache, planned))
+}
+
+/// Plans and runs, again where a merge took a split away meanwhile.
+fn patiently<T>(
+    shared: &Shared,
+    plan: impl Fn(&Fold) -> Result<Plan, SearchError>,
+    run: impl Fn(Plan) -> Result<T, SearchError>,
+) -> Result<T, Refusal> {
     let mut tries = 0;
     loop {
         let planned = {
             let fold = shared.fold.read().unwrap_or_else(PoisonError::into_inner);
-            plan(&fold, request)
+            plan(&fold)
         };
-        match planned.and_then(|planned| run_plan(&shared.cache, planned)) {
+        match planned.and_then(&run) {
             Ok(response) => return Ok(response),
             // A merge took the split away: the manifest that says so is on its way.
             Err(error) if error.is_gone() && tries < TRIES => {
@@ -192,7 +247,8 @@ fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Re
     }
 }
 
-/// Whose data is asked for (I9): the admin key may name a tenant; without a key it is the listener's own tenant.
+/// Whose data is asked for (I9): the admin key may name a tenant, others have their own; without a key it is the
+/// listener's.
 fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result<String, Refusal> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let named = match named {
@@ -210,10 +266,18 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
     match given {
         Some(given) => {
             let key = given.strip_prefix("Bearer ").unwrap_or_default();
-            match &shared.admin_key {
-                Some(admin) if same(admin, key) => Ok(named.unwrap_or_else(|| "default".to_owned())),
-                _ => Err(unauthorized()),
+            if shared.admin_key.as_ref().is_some_and(|admin| same(admin, key)) {
+                return Ok(named.unwrap_or_else(|| "default".to_owned()));
             }
+            let grant = shared.keys.grant(key, now_micros()).ok_or_else(unauthorized)?;
+            let forbidden = |reason: &str| Err(Refusal(StatusCode::FORBIDDEN, reason.to_owned()));
+            if named.is_some_and(|named| named != grant.tenant) {
+                return forbidden("the key is another tenant's");
+            }
+            if !grant.allows(Role::Read) {
+                return forbidden("the key does not have the role \"read\"");
+            }
+            Ok(grant.tenant)
         }
         None => match (&shared.service.config.query.anonymous, named) {
             (Some(own), None) => Ok(own.clone()),
@@ -224,12 +288,6 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
             (None, _) => Err(unauthorized()),
         },
     }
-}
-
-/// Compares without telling by time where they differ.
-fn same(a: &str, b: &str) -> bool {
-    let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    a.len() == b.len() && differing == 0
 }
 
 /// RFC 3339, or µs since the epoch.

@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start a local Kafka and registry, and every service in this process
     Up(Up),
-    /// Follow files, the journal or standard input, and send their lines to Kafka
+    /// Follow files, the journal or standard input, and send their lines to Kafka or a gateway
     Forward(Forward),
     /// Take lines from the network: HTTP in the protocols of many senders, and syslog
     Gateway(ServiceArgs),
@@ -45,6 +45,15 @@ pub(crate) enum Command {
     /// Make the topics as infra/topics.toml wants them, or compare
     #[command(subcommand)]
     Topics(Topics),
+    /// Make and list tenants
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Make, list and revoke the keys of tenants
+    #[command(subcommand)]
+    Key(Key),
+    /// What waits on this host for a gateway, and what the gateway refused
+    #[command(subcommand)]
+    Spool(Spool),
     /// Search for lines: 'status:500 AND path:/cart*'
     Search(Search),
     /// Rebuild a file byte for byte from the archive, to standard output
@@ -106,6 +115,123 @@ pub(crate) enum Topics {
     Apply(TopicsArgs),
     /// Compare; exit code 1 when something is missing or differs
     Check(TopicsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a tenant
+    Create(TenantCreate),
+    /// List tenants
+    Ls(TenantLs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TenantCreate {
+    /// Its id: 1 to 64 of a-z, 0-9 and '-'
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TenantLs {
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key; it is shown this once
+    Create(KeyCreate),
+    /// List keys, without their secrets
+    Ls(KeyLs),
+    /// Revoke a key: within a second it opens nothing
+    Revoke(KeyRevoke),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyCreate {
+    /// Whose it is
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: String,
+    /// What it allows; may be given several times
+    #[arg(long = "role", value_name = "ROLE", required = true, value_parser = ["ingest", "read", "admin"])]
+    pub(crate) roles: Vec<String>,
+    /// How long it is valid: 90d. Without: until it is revoked
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) expires: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyLs {
+    /// Only those of this tenant
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyRevoke {
+    /// Its id: the part between the underscores
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Spool {
+    /// List batches; exit code 1 where some are parked or damaged
+    Ls(SpoolLs),
+    /// Send parked batches again
+    Retry(SpoolMove),
+    /// Delete parked batches: their lines are lost
+    Drop(SpoolMove),
+}
+
+/// Where the spools are.
+#[derive(Debug, Args)]
+pub(crate) struct SpoolPlace {
+    /// Configuration of the forwarder: its data_dir is looked into
+    #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder of the forwarder
+    #[arg(long, value_name = "DIR", env = "MILLRACE_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Only this spool, as `ls` names it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) spool: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpoolLs {
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: SpoolPlace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpoolMove {
+    /// Batches, by the ids that `ls` shows
+    #[arg(required_unless_present = "all")]
+    pub(crate) ids: Vec<String>,
+    /// Every parked batch
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) place: SpoolPlace,
 }
 
 /// Where the installation is.

@@ -1,5 +1,6 @@
 //! The `millrace` binary: every service and every tool as a subcommand.
 
+mod access;
 mod args;
 mod bench;
 mod books;
@@ -16,6 +17,7 @@ mod parse;
 mod place;
 mod search;
 mod services;
+mod spool;
 mod status;
 mod topics;
 mod up;
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, Job, Topics};
+use args::{Cli, Command, Job, Key, Spool, Tenant, Topics};
 use output::Answer;
 
 fn main() -> ExitCode {
@@ -64,6 +66,14 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Query(args) => services::run(services::Kind::Query, &args),
         Command::Topics(Topics::Apply(args)) => topics::apply(&args),
         Command::Topics(Topics::Check(args)) => topics::check(&args),
+        Command::Tenant(Tenant::Create(args)) => access::create_tenant(&args),
+        Command::Tenant(Tenant::Ls(args)) => access::ls_tenants(&args),
+        Command::Key(Key::Create(args)) => access::create_key(&args),
+        Command::Key(Key::Ls(args)) => access::ls_keys(&args),
+        Command::Key(Key::Revoke(args)) => access::revoke_key(&args),
+        Command::Spool(Spool::Ls(args)) => spool::ls(&args),
+        Command::Spool(Spool::Retry(args)) => spool::retry(&args),
+        Command::Spool(Spool::Drop(args)) => spool::drop(&args),
         Command::Search(args) => search::run(&args),
         Command::Cat(args) => cat::cat(&args),
         Command::Files(args) => cat::files(&args),

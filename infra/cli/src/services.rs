@@ -1,7 +1,7 @@
 //! Each service by itself.
 
 use millrace_jobs::Job;
-use millrace_jobs::parse::{Format, Parse, ParseConfig};
+use millrace_jobs::parse::{Format, Memory, Parse, ParseConfig};
 use millrace_runner::kafka::{KafkaSession, SessionOptions};
 use millrace_runner::transact;
 use millrace_runtime::config::Config;
@@ -10,9 +10,10 @@ use millrace_runtime::stop::Stop;
 use millrace_runtime::{log, ops};
 
 use crate::args::{Place, ServiceArgs};
+use crate::forward::{self, Process};
+use crate::inputs;
 use crate::output::Answer;
 use crate::place;
-use crate::{forward, inputs};
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +44,18 @@ impl Kind {
 
 /// Runs one service as this process until it is told to stop.
 pub(crate) fn run(kind: Kind, args: &ServiceArgs) -> anyhow::Result<Answer> {
-    run_with(kind, args, |_| {}, |service| serve(kind, service))
+    if let Some(config) = prepare(kind, args, |_| {})? {
+        run_with(kind, config, |service| serve(kind, service))?;
+    }
+    Ok(Answer::Yes)
 }
 
-/// The same, with a change to its configuration and another way to serve.
-pub(crate) fn run_with(
+/// The checked configuration of one service, with a change to it; `None` where nothing was to be done but checking.
+pub(crate) fn prepare(
     kind: Kind,
     args: &ServiceArgs,
     change: impl FnOnce(&mut Config),
-    serve: impl FnOnce(&Service) -> Result<(), ServiceError>,
-) -> anyhow::Result<Answer> {
+) -> anyhow::Result<Option<Config>> {
     let mut config = load(&args.place)?;
     config.instance = args.instance.or(config.instance);
     change(&mut config);
@@ -67,20 +70,35 @@ pub(crate) fn run_with(
             anyhow::bail!("forward.input is empty: name at least one [[forward.input]] with globs");
         }
         println!("{}", config.describe());
-        return Ok(Answer::Yes);
+        return Ok(None);
     }
     log::start(config.log.0, &config.log.1);
+    Ok(Some(config))
+}
+
+/// Runs one service as this process, in its own way of serving.
+pub(crate) fn run_with(
+    kind: Kind,
+    config: Config,
+    serve: impl FnOnce(&Service) -> Result<(), ServiceError>,
+) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     let service = Service::open(&config, &stop)?;
-    // Not ready until the loop itself says so.
-    service.health.turned(kind.name(), false);
-    if let Some(address) = &config.ops_listen {
-        let address = ops::serve(address, service.health.clone(), stop)?;
-        tracing::info!(%address, "serving /metrics, /live and /ready");
-    }
+    serve_ops(kind, &Process { config, stop, health: service.health.clone() })?;
     serve(&service)?;
     tracing::info!(service = kind.name(), "stopped");
-    Ok(Answer::Yes)
+    Ok(())
+}
+
+/// Serves what is to be known of a process.
+pub(crate) fn serve_ops(kind: Kind, process: &Process) -> Result<(), ServiceError> {
+    // Not ready until the loop itself says so.
+    process.health.turned(kind.name(), false);
+    if let Some(address) = &process.config.ops_listen {
+        let address = ops::serve(address, process.health.clone(), process.stop.clone())?;
+        tracing::info!(%address, "serving /metrics, /live and /ready");
+    }
+    Ok(())
 }
 
 fn load(place: &Place) -> anyhow::Result<Config> {
@@ -93,7 +111,7 @@ fn load(place: &Place) -> anyhow::Result<Config> {
 /// Runs one service on this thread until it is told to stop.
 pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
     match kind {
-        Kind::Forward => forward::files(service, |_| {}).map(drop),
+        Kind::Forward => forward::serve(service),
         Kind::Gateway => millrace_gateway::run(service, |address| {
             tracing::info!(%address, "taking lines over HTTP");
         }),
@@ -146,7 +164,8 @@ fn parser(service: &Service) -> Result<Parse, ServiceError> {
     let sources = crate::parse::load(config, None)
         .map_err(|error| ServiceError::Other(crate::output::chain(&error.into())))?;
     let job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
-    Ok(job.with_sources(sources))
+    let memory = Memory { window: config.dedup_window.as_micros() as i64, bytes: config.dedup_bytes };
+    Ok(job.with_memory(memory).with_sources(sources))
 }
 
 fn parse_loop(service: &Service, mut job: Parse, slot: u32, number: u32) -> Result<(), ServiceError> {

@@ -7,6 +7,7 @@ pub mod flow;
 pub mod folder;
 pub mod kafka;
 pub mod keeper;
+pub mod keys;
 pub mod log;
 pub mod memory;
 pub mod metrics;

@@ -40,7 +40,22 @@ pub fn describe() {
     );
     describe_gauge!("millrace_forwarder_behind_bytes", "bytes of followed files that are not committed yet");
     describe_gauge!("millrace_forwarder_files", "files that are followed");
+    describe_gauge!("millrace_spool_bytes", "bytes on disk that wait for a gateway");
+    describe_gauge!("millrace_spool_waiting_records", "lines on disk that wait for a gateway");
+    describe_gauge!(
+        "millrace_spool_oldest_seconds",
+        "since when the oldest batch waits whose minute is over; alarm when it grows"
+    );
+    describe_gauge!("millrace_spool_wait", "1 while nothing is read since the spool is at its bound");
+    describe_gauge!("millrace_spool_parked_files", "batches that the gateway refused; alarm above 0");
+    describe_counter!("millrace_spool_dropped_total", "parked batches that were dropped for later ones");
+    describe_counter!("millrace_uplink_records_total", "lines that a gateway has taken");
+    describe_counter!("millrace_uplink_attempts_total", "attempts to send a batch, by result");
     describe_counter!("millrace_gateway_answers_total", "requests answered by the gateway, by status");
+    describe_counter!(
+        "millrace_gateway_denied_total",
+        "requests with a wrong key or without the right to what they ask, by status"
+    );
     describe_histogram!(
         "millrace_gateway_commit_seconds",
         "how long a request waited until its lines were committed"
@@ -133,6 +148,41 @@ pub fn search(took: Duration) {
     histogram!("millrace_search_seconds").record(took.as_secs_f64());
 }
 
+/// What waits for a gateway, and how it is sent; counts are since the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Spool {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Lines that wait.
+    pub waiting_records: u64,
+    /// Since when the oldest batch waits whose minute is over.
+    pub oldest_seconds: u64,
+    /// Batches that were refused.
+    pub parked_files: u64,
+    /// Of these, dropped.
+    pub dropped: u64,
+    /// Nothing is read.
+    pub full: bool,
+    /// Lines that were taken.
+    pub sent_records: u64,
+    /// Attempts by result.
+    pub attempts: [(&'static str, u64); 3],
+}
+
+/// How a spool is.
+pub fn spool(spool: &Spool) {
+    gauge!("millrace_spool_bytes").set(spool.bytes as f64);
+    gauge!("millrace_spool_waiting_records").set(spool.waiting_records as f64);
+    gauge!("millrace_spool_oldest_seconds").set(spool.oldest_seconds as f64);
+    gauge!("millrace_spool_wait").set(f64::from(u8::from(spool.full)));
+    gauge!("millrace_spool_parked_files").set(spool.parked_files as f64);
+    counter!("millrace_spool_dropped_total").absolute(spool.dropped);
+    counter!("millrace_uplink_records_total").absolute(spool.sent_records);
+    for (result, n_attempts) in spool.attempts {
+        counter!("millrace_uplink_attempts_total", "result" => result).absolute(n_attempts);
+    }
+}
+
 /// The forwarder follows `n_files` and has `behind` bytes of them to go.
 pub fn forwarder(n_files: usize, behind: u64) {
     gauge!("millrace_forwarder_files").set(n_files as f64);
@@ -142,6 +192,11 @@ pub fn forwarder(n_files: usize, behind: u64) {
 /// The gateway answered a request.
 pub fn gateway_answer(status: u16) {
     counter!("millrace_gateway_answers_total", "status" => status.to_string()).increment(1);
+}
+
+/// A request had no key that allows what it asks.
+pub fn gateway_denied(status: u16) {
+    counter!("millrace_gateway_denied_total", "status" => status.to_string()).increment(1);
 }
 
 /// A request's lines were committed after `took`.

@@ -16,7 +16,7 @@ use crate::kafka::admin::Admin;
 use crate::kafka::{Batch, Class, Error, Guard, Member, MemberOptions, Polled, read_to_mark};
 use crate::metrics;
 use crate::service::{Service, ServiceError};
-use crate::sink::{MergeError, Merger, apply, attempt, now_micros, put_until, send_manifest};
+use crate::sink::{MergeError, Merger, Patience, apply, attempt, now_micros, put_until, send_manifest};
 
 /// What an owner is.
 #[derive(Debug, Clone)]
@@ -212,7 +212,7 @@ impl Owner {
             replaces: merge.parts.iter().map(|live| live.part.id.clone()).collect(),
             parts: vec![part],
         };
-        put_until(&self.service, self.options.stage, &path, bytes)?;
+        put_until(&self.service, self.options.stage, &path, bytes, &Patience::default())?;
         self.member.producer().begin()?;
         let mut value = Vec::new();
         send_manifest(

@@ -128,6 +128,11 @@ impl Codecs {
         self.of(Subject::Control)
     }
 
+    /// `BatchState`.
+    pub fn batches(&self) -> &Codec {
+        self.of(Subject::Batches)
+    }
+
     /// `Progress`.
     pub fn progress(&self) -> &Codec {
         self.of(Subject::Progress)

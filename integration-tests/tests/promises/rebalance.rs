@@ -10,6 +10,8 @@ const PER_SECOND: u64 = 500;
 /// More than are written before the members have come and gone.
 const LINES: u64 = 200_000;
 const GROUPS: [&str; 3] = ["parse", "index", "archive"];
+/// Each reads two topics of four partitions.
+const HELD: f64 = 8.0;
 /// Static members are waited for this long before their partitions go to others, and a little.
 const REASSIGNED: Duration = Duration::from_secs(45);
 
@@ -48,9 +50,8 @@ fn members_that_come_and_go_lose_and_repeat_nothing() {
         let service = format!("{group}-1");
         until(&format!("{service} holds every partition"), REASSIGNED, || {
             world.check();
-            let wanted = if group == "parse" { 4.0 } else { 8.0 };
             let held = held(&mut world, group, 1);
-            if held == wanted { Ok(()) } else { Err(format!("{held} of {wanted}")) }
+            if held == HELD { Ok(()) } else { Err(format!("{held} of {HELD}")) }
         });
     }
     let sources: Vec<Source> = writers
@@ -87,9 +88,8 @@ fn wait_for_shares(world: &mut World, n_members: u32) {
         until(&format!("{n_members} members of {group} share its partitions"), REASSIGNED, || {
             world.check();
             let shares: Vec<f64> = (0..n_members).map(|number| held(world, group, number)).collect();
-            let wanted = if group == "parse" { 4.0 } else { 8.0 };
-            let shared = shares.iter().all(|share| *share >= 1.0) && shares.iter().sum::<f64>() == wanted;
-            if shared { Ok(()) } else { Err(format!("{shares:?} of {wanted}")) }
+            let shared = shares.iter().all(|share| *share >= 1.0) && shares.iter().sum::<f64>() == HELD;
+            if shared { Ok(()) } else { Err(format!("{shares:?} of {HELD}")) }
         });
     }
 }

@@ -26,6 +26,7 @@ mod reader;
 mod rules;
 mod scan;
 mod split;
+pub mod spool;
 mod trouble;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,8 +1,11 @@
 //! Whose lines a request brings (I9): the key's tenant, or the listener's own for requests without a key.
 
 use base64::Engine;
+use millrace_runtime::keys::{Keyring, same};
+use millrace_schemas::access::Role;
 
 use crate::api::Request;
+use crate::proxy::Proxy;
 
 /// What this gateway knows of keys.
 #[derive(Debug, Clone)]
@@ -11,25 +14,39 @@ pub(crate) struct Access {
     pub(crate) anonymous: Option<String>,
     /// The first key, which may name a tenant.
     pub(crate) admin_key: Option<String>,
+    /// The keys of tenants.
+    pub(crate) keys: Keyring,
 }
 
 /// Status, and why.
 pub(crate) type Denied = (u16, &'static str);
 
 impl Access {
-    /// Tenant of a request.
-    pub(crate) fn tenant(&self, request: &Request<'_>) -> Result<String, Denied> {
+    /// Tenant of a request that comes at `now`, µs.
+    pub(crate) fn tenant(&self, request: &Request<'_>, now: i64) -> Result<String, Denied> {
         let named = request.parameter("tenant");
         if named.as_deref().is_some_and(|tenant| !millrace_schemas::id::valid_id(tenant)) {
             return Err((400, "tenant is not [a-z0-9-]{1,64}"));
         }
         match (secret(request), &self.anonymous) {
-            (Some(key), _) => match &self.admin_key {
-                Some(admin) if same(admin, &key) => {
-                    Ok(named.map_or_else(|| "default".to_owned(), Into::into))
+            (Some(key), _) if self.admin_key.as_ref().is_some_and(|admin| same(admin, &key)) => {
+                Ok(named.map_or_else(|| "default".to_owned(), Into::into))
+            }
+            (Some(key), _) => {
+                let grant = self.keys.grant(&key, now).ok_or((401, "the key is missing or wrong"))?;
+                if named.is_some_and(|named| named != grant.tenant) {
+                    return Err((403, "the key is another tenant's"));
                 }
-                _ => Err((401, "the key is missing or wrong")),
-            },
+                match needed(request) {
+                    Some(Role::Read) if !grant.allows(Role::Read) => {
+                        Err((403, "the key does not have the role \"read\""))
+                    }
+                    Some(Role::Ingest) if !grant.allows(Role::Ingest) => {
+                        Err((403, "the key does not have the role \"ingest\""))
+                    }
+                    _ => Ok(grant.tenant),
+                }
+            }
             (None, Some(own)) if named.as_deref().is_none_or(|named| named == own) => Ok(own.clone()),
             (None, Some(_)) => Err((403, "this listener serves another tenant")),
             (None, None) => Err((401, "the key is missing or wrong")),
@@ -38,7 +55,7 @@ impl Access {
 }
 
 /// The key, in any of the places where senders put it. A header of a kind that is not known counts as a wrong key.
-fn secret(request: &Request<'_>) -> Option<String> {
+pub(crate) fn secret(request: &Request<'_>) -> Option<String> {
     let own = request.header("x-api-key");
     if !own.is_empty() {
         return Some(own.to_owned());
@@ -63,10 +80,12 @@ fn secret(request: &Request<'_>) -> Option<String> {
     })
 }
 
-/// Compares without telling by time where they differ.
-fn same(a: &str, b: &str) -> bool {
-    let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    a.len() == b.len() && differing == 0
+/// What a key must allow for a request; `None` where any will do: what senders ask before they send.
+fn needed(request: &Request<'_>) -> Option<Role> {
+    if Proxy::serves(request) {
+        return Some(Role::Read);
+    }
+    matches!(request.method, "POST" | "PUT").then_some(Role::Ingest)
 }
 
 #[cfg(test)]
@@ -74,9 +93,10 @@ mod tests {
     use super::*;
 
     fn ask(anonymous: Option<&str>, query: &str, headers: &[(&str, &str)]) -> Result<String, u16> {
-        let access = Access { anonymous: anonymous.map(str::to_owned), admin_key: Some("geheim".to_owned()) };
+        let (anonymous, keys) = (anonymous.map(str::to_owned), Keyring::default());
+        let access = Access { anonymous, admin_key: Some("geheim".to_owned()), keys };
         let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
-        access.tenant(&request).map_err(|(status, _)| status)
+        access.tenant(&request, 0).map_err(|(status, _)| status)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Owns: the transactional producer. Blocks: in Kafka. Fails: requests of a group that was not committed are told so; one
 //! whose end is in doubt is decided by the group number that the next producer finds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use millrace_schemas::ledger::{Tally, edge, stage};
 use millrace_schemas::progress::Progress;
 use millrace_schemas::topics;
 
+use crate::batch::{Batches, Step};
 use crate::recent::Recent;
 use crate::waiting::{Closed, Outcome, State, Waiting};
 
@@ -39,6 +40,7 @@ pub(crate) struct Committer {
     transactional_id: String,
     producer: Option<TxnProducer>,
     gate: Gate,
+    batches: Batches,
     /// Number of the next group.
     next: i64,
     recent: Recent,
@@ -55,6 +57,7 @@ impl Committer {
         slot: u32,
         queue: Receiver<Waiting>,
         state: State,
+        batches: Batches,
     ) -> Result<Committer, ServiceError> {
         let mut committer = Committer {
             service: service.clone(),
@@ -63,6 +66,7 @@ impl Committer {
             transactional_id: format!("{}-gateway-{slot}", service.config.kafka.prefix),
             producer: None,
             gate: Gate::open(service)?,
+            batches,
             next: 0,
             recent: Recent::default(),
             value: Vec::new(),
@@ -111,6 +115,7 @@ impl Committer {
 
     /// Commits a group and answers it.
     fn settle(&mut self, group: Vec<Waiting>) -> Result<(), ServiceError> {
+        let group = self.admit(group);
         match self.commit(&group) {
             Ok(()) => self.answer_committed(group),
             Err(Failure::Absent(error)) => return self.absent(group, error),
@@ -132,6 +137,19 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// Those that take no batch further than from where it stands; the others are told so.
+    fn admit(&self, group: Vec<Waiting>) -> Vec<Waiting> {
+        let mut stepped = HashSet::new();
+        let (admitted, overtaken) = group.into_iter().partition(|waiting| {
+            let step = waiting.prepared.step.as_ref();
+            step.is_none_or(|step| {
+                self.batches.known(&step.key) == step.from && stepped.insert(step.key.clone())
+            })
+        });
+        answer(overtaken, &Outcome::Overtaken);
+        admitted
     }
 
     /// Answers a group of which nothing is committed. Where Kafka refused a record its group is halved until that record's
@@ -180,15 +198,18 @@ impl Committer {
         };
         let sent = self.send(&mut producer, group);
         let result = match sent {
-            Ok(false) => Ok(()),
-            Ok(true) => {
+            Ok(None) => Ok(()),
+            Ok(Some(steps)) => {
                 let committed = producer.commit(None).map_err(|error| match error.class() {
                     Class::Abort => Failure::Absent(error.into()),
                     _ if error.refuses_record() => Failure::Absent(error.into()),
                     // Exit, too: the new producer after a success in doubt may be what was refused.
                     Class::Rejoin | Class::Exit => Failure::Doubt(error.into()),
                 });
-                committed.map(|()| self.next += 1)
+                committed.map(|()| {
+                    self.next += 1;
+                    steps.into_iter().for_each(|(step, offset)| self.batches.note(step, offset));
+                })
             }
             Err(error) => Err(Failure::Absent(error)),
         };
@@ -196,8 +217,13 @@ impl Committer {
         result
     }
 
-    /// Sends all that is new in the group; `false` where nothing is.
-    fn send(&mut self, producer: &mut TxnProducer, group: &[Waiting]) -> Result<bool, ServiceError> {
+    /// Sends all that is new in the group; `None` where nothing is. Gives what it does to batches, and where that is
+    /// written.
+    fn send<'g>(
+        &mut self,
+        producer: &mut TxnProducer,
+        group: &'g [Waiting],
+    ) -> Result<Option<Vec<(&'g Step, i64)>>, ServiceError> {
         let mut new = Vec::new();
         // What an earlier request of the same group brings counts as known, too.
         let mut own = HashMap::new();
@@ -213,8 +239,9 @@ impl Committer {
                 }
             }
         }
-        if new.is_empty() {
-            return Ok(false);
+        let steps: Vec<&Step> = group.iter().filter_map(|waiting| waiting.prepared.step.as_ref()).collect();
+        if new.is_empty() && steps.is_empty() {
+            return Ok(None);
         }
         producer.begin()?;
         for (tag, (prepared, record)) in new.iter().enumerate() {
@@ -227,14 +254,15 @@ impl Committer {
                 tag,
             })?;
         }
+        self.send_steps(producer, &steps, new.len())?;
         let deliveries = producer.flush()?;
-        if deliveries.len() != new.len() {
-            let (n_sent, n_delivered) = (new.len(), deliveries.len());
+        if deliveries.len() != new.len() + steps.len() {
+            let (n_sent, n_delivered) = (new.len() + steps.len(), deliveries.len());
             return Err(ServiceError::Other(format!("{n_delivered} of {n_sent} records were acknowledged")));
         }
         let mut tally = Tally::default();
         for ((prepared, record), delivery) in new.iter().zip(&deliveries) {
-            let account = (prepared.tenant.as_str(), prepared.stream(record), prepared.received);
+            let account = (prepared.tenant.as_str(), prepared.stream(record), record.received);
             let sums = (1, record.body_len as i64, record.hash);
             tally.add(edge::OUT, account, sums, delivery.partition, delivery.offset..delivery.offset + 1);
         }
@@ -253,7 +281,38 @@ impl Committer {
         })?;
         let n_bytes = deltas.iter().map(|delta| delta.bytes as u64).sum();
         metrics::records(stage::GATEWAY, "out", new.len() as u64, n_bytes);
-        Ok(true)
+        let offsets = deliveries[new.len()..].iter().map(|delivery| delivery.offset);
+        Ok(Some(steps.into_iter().zip(offsets).collect()))
+    }
+
+    /// Sends how far batches are, tagged from `tag` on, and deletes what is known for too long.
+    fn send_steps(
+        &mut self,
+        producer: &mut TxnProducer,
+        steps: &[&Step],
+        tag: usize,
+    ) -> Result<(), ServiceError> {
+        let record = OutRecord {
+            topic: topics::BATCHES,
+            partition: Some(0),
+            key: &[],
+            value: None,
+            headers: &[],
+            tag: usize::MAX,
+        };
+        for key in self.batches.too_old(steps) {
+            // What goes on now is not old.
+            if !steps.iter().any(|step| step.key == key) {
+                producer.send(OutRecord { key: key.as_bytes(), ..record })?;
+            }
+        }
+        for (at, step) in steps.iter().enumerate() {
+            self.value.clear();
+            self.service.codecs.batches().encode(&step.to, &mut self.value)?;
+            let key = step.key.as_bytes();
+            producer.send(OutRecord { key, value: Some(&self.value), tag: tag + at, ..record })?;
+        }
+        Ok(())
     }
 
     /// A new producer, and the number of the next group. First the producer, which decides what was left open; then the
@@ -275,6 +334,7 @@ impl Committer {
             }
             Ok(())
         })?;
+        self.batches.refresh_now(&self.service)?;
         Ok(next)
     }
 

@@ -12,11 +12,11 @@ pub const MAX_BODY: usize = 1 << 20;
 pub const MAX_ITEMS: usize = 1 << 18;
 
 /// Bounds of what surrounds a body. A record must fit the topic with a full body beside it.
-const MAX_HOST: usize = 255;
-const MAX_FILE: usize = 4_096;
+pub(crate) const MAX_HOST: usize = 255;
+pub(crate) const MAX_FILE: usize = 4_096;
 const MAX_SCOPE: usize = 4_096 + 600;
-const MAX_ATTRIBUTES: usize = 256;
-const MAX_ATTRIBUTE_BYTES: usize = 64 << 10;
+pub(crate) const MAX_ATTRIBUTES: usize = 256;
+pub(crate) const MAX_ATTRIBUTE_BYTES: usize = 64 << 10;
 
 /// One line or document as it was sent; borrows from the request where it can.
 #[derive(Debug, Clone, PartialEq)]

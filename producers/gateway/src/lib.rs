@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod batch;
 mod budget;
 mod commit;
 pub mod encoding;

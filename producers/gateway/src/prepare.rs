@@ -5,6 +5,7 @@ use millrace_schemas::ledger::{Sum, line_hash, line_seed};
 use millrace_schemas::{Attributes, Codec, CodecError, Dedup, LineEnd, Piece, RawEvent};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use crate::batch::Step;
 use crate::item::{Item, MAX_BODY};
 
 /// Who sent a request, and when.
@@ -37,9 +38,10 @@ pub(crate) enum PrepareError {
 pub(crate) struct Prepared {
     data: Vec<u8>,
     pub(crate) tenant: String,
-    pub(crate) received: i64,
     pub(crate) n_items: usize,
     pub(crate) records: Vec<Record>,
+    /// How far they take the batch that they belong to.
+    pub(crate) step: Option<Step>,
     streams: Vec<String>,
 }
 
@@ -49,6 +51,8 @@ pub(crate) struct Record {
     key: std::ops::Range<usize>,
     value: std::ops::Range<usize>,
     stream: usize,
+    /// When it was received, µs.
+    pub(crate) received: i64,
     /// Hash for the ledger.
     pub(crate) hash: Sum,
     /// Length of its body.
@@ -68,8 +72,7 @@ impl Prepared {
         items: &[Item<'_>],
         most: usize,
     ) -> Result<Prepared, PrepareError> {
-        let mut prepared =
-            Prepared { tenant: sender.tenant.to_owned(), received: sender.received, ..Prepared::default() };
+        let mut prepared = Prepared::empty(sender.tenant);
         prepared.n_items = items.len();
         let mut scratch = Vec::new();
         for item in items {
@@ -89,6 +92,11 @@ impl Prepared {
             }
         }
         Ok(prepared)
+    }
+
+    /// Without records yet.
+    pub(crate) fn empty(tenant: &str) -> Prepared {
+        Prepared { tenant: tenant.to_owned(), ..Prepared::default() }
     }
 
     #[expect(clippy::too_many_arguments, reason = "an item, and what differs from piece to piece of it")]
@@ -120,24 +128,36 @@ impl Prepared {
             dedup,
             body,
         };
+        let identity = dedup.map(|dedup| (identity(sender.tenant, &item.stream, &dedup), xxh3_64(body)));
+        self.push(codec, &raw, identity, scratch)
+    }
+
+    /// Adds one record, to be known by `identity`.
+    pub(crate) fn push(
+        &mut self,
+        codec: &Codec,
+        raw: &RawEvent<'_>,
+        identity: Option<(u128, u64)>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
         let start = self.data.len();
-        self.data.extend_from_slice(sender.tenant.as_bytes());
+        self.data.extend_from_slice(raw.tenant.as_bytes());
         self.data.push(b'/');
-        self.data.extend_from_slice(host.as_bytes());
+        self.data.extend_from_slice(raw.host.as_bytes());
         let key = start..self.data.len();
-        codec.encode(&raw, &mut self.data)?;
+        codec.encode(raw, &mut self.data)?;
         let value = key.end..self.data.len();
-        let stream = match self.streams.iter().rposition(|own| *own == item.stream) {
+        let stream = match self.streams.iter().rposition(|own| own == raw.stream) {
             Some(at) => at,
             None => {
-                self.streams.push(item.stream.clone().into_owned());
+                self.streams.push(raw.stream.to_owned());
                 self.streams.len() - 1
             }
         };
-        let seed = line_seed(sender.tenant, &item.stream, host, None);
-        let hash = line_hash(seed, None, dedup.as_ref(), body, scratch);
-        let identity = dedup.map(|dedup| (identity(sender.tenant, &item.stream, &dedup), xxh3_64(body)));
-        self.records.push(Record { key, value, stream, hash, body_len: body.len(), identity });
+        let seed = line_seed(raw.tenant, raw.stream, raw.host, raw.file_id);
+        let hash = line_hash(seed, raw.position, raw.dedup.as_ref(), raw.body, scratch);
+        let (received, body_len) = (raw.received, raw.body.len());
+        self.records.push(Record { key, value, stream, received, hash, body_len, identity });
         Ok(())
     }
 

@@ -1,14 +1,17 @@
 //! The gateway as a service: listeners on a small runtime of their own, and the thread that commits.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use millrace_runtime::keys::Keyring;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::ledger::stage;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
+use crate::batch::Batches;
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::proxy::Proxy;
@@ -62,15 +65,18 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let slot = service.slot(stage::GATEWAY)?;
     let (queue, waiting) = mpsc::channel();
     let state = State::default();
-    let committer = Committer::open(service, slot.number(), waiting, state.clone())?;
+    let batches = Batches::new(config.batches_kept);
+    let committer = Committer::open(service, slot.number(), waiting, state.clone(), batches.clone())?;
     let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
     let admin_key = admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
     let shared = Arc::new(Shared {
         service: service.clone(),
         query: Proxy::new(&config.query, admin_key.as_deref()),
-        access: Access { anonymous: config.anonymous.clone(), admin_key },
+        access: Access { anonymous: config.anonymous.clone(), admin_key, keys: Keyring::follow(service)? },
+        batches,
         budget: Budget::new(config.max_memory_bytes),
         state,
+        received: AtomicI64::new(0),
         queue,
         large: Semaphore::new(THREADS),
     });

@@ -17,10 +17,12 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_runtime::metrics;
+use millrace_runtime::sink::now_micros;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::api::{self, Answer, Dialect, Promise, Reply, Request};
+use crate::batch::{self, Name};
 use crate::budget::Share;
 use crate::item::Item;
 use crate::patient::Patient;
@@ -35,6 +37,8 @@ const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Time for requests that are being answered when the process is told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a request with a wrong key waits for its answer.
+const DENIED: Duration = Duration::from_millis(250);
 /// Larger bodies, and packed ones, are read beside the other requests, not between them, and few at once.
 const LARGE: usize = 64 << 10;
 
@@ -124,10 +128,15 @@ async fn take(
 ) -> Answer {
     let dialect = Dialect::of(request.path);
     let refuse = |status, reason: &str, retry| dialect.refuse(request, status, reason, retry);
-    let tenant = match shared.access.tenant(request) {
+    let tenant = match shared.access.tenant(request, now_micros()) {
         Ok(tenant) => tenant,
         Err(_) if request.method == "GET" && OPEN.contains(&request.path) => String::new(),
-        Err((status, reason)) => return refuse(status, reason, None),
+        Err((status, reason)) => {
+            metrics::gateway_denied(status);
+            // Whoever tries keys is not quick about it.
+            tokio::time::sleep(DENIED).await;
+            return refuse(status, reason, None);
+        }
     };
     if Proxy::serves(request) {
         return shared.query.ask(request, &tenant, share).await;
@@ -139,6 +148,9 @@ async fn take(
             Some(Closed::Away) => return refuse(503, "kafka is away, try again later", Some(2)),
             Some(Closed::Full) => return refuse(503, "a topic is over its bound, try again later", Some(5)),
         }
+    }
+    if let Some(name) = Name::of(request) {
+        return batch::put(shared, &tenant, request, name, body, share).await;
     }
     let config = &shared.service.config.gateway;
     let read = read_body(body, config.max_body_bytes, share);
@@ -173,11 +185,24 @@ async fn take(
     if !share.hold(promise.size()) || !records.hold(prepared.size()) {
         return refuse(503, NO_ROOM, Some(1));
     }
+    let (n_records, stamp) = (prepared.records.len(), prepared.records.first().map(|record| record.received));
     match shared.commit_in_time(prepared, records).await {
-        Outcome::Committed { n_known } => promise.keep(n_items, n_known),
+        Outcome::Committed { n_known } => {
+            let mut found = true;
+            if let (Promise::Found(_), Some(stamp)) = (&promise, stamp) {
+                found = shared.query.wait_for(request, &tenant, stamp, n_records - n_known).await;
+            }
+            let mut answer = promise.keep(n_items, n_known);
+            if !found {
+                let warning = "299 millrace \"committed, but not found by a search yet\"";
+                answer.headers.push(("warning", warning.to_owned()));
+            }
+            answer
+        }
         Outcome::Later => refuse(503, "kafka does not answer, nothing was taken; try again later", Some(2)),
         Outcome::Never(reason) => refuse(400, &reason, None),
-        Outcome::Unknown => refuse(
+        // The latter is a batch's alone.
+        Outcome::Unknown | Outcome::Overtaken => refuse(
             503,
             "kafka has not answered in time, the request may or may not have been taken; send it again, with \
              its ids or its Idempotency-Key if it has any",
@@ -186,7 +211,7 @@ async fn take(
     }
 }
 
-const NO_ROOM: &str = "too many requests are being taken, try again later";
+pub(crate) const NO_ROOM: &str = "too many requests are being taken, try again later";
 
 enum Unread {
     TooLarge,

@@ -1,5 +1,7 @@
 //! What every listener shares, and the way of a request's records to the committing thread and back.
 
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use millrace_runtime::sink::now_micros;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Access;
+use crate::batch::Batches;
 use crate::budget::{Budget, Share};
 use crate::item::Item;
 use crate::prepare::{PrepareError, Prepared, Sender as Origin};
@@ -22,8 +25,11 @@ pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) access: Access,
     pub(crate) query: Proxy,
+    pub(crate) batches: Batches,
     pub(crate) budget: Budget,
     pub(crate) state: State,
+    /// When the last request was received, µs: no two have one time.
+    pub(crate) received: AtomicI64,
     pub(crate) queue: Sender<Waiting>,
     /// Large bodies that are read at once: each takes some times its size meanwhile.
     pub(crate) large: Semaphore,
@@ -37,12 +43,19 @@ impl Shared {
         address: &str,
         items: &[Item<'_>],
     ) -> Result<Prepared, PrepareError> {
-        let sender = Origin { tenant, address, received: now_micros() };
+        let sender = Origin { tenant, address, received: self.now() };
         let prepared = Prepared::new(self.service.codecs.raw(), sender, items, self.most_prepared());
         if let Err(PrepareError::Codec(error)) = &prepared {
             tracing::error!(%error, "could not encode a record");
         }
         prepared
+    }
+
+    /// µs since the epoch; later with each call.
+    fn now(&self) -> i64 {
+        let now = now_micros();
+        let last = self.received.fetch_update(Relaxed, Relaxed, |last| Some(now.max(last + 1)));
+        last.map_or(now, |last| now.max(last + 1))
     }
 
     /// Records of one request may take so many bytes: lines, and what stands beside each of them.

@@ -159,7 +159,7 @@ async fn hand_over(
                         return false;
                     }
                     // Not committed, or the process ends.
-                    Outcome::Later | Outcome::Unknown => share = shared.budget.share(),
+                    Outcome::Later | Outcome::Unknown | Outcome::Overtaken => share = shared.budget.share(),
                 }
             }
         }

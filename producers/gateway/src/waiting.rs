@@ -32,6 +32,8 @@ pub(crate) enum Outcome {
     Never(String),
     /// It may or may not be committed.
     Unknown,
+    /// Nothing of it is committed: another request has taken its batch further.
+    Overtaken,
 }
 
 /// Whether requests are taken, as the committing thread last saw it.

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use apache_avro::Schema;
 use apache_avro::types::Value as Avro;
+use millrace_schemas::attempt::{BatchAttempt, BatchState};
 use millrace_schemas::ledger::{Delta, OffsetRange, Sum};
 use millrace_schemas::manifest::{ManifestRecord, Part, SourceRange, TableName};
 use millrace_schemas::position::FilePosition;
@@ -219,6 +220,15 @@ proptest! {
         let own = Progress { topic, partition, next, version };
         let framed = check(Subject::Progress, &own, reference::progress(&own), true);
         same(Subject::Progress, &framed, &own);
+    }
+
+    #[test]
+    fn batch_state(texts in prop::array::uniform3(".{0,8}"), minute in any::<i64>(), source in prop::option::of(".{0,8}"), attempts in prop::array::uniform2(prop::option::of(any::<(i64, i64, u128)>()))) {
+        let [tenant, stream, host] = texts;
+        let [open, ended] = attempts.map(|own| own.map(|(number, count, hash)| BatchAttempt { number, count, hash: Sum(hash) }));
+        let own = BatchState { tenant, stream, host, minute, source, open, ended };
+        let framed = check(Subject::Batches, &own, reference::batch_state(&own), true);
+        same(Subject::Batches, &framed, &own);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use apache_avro::Schema;
 use apache_avro::types::Value;
+use millrace_schemas::attempt::BatchState;
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::ledger::Delta;
 use millrace_schemas::manifest::ManifestRecord;
@@ -30,6 +31,7 @@ fn through_rust(subject: Subject, framed: &[u8]) -> Vec<u8> {
         Subject::Manifest => again!(ManifestRecord),
         Subject::Progress => again!(Progress),
         Subject::Control => again!(ControlRecord),
+        Subject::Batches => again!(BatchState),
     }
     out
 }

@@ -22,6 +22,7 @@ fn topics_file_parses() {
         topics::DEAD,
         topics::CONTROL,
         topics::POSITIONS,
+        topics::BATCHES,
         topics::SPLITS,
         topics::FILES,
         topics::LEDGER,

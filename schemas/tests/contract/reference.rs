@@ -4,6 +4,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
+use millrace_schemas::attempt::{BatchAttempt, BatchState};
 use millrace_schemas::ledger::{Delta, OffsetRange};
 use millrace_schemas::manifest::{ManifestRecord, Part, SourceRange, TableName};
 use millrace_schemas::position::FilePosition;
@@ -161,6 +162,25 @@ pub(crate) fn progress(own: &Progress) -> Avro {
         ("partition", Avro::Int(own.partition)),
         ("next", Avro::Long(own.next)),
         ("version", Avro::Int(own.version)),
+    ])
+}
+
+pub(crate) fn batch_state(own: &BatchState) -> Avro {
+    let attempt = |own: BatchAttempt| {
+        record([
+            ("number", Avro::Long(own.number)),
+            ("count", Avro::Long(own.count)),
+            ("hash", Avro::Fixed(16, own.hash.0.to_be_bytes().to_vec())),
+        ])
+    };
+    record([
+        ("tenant", text(&own.tenant)),
+        ("stream", text(&own.stream)),
+        ("host", text(&own.host)),
+        ("minute", Avro::Long(own.minute)),
+        ("source", optional(own.source.as_deref().map(text))),
+        ("open", optional(own.open.map(attempt))),
+        ("ended", optional(own.ended.map(attempt))),
     ])
 }
 

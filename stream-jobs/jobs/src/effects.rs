@@ -39,7 +39,7 @@ pub(crate) struct Slot {
     pub(crate) value: Range<usize>,
 }
 
-/// Takes the effects of one record. They count only if the job does not reject it.
+/// Takes the effects of one record. They count only if the job does not reject it, but for [`Effects::keep`].
 #[derive(Debug)]
 pub struct Effects<'p> {
     partition: i32,
@@ -47,6 +47,8 @@ pub struct Effects<'p> {
     outgoing: &'p mut Outgoing,
     /// Changed cells of this record, applied by `plan`; a buffer that is used again.
     cells: &'p mut Vec<Change>,
+    /// So many of them count even if the record is rejected.
+    pub(crate) n_kept: usize,
     pub(crate) entry: Option<Entry>,
 }
 
@@ -58,7 +60,7 @@ impl<'p> Effects<'p> {
         cells: &'p mut Vec<Change>,
     ) -> Effects<'p> {
         cells.clear();
-        Effects { partition, accounts, outgoing, cells, entry: None }
+        Effects { partition, accounts, outgoing, cells, n_kept: 0, entry: None }
     }
 
     /// Says whose line the record is. To be called as soon as that is known; a record that is rejected before counts as
@@ -110,6 +112,11 @@ impl<'p> Effects<'p> {
     /// Deletes a cell of the partition's state.
     pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
         self.cells.push((key.into(), None));
+    }
+
+    /// What was done to the state so far counts even if the record is rejected: what is known of it, rather than by it.
+    pub fn keep(&mut self) {
+        self.n_kept = self.cells.len();
     }
 
     /// Sets or deletes a cell.

@@ -125,23 +125,22 @@ impl Plan {
         let mut effects =
             Effects::new(record.partition, &mut self.accounts, &mut self.outgoing, &mut self.cells);
         let answer = job.process(record, &state, &mut effects);
-        let entry = effects.entry;
+        let (entry, n_kept) = (effects.entry, effects.n_kept);
         let end = match &answer {
-            Ok(verdict) => {
-                for (key, value) in self.cells.drain(..) {
-                    self.writes.set(record.partition, key, value);
-                }
-                verdict.edge()
-            }
+            Ok(verdict) => verdict.edge(),
             Err(_) => {
                 self.outgoing.bytes.truncate(n_bytes);
                 self.outgoing.outputs.truncate(n_outputs);
+                self.cells.truncate(n_kept);
                 for (key, value) in job.buried(record, &state) {
                     self.writes.set(record.partition, key, value);
                 }
                 edge::DEAD
             }
         };
+        for (key, value) in self.cells.drain(..) {
+            self.writes.set(record.partition, key, value);
+        }
         let entry = entry.unwrap_or_else(|| {
             let Record { input, partition, offset, .. } = *record;
             let received = record.first.map_or(record.appended, |first| first.received);

@@ -167,29 +167,32 @@ impl<'s> State<'s> {
         }
     }
 
-    /// The first cell whose key is `from` or comes after it.
-    pub fn first_from(&self, from: &[u8]) -> Option<(&'s [u8], &'s [u8])> {
-        let mut range = (Bound::Included(from.to_vec()), Bound::Unbounded);
-        loop {
-            let written = [self.own, self.in_flight].into_iter().flatten();
-            let written = written.filter_map(|cells| cells.range(range.clone()).next().map(|(key, _)| key));
-            let committed =
-                self.committed.and_then(|own| own.cells.range(range.clone()).next().map(|(key, _)| key));
-            let key = written.chain(committed).min()?;
-            if let Some(value) = self.get(key) {
-                return Some((key, value));
-            }
-            range.0 = Bound::Excluded(key.clone());
-        }
-    }
-
     /// All cells in order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&'s [u8], &'s [u8])> {
-        let committed = self.committed.into_iter().flat_map(|own| own.cells.keys());
-        let written = [self.own, self.in_flight].into_iter().flatten().flat_map(|cells| cells.keys());
-        let keys: std::collections::BTreeSet<&'s [u8]> =
-            committed.chain(written).map(Vec::as_slice).collect();
+        self.range(&[])
+    }
+
+    /// The cells from `start` on in order of their keys.
+    pub fn range(&self, start: &[u8]) -> impl Iterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
+        let from = (Bound::Included(start), Bound::Unbounded);
+        let committed = self.committed.map(|own| own.cells.range::<[u8], _>(from).map(|(key, _)| key));
+        let written =
+            |cells: Option<&'s CellWrites>| cells.map(|own| own.range::<[u8], _>(from).map(|(key, _)| key));
+        let mut committed = committed.into_iter().flatten().peekable();
+        let mut own = written(self.own).into_iter().flatten().peekable();
+        let mut in_flight = written(self.in_flight).into_iter().flatten().peekable();
         let state = *self;
-        keys.into_iter().filter_map(move |key| Some((key, state.get(key)?)))
+        std::iter::from_fn(move || {
+            loop {
+                let heads = [committed.peek(), own.peek(), in_flight.peek()];
+                let key: &'s Vec<u8> = heads.into_iter().flatten().min()?;
+                committed.next_if(|other| *other == key);
+                own.next_if(|other| *other == key);
+                in_flight.next_if(|other| *other == key);
+                if let Some(value) = state.get(key) {
+                    return Some((key.as_slice(), value));
+                }
+            }
+        })
     }
 }

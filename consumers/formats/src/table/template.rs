@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::iter::successors;
 use std::ops::Range;
 
 use memchr::memmem;
@@ -45,7 +46,7 @@ impl Templates {
     /// The template of `body`, if it has a useful one. `texts` are the fields' names and texts, then the columns'.
     pub(super) fn of(&mut self, body: &str, texts: &[(&str, Cow<'_, str>)]) -> Option<&Made> {
         self.rows += 1;
-        if texts.is_empty() || memmem::find(body.as_bytes(), "«".as_bytes()).is_some() {
+        if texts.is_empty() || body.contains(OPEN) {
             return None;
         }
         find_slots(body, texts, &mut self.slots);
@@ -118,7 +119,7 @@ fn find_slots(body: &str, texts: &[(&str, Cow<'_, str>)], slots: &mut Vec<(Range
         if is_column || text.is_empty() || name.starts_with('@') || name.contains([OPEN, CLOSE]) {
             continue;
         }
-        let next = body.as_bytes().get(from..).and_then(|rest| memmem::find(rest, text.as_bytes()));
+        let next = body.as_bytes().get(from..).and_then(|rest| find(rest, text.as_bytes()));
         if let Some(start) = next {
             slots.push((from + start..from + start + text.len(), which));
             from += start + text.len();
@@ -128,7 +129,8 @@ fn find_slots(body: &str, texts: &[(&str, Cow<'_, str>)], slots: &mut Vec<(Range
         if ![USER, MESSAGE, SEVERITY].contains(name) || text.len() < MIN_COLUMN {
             continue;
         }
-        let found = memmem::find_iter(body.as_bytes(), text.as_bytes()).find_map(|start| {
+        let next = |from: usize| Some(from + find(body.as_bytes().get(from..)?, text.as_bytes())?);
+        let found = successors(next(0), |start| next(start + text.len())).find_map(|start| {
             let range = start..start + text.len();
             let place = slots.partition_point(|(own, _)| own.end <= range.start);
             slots.get(place).is_none_or(|(own, _)| range.end <= own.start).then_some((place, range))
@@ -136,6 +138,17 @@ fn find_slots(body: &str, texts: &[(&str, Cow<'_, str>)], slots: &mut Vec<(Range
         if let Some((place, range)) = found {
             slots.insert(place, (range, which));
         }
+    }
+}
+
+/// Where `text` begins. Most are short and near: what sets up a searcher would take longer than a look at each place
+/// where the first byte stands; but a long one could make those looks long, too.
+fn find(body: &[u8], text: &[u8]) -> Option<usize> {
+    match text {
+        [first, rest @ ..] if rest.len() < 64 => {
+            memchr::memchr_iter(*first, body).find(|&at| body[at + 1..].starts_with(rest))
+        }
+        _ => memmem::find(body, text),
     }
 }
 

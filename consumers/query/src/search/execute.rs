@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use millrace_formats::split::{Columns, StoredReader};
+use millrace_formats::split::{Columns, Stored, StoredReader};
 use millrace_schemas::manifest::{Fold, LivePart, TableName};
 use tantivy::TantivyError;
 use tantivy::query::{BooleanQuery, EnableScoring, Query as Runs};
@@ -37,25 +37,43 @@ pub fn plan(fold: &Fold, request: &SearchRequest) -> Result<Plan, SearchError> {
         return Err(SearchError::Limit { limit: request.limit });
     }
     let query = parse(&request.query)?;
+    pick(fold, &request.tenant, query, (request.from, request.to), request.limit)
+}
+
+/// A plan for every row of `tenant` that `query` finds.
+///
+/// # Errors
+/// *Query*: a bug.
+pub(crate) fn plan_all(fold: &Fold, tenant: &str, query: Query) -> Result<Plan, SearchError> {
+    pick(fold, tenant, query, (None, None), 0)
+}
+
+fn pick(
+    fold: &Fold,
+    tenant: &str,
+    query: Query,
+    between: (Option<i64>, Option<i64>),
+    limit: usize,
+) -> Result<Plan, SearchError> {
+    let (from, to) = (between.0.unwrap_or(i64::MIN), between.1.unwrap_or(i64::MAX));
     // Compiled again to run; here it tells the client what is wrong even where no split is left.
     let columns = Columns::new();
     for table in [TableName::Events, TableName::Dead] {
         Compiler { columns: &columns, table }.compile(&query)?;
     }
-    let (from, to) = (request.from.unwrap_or(i64::MIN), request.to.unwrap_or(i64::MAX));
     let hosts = required_hosts(&query);
     let may_hold = |live: &LivePart| {
         let part = &live.part;
         let host = part.hosts.is_empty() || hosts.iter().all(|host| part.hosts.iter().any(|own| own == host));
         // The latest instant of all belongs to an open end.
-        let overlaps = part.overlaps(from, to) || (request.to.is_none() && part.time_to == i64::MAX);
+        let overlaps = part.overlaps(from, to) || (between.1.is_none() && part.time_to == i64::MAX);
         overlaps && host && may_be_in(&query, part.table)
     };
     let (mut parts, pruned): (Vec<&LivePart>, Vec<&LivePart>) =
-        fold.tenant(&request.tenant).partition(|live| may_hold(live));
+        fold.tenant(tenant).partition(|live| may_hold(live));
     parts.sort_by(|a, b| (b.part.time_to, &b.part.id).cmp(&(a.part.time_to, &a.part.id)));
     let n_pruned = pruned.len();
-    Ok(Plan { query, parts: parts.into_iter().cloned().collect(), n_pruned, from, to, limit: request.limit })
+    Ok(Plan { query, parts: parts.into_iter().cloned().collect(), n_pruned, from, to, limit })
 }
 
 /// Runs a plan, on as many cores as there are splits and cores.
@@ -119,6 +137,33 @@ fn look<'f>(
             total += u64::from(weight.count(split.segment()).map_err(fail)?);
         }
     }
+}
+
+/// Gives every row that a plan finds, split by split.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn each_row(
+    cache: &SplitCache,
+    plan: &Plan,
+    mut each: impl FnMut(&Stored<'_>),
+) -> Result<(), SearchError> {
+    let columns = Columns::new();
+    let reader = StoredReader::new().map_err(|error| internal(error.action, error.reason))?;
+    for live in &plan.parts {
+        let (split, object) = (cache.open(live)?, &live.record.object);
+        let query = Compiler { columns: &columns, table: live.part.table }.compile(&plan.query)?;
+        let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
+        let mut rows = Vec::new();
+        weight
+            .for_each_no_score(split.segment(), &mut |found| rows.extend_from_slice(found))
+            .map_err(fail)?;
+        for row in rows {
+            let stored = split.stored(row).map_err(|error| damaged(error, object))?;
+            each(&reader.read(&stored).map_err(|error| damaged(error, object))?);
+        }
+    }
+    Ok(())
 }
 
 /// [`plan`] and [`run`] in one.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheOptions, SplitCache};
 pub use execute::{Plan, plan, run, search};
+pub(crate) use execute::{each_row, plan_all};
 pub use hit::{Hit, HitOrigin, HitPosition};
 pub use language::QueryError;
 

@@ -21,6 +21,9 @@ pub(super) struct Fleet {
     pub(super) asker: Asker,
     /// The forwarder follows what lies here.
     pub(super) logs: PathBuf,
+    /// Where a gateway takes HTTP and syslog, host:port.
+    pub(super) gateway: String,
+    pub(super) syslog: String,
     config: PathBuf,
     running: Vec<(&'static str, Child)>,
 }
@@ -30,10 +33,12 @@ impl Fleet {
     pub(super) fn start(site: &Site, services: &[&'static str]) -> anyhow::Result<Fleet> {
         let data = site.folder("services")?;
         let logs = site.folder("logs")?;
-        let query = format!("127.0.0.1:{}", free_port()?);
+        let [query, gateway, syslog] =
+            [free_port()?, free_port()?, free_port()?].map(|port| format!("127.0.0.1:{port}"));
         let text = format!(
             "data_dir = {data:?}\n[kafka]\nbrokers = {:?}\n[registry]\nurl = {:?}\n[ops]\nlisten = \"off\"\n\
              [log]\nlevel = \"warn\"\n[query]\nlisten = {query:?}\nanonymous = \"default\"\n\
+             [gateway]\nlisten = {gateway:?}\nanonymous = \"default\"\nsyslog_listen = {syslog:?}\n\
              [[forward.input]]\nglobs = [\"{}/*.log\"]\nstream = \"web\"\n",
             site.broker.address(),
             site.registry_url(),
@@ -46,6 +51,8 @@ impl Fleet {
             service: Service::open(&loaded, &Stop::default())?,
             asker: Asker::new(&format!("http://{query}"))?,
             logs,
+            gateway,
+            syslog,
             config,
             running: Vec::new(),
         };
@@ -91,6 +98,18 @@ impl Fleet {
     /// Peak resident memory of each service, MB.
     pub(super) fn memory(&self) -> anyhow::Result<Vec<(&'static str, f64)>> {
         self.running.iter().map(|(name, child)| Ok((*name, resident(child.id())?))).collect()
+    }
+
+    /// CPU seconds that a service has taken so far.
+    pub(super) fn cpu_seconds(&self, service: &str) -> anyhow::Result<f64> {
+        let running = self.running.iter().find(|(name, _)| *name == service);
+        let (_, child) = running.with_context(|| format!("millrace {service} does not run"))?;
+        let path = format!("/proc/{}/stat", child.id());
+        let stat = std::fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+        // Behind the name in brackets: state is field 3, utime and stime are 14 and 15, in hundredths (proc(5)).
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = rest.split_ascii_whitespace().skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
     }
 
     /// A service that has ended by itself is an error.

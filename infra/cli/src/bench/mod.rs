@@ -2,6 +2,7 @@
 
 mod fleet;
 mod forward;
+mod gateway;
 mod patterns;
 mod pure;
 mod runner;
@@ -62,7 +63,7 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 11] = [
+const RUNS: [(&[&str], Run); 12] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
     (&["parse_regex", "parse_grok_vs_regex"], |_| patterns::expressions()),
@@ -84,6 +85,7 @@ const RUNS: [(&[&str], Run); 11] = [
         ],
         |_| whole::run(),
     ),
+    (&["gateway_ndjson", "gateway_answer_p99", "gateway_syslog", "memory_gateway"], |_| gateway::run()),
     (&["search_term_p99", "search_all_p99"], |_| search::run()),
 ];
 

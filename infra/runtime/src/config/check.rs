@@ -7,7 +7,9 @@ use std::time::Duration;
 use millrace_schemas::id::{valid_id, valid_stream};
 use millrace_schemas::topics;
 
-use super::{Config, ForwardConfig, GatewayConfig, ParseConfig, QueryConfig, SinkConfig, inputs, raw};
+use super::{
+    Config, ForwardConfig, GatewayConfig, Output, ParseConfig, QueryConfig, SinkConfig, inputs, raw, upstream,
+};
 use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
@@ -31,6 +33,9 @@ const OWNED: [&str; 16] = [
     "retry.backoff.max.ms",
     "partition.assignment.strategy",
 ];
+
+/// Longest time for which lines are remembered: 31 days.
+const MAX_DEDUP_WINDOW: Duration = Duration::from_secs(31 * 86_400);
 
 /// Formats that the parse job knows.
 const FORMATS: [&str; 15] = [
@@ -136,8 +141,17 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             partial_line_timeout: Duration::from_millis(raw.forward.partial_line_timeout_ms.unwrap_or(5_000)),
             max_line_bytes: raw.forward.max_line_bytes.unwrap_or(1 << 20),
             once: raw.forward.once.unwrap_or(false),
+            output: match raw.forward.output.as_deref() {
+                None | Some("kafka") => Output::Kafka,
+                Some("http") => Output::Http,
+                Some(other) => {
+                    fault("forward.output", format!("{other:?} is neither \"kafka\" nor \"http\""));
+                    Output::Kafka
+                }
+            },
         }
     };
+    let upstream = upstream::check(raw.upstream, &mut fault);
     if forward.host.is_empty() || forward.host.contains('/') {
         fault("forward.host", format!("{:?} must not be empty or contain a slash", forward.host));
     }
@@ -163,8 +177,16 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             .map(|(stream, format)| (stream.clone(), known(format!("parse.streams.{stream}"), format)))
             .collect(),
         sources: raw.parse.sources.into_iter().map(Into::into).collect(),
+        dedup_window: Duration::from_secs(60 * raw.parse.dedup_window_minutes.unwrap_or(24 * 60)),
+        dedup_bytes: raw.parse.dedup_mib.unwrap_or(32) << 20,
         loops: raw.parse.loops.unwrap_or(1),
     };
+    if !(Duration::from_secs(60)..=MAX_DEDUP_WINDOW).contains(&parse.dedup_window) {
+        fault("parse.dedup_window_minutes", "is not in 1..=44640".into());
+    }
+    if !(1 << 20..=1 << 30).contains(&parse.dedup_bytes) {
+        fault("parse.dedup_mib", "is not in 1..=1024".into());
+    }
     if !(1..=16).contains(&parse.loops) {
         fault("parse.loops", format!("{} is not in 1..=16", parse.loops));
     }
@@ -187,7 +209,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         }
         config
     };
-    let index = sink("index", raw.index, 1_000, 64);
+    let index = sink("index", raw.index, 1_000, 128);
     let archive = sink("archive", raw.archive, 5_000, 32);
 
     let fold_after = raw.ledger.fold_after_seconds.unwrap_or(600);
@@ -228,6 +250,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         max_body_bytes: raw.gateway.max_body_mib.unwrap_or(32) << 20,
         max_memory_bytes: raw.gateway.max_memory_mib.unwrap_or(256) << 20,
         max_connections: raw.gateway.max_connections.unwrap_or(2_048),
+        batches_kept: raw.gateway.batches_kept.unwrap_or(100_000),
         client_timeout: Duration::from_secs(raw.gateway.client_timeout_seconds.unwrap_or(30)),
     };
     gateway_faults(&gateway, &mut fault);
@@ -262,6 +285,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         log: (format, raw.log.level.unwrap_or_else(|| "info".to_owned())),
         ops_listen,
         forward,
+        upstream,
         parse,
         index,
         archive,
@@ -311,6 +335,7 @@ fn gateway_faults(gateway: &GatewayConfig, fault: &mut impl FnMut(&str, String))
             "at least twice max_body_mib",
         ),
         ("max_connections", within(gateway.max_connections, 1, 65_536), "1..=65536"),
+        ("batches_kept", within(gateway.batches_kept, 1_000, 10_000_000), "1000..=10000000"),
         ("client_timeout_seconds", within(timeout, 1, 3_600), "1..=3600"),
     ] {
         if !good {

@@ -3,6 +3,7 @@
 mod check;
 mod inputs;
 mod raw;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::store::StoreOptions;
 
 pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
+pub use upstream::{Secret, UpstreamConfig};
 
 /// What is wrong with a configuration: every fault with its path.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub ops_listen: Option<String>,
     /// The forwarder.
     pub forward: ForwardConfig,
+    /// The gateway that takes what this process has, where it is not Kafka that does.
+    pub upstream: UpstreamConfig,
     /// The parse job.
     pub parse: ParseConfig,
     /// The indexer.
@@ -72,6 +76,17 @@ pub struct ForwardConfig {
     pub max_line_bytes: usize,
     /// Read to the end and stop.
     pub once: bool,
+    /// Where lines go.
+    pub output: Output,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Kafka.
+    Kafka,
+    /// A gateway, see [`UpstreamConfig`].
+    Http,
 }
 
 /// The parse job.
@@ -83,6 +98,10 @@ pub struct ParseConfig {
     pub streams: Vec<(String, String)>,
     /// Files of sources: steps for the streams that they name.
     pub sources: Vec<std::path::PathBuf>,
+    /// How long a line with an identity is remembered, by the append time of `logs.raw`.
+    pub dedup_window: Duration,
+    /// Bytes of a partition for that.
+    pub dedup_bytes: usize,
     /// Loops in this process.
     pub loops: u32,
 }
@@ -92,7 +111,7 @@ pub struct ParseConfig {
 pub struct SinkConfig {
     /// A bundle is committed at least this often when there is data.
     pub commit_interval: Duration,
-    /// And when what is gathered takes this much memory.
+    /// And when what is gathered takes half of this; the other half is for what is being stored.
     pub max_buffer_bytes: usize,
     /// Replaced objects are deleted this long after: the longest query's lifetime.
     pub delete_after: Duration,
@@ -134,6 +153,8 @@ pub struct GatewayConfig {
     pub max_memory_bytes: usize,
     /// Connections held at once.
     pub max_connections: usize,
+    /// Batches (`PUT /v1/batches/…`) that are remembered.
+    pub batches_kept: usize,
     /// A client that takes longer to send a request is cut off.
     pub client_timeout: Duration,
 }

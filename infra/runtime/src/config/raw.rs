@@ -18,6 +18,7 @@ pub(super) struct Config {
     pub(super) log: Log,
     pub(super) ops: Ops,
     pub(super) forward: Forward,
+    pub(super) upstream: Upstream,
     pub(super) parse: Parse,
     pub(super) index: Sink,
     pub(super) archive: Sink,
@@ -70,7 +71,21 @@ pub(super) struct Forward {
     pub(super) partial_line_timeout_ms: Option<u64>,
     pub(super) max_line_bytes: Option<usize>,
     pub(super) once: Option<bool>,
+    pub(super) output: Option<String>,
     pub(super) input: Vec<Input>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Upstream {
+    pub(super) url: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) key_file: Option<String>,
+    pub(super) key_files: BTreeMap<String, String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) parallel: Option<usize>,
+    pub(super) spool_mib: Option<u64>,
+    pub(super) parked_mib: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +125,8 @@ pub(super) struct Parse {
     pub(super) default_format: Option<String>,
     pub(super) streams: BTreeMap<String, String>,
     pub(super) sources: Vec<String>,
+    pub(super) dedup_window_minutes: Option<u64>,
+    pub(super) dedup_mib: Option<usize>,
     pub(super) loops: Option<u32>,
 }
 
@@ -150,6 +167,7 @@ pub(super) struct Gateway {
     pub(super) max_body_mib: Option<usize>,
     pub(super) max_memory_mib: Option<usize>,
     pub(super) max_connections: Option<usize>,
+    pub(super) batches_kept: Option<usize>,
     pub(super) client_timeout_seconds: Option<u64>,
 }
 

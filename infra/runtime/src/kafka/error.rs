@@ -142,8 +142,9 @@ impl Error {
     pub(crate) fn polling(instance: &str, source: KafkaError) -> Option<Error> {
         let code = source.rdkafka_error_code()?;
         match code {
-            RDKafkaErrorCode::FencedInstanceId => Some(Error::Taken { instance: instance.to_owned() }),
-            RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PollExceeded => {
+            // Also by itself: a join that the broker took before it died comes again, and fences the first. Whether it is
+            // another process shows when it happens again.
+            RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PollExceeded => {
                 Some(Error::Fenced { action: "poll", source })
             }
             RDKafkaErrorCode::UnknownTopicOrPartition

@@ -65,6 +65,6 @@ impl PlainProducer {
     /// *Exit*: not within 30 s.
     pub fn flush(&mut self) -> Result<(), Error> {
         let refused = |source| Error::Refused { action: "flush".to_owned(), source };
-        drain(&self.inner, PATIENCE).map_err(refused)
+        drain(&self.inner, PATIENCE, || false).map_err(refused)
     }
 }

@@ -101,7 +101,8 @@ impl ProducerContext for Context {
                 offset: message.offset(),
             }),
             Ok(_) => {}
-            Err((error, _)) => reports.failed = Some(error.clone()),
+            // The first is the cause: what comes after it was purged along with it.
+            Err((error, _)) => drop(reports.failed.get_or_insert_with(|| error.clone())),
         }
     }
 }
@@ -183,6 +184,9 @@ impl TxnProducer {
             match self.inner.send(out) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    if let Some(error) = self.undelivered() {
+                        return Err(error);
+                    }
                     if full.get_or_insert_with(Instant::now).elapsed() > self.guard.timeout {
                         let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
                         return Err(Error::Void { action: "send", source });
@@ -200,9 +204,27 @@ impl TxnProducer {
                         source: KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge),
                     });
                 }
-                Err((source, _)) => return Err(Error::transactional("send", source)),
+                Err((source, _)) => {
+                    // After a failed delivery librdkafka takes no more records and says nothing but "state"; the
+                    // report of what failed is one of the events that wait, and a poll gives one.
+                    let cause = (0..REPORTS_TO_SEE).find_map(|_| {
+                        pause(&self.inner);
+                        self.undelivered()
+                    });
+                    return Err(cause.unwrap_or_else(|| Error::transactional("send", source)));
+                }
             }
         }
+    }
+
+    /// Why a record of this transaction was not delivered, if one was not.
+    fn undelivered(&self) -> Option<Error> {
+        let source = self.reports.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()?;
+        Some(match Error::transactional("deliver", source) {
+            // A record that could not be delivered voids its transaction; nothing else is in doubt.
+            Error::TimedOut { action, source } => Error::Void { action, source },
+            other => other,
+        })
     }
 
     /// Waits until everything sent is acknowledged, and gives where the tracked records lie, in order of their tags.
@@ -210,15 +232,14 @@ impl TxnProducer {
     /// # Errors
     /// By class.
     pub fn flush(&mut self) -> Result<Vec<Delivery>, Error> {
-        drain(&self.inner, self.guard.timeout).map_err(|source| Error::transactional("flush", source))?;
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = reports.failed.take() {
-            return Err(match Error::transactional("deliver", source) {
-                // A record that could not be delivered voids its transaction; nothing else is in doubt.
-                Error::TimedOut { action, source } => Error::Void { action, source },
-                other => other,
-            });
+        // Once a delivery has failed, what is still queued goes nowhere before the abort.
+        let failed = || self.reports.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some();
+        let drained = drain(&self.inner, self.guard.timeout, failed);
+        if let Some(error) = self.undelivered() {
+            return Err(error);
         }
+        drained.map_err(|source| Error::transactional("flush", source))?;
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut delivered = std::mem::take(&mut reports.delivered);
         delivered.sort_unstable_by_key(|delivery| delivery.tag);
         Ok(delivered)
@@ -279,7 +300,9 @@ impl TxnProducer {
             return Ok(());
         }
         // An abort with records still in the queue can turn fatal (librdkafka#4849); what fails here is void anyway.
-        drop(drain(&self.inner, self.guard.timeout));
+        // After a failed delivery the queue never empties by itself.
+        let patience = if self.undelivered().is_some() { AFTER_FAILURE } else { self.guard.timeout };
+        drop(drain(&self.inner, patience, || false));
         let start = Instant::now();
         self.inner
             .abort_transaction(self.guard.timeout)
@@ -305,18 +328,28 @@ impl TxnProducer {
     }
 }
 
+/// How long an abort after a failed delivery waits for what is still on its way.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// How many events are looked at for the cause of a refused send.
+const REPORTS_TO_SEE: usize = 100;
+
 /// Between two looks at what is on its way.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Waits until nothing is on its way. rdkafka's own `flush` sleeps for 100 ms at a time while no report comes, and where
+/// Waits until nothing is on its way, or `given_up`. rdkafka's own `flush` sleeps for 100 ms at a time while no report comes, and where
 /// only failures are reported none ever does.
-pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Duration) -> KafkaResult<()> {
+pub(super) fn drain<C: ProducerContext>(
+    producer: &BaseProducer<C>,
+    timeout: Duration,
+    given_up: impl Fn() -> bool,
+) -> KafkaResult<()> {
     let start = Instant::now();
     let mut left = i32::MAX;
     loop {
         producer.poll(Duration::ZERO);
         let now_left = producer.in_flight_count();
-        if now_left == 0 {
+        if now_left == 0 || given_up() {
             return Ok(());
         }
         if now_left == left {

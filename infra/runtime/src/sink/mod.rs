@@ -1,8 +1,10 @@
 //! Sinks: consumers that put objects into the store. One loop serves them all (I5): read, build one bundle, put it, then
-//! commit its manifest records, ledger deltas and offsets in one transaction.
+//! commit its manifest records, ledger deltas and offsets in one transaction, while the next bundle is gathered.
 
 mod foreign;
+mod gather;
 mod run;
+mod seal;
 mod send;
 mod serve;
 
@@ -15,7 +17,7 @@ use crate::store::Store;
 
 pub use millrace_schemas::topics::GENERATION;
 pub use run::{SinkOptions, apply, run};
-pub(crate) use send::{attempt, put_until, send_manifest};
+pub(crate) use send::{Patience, attempt, put_until, send_manifest};
 pub use send::{now_micros, send_deltas};
 pub use serve::serve;
 

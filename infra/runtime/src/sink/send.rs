@@ -1,5 +1,7 @@
 //! What a sink sends: objects to the store, manifest records and ledger deltas into the open transaction.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use millrace_schemas::ledger::Delta;
 use millrace_schemas::manifest::ManifestRecord;
 use millrace_schemas::{key_partition, topics};
@@ -7,27 +9,51 @@ use millrace_schemas::{key_partition, topics};
 use crate::kafka::{OutRecord, TxnProducer};
 use crate::service::{Service, ServiceError};
 
-/// Puts an object, waiting for a store that is away until told to stop.
+/// Of somebody who puts an object into a store that may be away.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    tried: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Patience {
+    /// Whether the store has refused the object at least once.
+    pub(crate) fn is_tried(&self) -> bool {
+        self.tried.load(Ordering::Relaxed)
+    }
+
+    /// Nobody wants the object any more.
+    pub(crate) fn give_up(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Puts an object, waiting for a store that is away until told to stop, or given up.
 pub(crate) fn put_until(
     service: &Service,
     stage: &str,
     path: &str,
     bytes: Vec<u8>,
+    patience: &Patience,
 ) -> Result<(), ServiceError> {
     let bytes = bytes::Bytes::from(bytes);
-    let mut again = false;
     loop {
         match service.store.put_new(path, bytes.clone()) {
             Ok(()) => return Ok(()),
             // Names are never used twice, so an earlier try of this very call got through.
-            Err(error) if again && matches!(*error.source, object_store::Error::AlreadyExists { .. }) => {
+            Err(error)
+                if patience.is_tried()
+                    && matches!(*error.source, object_store::Error::AlreadyExists { .. }) =>
+            {
                 return Ok(());
             }
-            Err(error) if service.stop.requested() => return Err(error.into()),
+            Err(error) if service.stop.requested() || patience.ended.load(Ordering::Relaxed) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 tracing::error!(stage, path, %error, "store does not take objects, waiting for it");
                 service.health.turned(stage, false);
-                again = true;
+                patience.tried.store(true, Ordering::Relaxed);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::service::{Service, ServiceError};
 ///
 /// # Errors
 /// Of class *Exit*.
-pub fn serve<B: BundleBuilder, M: Merger + Sync>(
+pub fn serve<B: BundleBuilder + Send + 'static, M: Merger + Sync>(
     service: &Service,
     sink: &SinkOptions,
     owner: &OwnerOptions,

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 /// Status and body of `GET target`.
 pub(crate) fn get(port: u16, target: &str) -> io::Result<(u16, String)> {
+    get_with(port, target, &[])
+}
+
+/// The same, with headers.
+pub(crate) fn get_with(port: u16, target: &str, headers: &[(&str, &str)]) -> io::Result<(u16, String)> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
-    write!(stream, "GET {target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n")?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "GET {target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{headers}\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no answer"))?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Ok((status.ok_or_else(|| io::Error::other("no status"))?, body.to_owned()))
+    answered(&answer)
 }
 
 /// Head and body of the answer to `POST target`.
@@ -40,6 +43,37 @@ pub(crate) fn post(
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
     Ok((status.ok_or_else(|| io::Error::other("no status"))?, answer))
+}
+
+/// Status and body of the answer to `PUT target` with `chunks`, each sent as one.
+pub(crate) fn put(port: u16, target: &str, chunks: &[&[u8]]) -> io::Result<(u16, String)> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let head = "Host: gateway\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    write!(stream, "PUT {target} HTTP/1.1\r\n{head}")?;
+    let mut send = || {
+        for chunk in chunks {
+            let size = format!("{:x}\r\n", chunk.len());
+            stream.write_all(&[size.as_bytes(), chunk, b"\r\n"].concat())?;
+        }
+        stream.write_all(b"0\r\n\r\n")
+    };
+    // A refusal may come before all is sent; it is read all the same.
+    let sent = send();
+    let mut answer = Vec::new();
+    match (stream.read_to_end(&mut answer), sent) {
+        (Err(error), _) | (_, Err(error)) if answer.is_empty() => Err(error),
+        _ => answered(&answer),
+    }
+}
+
+/// Status and body of an answer.
+pub(crate) fn answered(answer: &[u8]) -> io::Result<(u16, String)> {
+    let answer = String::from_utf8_lossy(answer);
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no answer"))?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Ok((status.ok_or_else(|| io::Error::other("no status"))?, body.to_owned()))
 }
 
 /// `text` as part of a query string.

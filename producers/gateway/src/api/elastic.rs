@@ -37,10 +37,15 @@ pub(super) fn refuse(request: &Request<'_>, status: u16, reason: &str) -> Answer
 
 /// `POST /_bulk`, `POST /{index}/_bulk`
 pub(super) fn bulk<'a>(request: &Request<'a>, index: Option<Cow<'a, str>>, body: &'a [u8]) -> Reply<'a> {
-    if request.parameter("refresh").is_some_and(|refresh| refresh != "false") {
-        let reason = "lines are found within seconds of their answer: send refresh=false, or leave it out";
-        return Reply::Now(refuse(request, 400, reason));
-    }
+    let refresh = match request.parameter("refresh").as_deref() {
+        None | Some("false") => false,
+        Some("" | "true" | "wait_for") => true,
+        Some(other) => {
+            let other: String = other.chars().take(64).collect();
+            let reason = format!("refresh is {other:?}: only true, false and wait_for are known");
+            return Reply::Now(refuse(request, 400, &reason));
+        }
+    };
     let actions = match bulk::read(index, body) {
         Ok(actions) => actions,
         Err(error) => return Reply::Now(refuse(request, 400, &error.to_string())),
@@ -55,7 +60,8 @@ pub(super) fn bulk<'a>(request: &Request<'a>, index: Option<Cow<'a, str>>, body:
     }
     body.push_str("]}");
     let taken = actions.into_iter().filter_map(|action| action.outcome.ok());
-    Reply::Commit(taken.collect(), Promise::Answer(answer(request, 200, body)))
+    let answer = answer(request, 200, body);
+    Reply::Commit(taken.collect(), if refresh { Promise::Found(answer) } else { Promise::Answer(answer) })
 }
 
 /// What Filebeat, Logstash, Fluent Bit, Vector and the official clients ask first. Templates and policies mean nothing

@@ -35,7 +35,7 @@ impl<'a> Request<'a> {
     }
 
     /// Media type without parameters, lower case.
-    fn media_type(&self) -> String {
+    pub(crate) fn media_type(&self) -> String {
         let header = self.header("content-type");
         header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
@@ -48,7 +48,7 @@ impl<'a> Request<'a> {
     }
 
     /// Parts of the path, decoded; `None` where one is not UTF-8.
-    fn parts(&self) -> Option<Vec<Cow<'a, str>>> {
+    pub(crate) fn parts(&self) -> Option<Vec<Cow<'a, str>>> {
         let parts = self.path.split('/').filter(|part| !part.is_empty());
         parts.map(|part| decoded(part, false)).collect()
     }
@@ -95,7 +95,7 @@ impl Answer {
         Answer { status, media_type, headers: Vec::new(), body: body.into() }
     }
 
-    fn json(status: u16, body: &Value) -> Answer {
+    pub(crate) fn json(status: u16, body: &Value) -> Answer {
         Answer::new(status, "application/json", body.to_string())
     }
 
@@ -167,6 +167,8 @@ pub enum Reply<'a> {
 pub enum Promise {
     /// This.
     Answer(Answer),
+    /// This, once a search finds the items.
+    Found(Answer),
     /// How many items were new and how many were known: the early interface's counts.
     Stored,
 }
@@ -175,7 +177,7 @@ impl Promise {
     /// Bytes that it holds.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Promise::Answer(answer) => answer.body.capacity(),
+            Promise::Answer(answer) | Promise::Found(answer) => answer.body.capacity(),
             Promise::Stored => 0,
         }
     }
@@ -183,7 +185,7 @@ impl Promise {
     /// The answer, where `n_known` of `n_items` had been committed before.
     pub fn keep(self, n_items: usize, n_known: usize) -> Answer {
         match self {
-            Promise::Answer(answer) => answer,
+            Promise::Answer(answer) | Promise::Found(answer) => answer,
             Promise::Stored => {
                 Answer::json(200, &serde_json::json!({"stored": n_items - n_known, "duplicate": n_known}))
             }
@@ -256,9 +258,9 @@ fn known(parts: &[&str]) -> bool {
     matches!(
         parts,
         ["ruok" | "_bulk"]
-            | ["v1", "logs", ..]
+            | ["v1", "logs" | "batches", ..]
             | ["loki", "api", "v1", "push"]
-            | ["store", "batch"]
+            | ["store", "batch" | "log"]
             | ["message", "send"]
             | [_, "_bulk"]
     )

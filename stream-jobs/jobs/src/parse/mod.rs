@@ -2,9 +2,9 @@
 //!
 //! Reads `logs.raw` (RawEvent), and `logs.redrive`: dead letters sent again, each naming the raw record it was. Writes
 //! `logs.parsed` (Event) to the same partition number under the same key.
-//! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: the raw offsets that are dead (`owed.rs`). What
-//! is sent again counts only while its offset is among them: in it, it is read anew; not in it, it is a duplicate. Order: a
-//! repaired line comes behind the lines that were parsed before.
+//! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: which lines with an identity were seen (`seen.rs`),
+//! and the raw offsets that are dead (`owed.rs`). What is sent again counts only while its offset is among these: in it, it is
+//! read anew; not in it, it is a duplicate. Order: a repaired line comes behind the lines that were parsed before.
 //! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
 //! `no_time`).
 //! Rejected: `undecodable` values, lines that do not have the format of their stream (`no_match`), and lines on which a pattern
@@ -20,6 +20,7 @@ mod formats;
 mod found;
 mod owed;
 mod roles;
+mod seen;
 pub mod source;
 pub mod suggest;
 mod time;
@@ -40,11 +41,13 @@ use crate::batch::Record;
 use crate::effects::{Effects, Partitioning};
 use crate::job::{Job, Reject, Verdict, reason};
 use crate::table::{Change, State};
+use seen::Sight;
 use time::{Clock, Zone};
 
 pub use format::{Format, ParseConfig};
 pub use found::{Found, Stopped};
 pub use owed::is_owed;
+pub use seen::Memory;
 pub use source::Source;
 
 /// The parser.
@@ -54,6 +57,7 @@ pub struct Parse {
     sources: Vec<Arc<Source>>,
     /// Source of a stream. Only looked up: its order decides nothing.
     by_stream: HashMap<String, usize>,
+    memory: Memory,
     raw: Codec,
     event: Codec,
     /// How long letters are kept, µs of append time.
@@ -99,7 +103,15 @@ impl Parse {
     /// newest version of RawEvent's schema.
     pub fn new(config: ParseConfig, raw: Codec, event: Codec) -> Parse {
         let keep_dead = Parse::KEEP_DEAD.as_micros() as i64;
-        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), raw, event, keep_dead }
+        let memory = Memory::default();
+        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), memory, raw, event, keep_dead }
+    }
+
+    /// Same, with another bound on what is remembered of lines that were seen.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Parse {
+        self.memory = memory;
+        self
     }
 
     /// Same, with sources for the streams that they name; formats are for the others.
@@ -166,10 +178,16 @@ impl Job for Parse {
             return Ok(Verdict::Duplicate);
         }
         let raw = raw.map_err(|error| Reject::new(reason::UNDECODABLE, error.to_string()))?;
+        // What is sent again is known by its offset alone.
+        let sight = if is_again { Sight::New } else { self.memory.see(&raw, record.appended, state, out)? };
+        if sight == Sight::Repeat {
+            return Ok(Verdict::Duplicate);
+        }
         let offset = owed.map_or(offset, |first| first.offset);
         let origin = Origin { generation: Parse::GENERATION, partition, offset };
         let text = String::from_utf8_lossy(raw.body);
         let mut event = read(self.reading(raw.stream), raw, &text, origin)?;
+        event.flags.extend(sight.flag().map(Cow::Borrowed));
         if is_again {
             event.flags.push(Cow::Borrowed(dead::REDRIVEN));
         }

@@ -29,7 +29,7 @@ pub(super) fn bury(state: &State<'_>, offset: i64, appended: i64, keep: i64) -> 
     page.newest = page.newest.max(appended);
     let mut changes = Vec::with_capacity(1);
     let mut from = PREFIX.to_vec();
-    while let Some((key, cell)) = state.first_from(&from).filter(|(key, _)| key.starts_with(PREFIX)) {
+    while let Some((key, cell)) = state.range(&from).next().filter(|(key, _)| key.starts_with(PREFIX)) {
         if key == own || Page::read(cell).newest.saturating_add(keep) >= appended || changes.len() == 2 {
             break;
         }

@@ -6,6 +6,7 @@ mod job;
 mod json;
 mod properties;
 mod redrive;
+mod seen;
 mod syslog;
 mod time;
 

@@ -1,0 +1,176 @@
+//! `millrace tenant` and `millrace key`: who may do what, as records of `millrace.control`.
+
+use std::collections::BTreeMap;
+
+use millrace_runtime::kafka::{Guard, OutRecord, TxnProducer, read_to_mark};
+use millrace_runtime::keys::NewKey;
+use millrace_runtime::service::Service;
+use millrace_runtime::sink::now_micros;
+use millrace_schemas::access::{KeyEntry, Role, TenantEntry};
+use millrace_schemas::control::ControlRecord;
+use millrace_schemas::id::valid_id;
+use millrace_schemas::topics;
+use serde_json::{Value, json};
+
+use crate::args::{Format, KeyCreate, KeyLs, KeyRevoke, TenantCreate, TenantLs};
+use crate::output::{Answer, minute, table};
+use crate::place;
+
+/// The tenant that there is without being made.
+const DEFAULT: &str = "default";
+
+/// What `millrace.control` says of tenants and keys.
+#[derive(Default)]
+struct Known {
+    tenants: BTreeMap<String, TenantEntry>,
+    keys: BTreeMap<String, KeyEntry>,
+}
+
+impl Known {
+    fn read(service: &Service) -> anyhow::Result<Known> {
+        let mut known = Known::default();
+        read_to_mark(&service.config.kafka, topics::CONTROL, &[0], |_, _, _, value| {
+            let record = value.and_then(|value| service.codecs.control().decode::<ControlRecord>(value).ok());
+            if let Some(record) = record {
+                if let Some(tenant) = record.as_tenant() {
+                    known.tenants.insert(record.id.clone(), tenant);
+                }
+                if let Some(key) = record.as_api_key() {
+                    known.keys.insert(record.id, key);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(known)
+    }
+
+    fn has_tenant(&self, id: &str) -> bool {
+        id == DEFAULT || self.tenants.contains_key(id)
+    }
+}
+
+/// Writes one record. Two commands at once fence each other: one of them says so.
+fn write(service: &Service, record: &ControlRecord) -> anyhow::Result<()> {
+    let kafka = &service.config.kafka;
+    let mut producer =
+        TxnProducer::open(kafka, &format!("{}-access", kafka.prefix), false, Guard::default())?;
+    let mut value = Vec::new();
+    service.codecs.control().encode(record, &mut value)?;
+    producer.begin()?;
+    producer.send(OutRecord {
+        topic: topics::CONTROL,
+        partition: Some(0),
+        key: record.key().as_bytes(),
+        value: Some(&value),
+        headers: &[],
+        tag: usize::MAX,
+    })?;
+    Ok(producer.commit(None)?)
+}
+
+pub(crate) fn create_tenant(args: &TenantCreate) -> anyhow::Result<Answer> {
+    if !valid_id(&args.id) {
+        anyhow::bail!("{:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'", args.id);
+    }
+    let service = place::service(&args.place)?;
+    if Known::read(&service)?.has_tenant(&args.id) {
+        println!("there is a tenant {} already", args.id);
+        return Ok(Answer::No);
+    }
+    write(&service, &ControlRecord::tenant(&args.id, &TenantEntry { created: now_micros() }))?;
+    println!(
+        "tenant {} is made; `millrace key create --tenant {} --role ingest` makes a key for it",
+        args.id, args.id
+    );
+    Ok(Answer::Yes)
+}
+
+pub(crate) fn ls_tenants(args: &TenantLs) -> anyhow::Result<Answer> {
+    let known = Known::read(&place::service(&args.place)?)?;
+    let n_keys =
+        |id: &str| known.keys.values().filter(|key| key.tenant == id && key.is_valid(now_micros())).count();
+    let mut rows = vec![json!({"id": DEFAULT, "created": null, "keys": n_keys(DEFAULT)})];
+    for (id, tenant) in known.tenants.iter().filter(|(id, _)| *id != DEFAULT) {
+        rows.push(json!({"id": id, "created": minute(tenant.created), "keys": n_keys(id)}));
+    }
+    print(args.format, &["id", "created"], &["keys"], &rows)?;
+    Ok(Answer::Yes)
+}
+
+pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
+    let expires = args.expires.as_deref().map(place::duration).transpose()?;
+    let service = place::service(&args.place)?;
+    if !Known::read(&service)?.has_tenant(&args.tenant) {
+        println!("there is no tenant {}; `millrace tenant create {}` makes it", args.tenant, args.tenant);
+        return Ok(Answer::No);
+    }
+    let (key, created) = (NewKey::make()?, now_micros());
+    let entry = KeyEntry {
+        tenant: args.tenant.clone(),
+        roles: Role::ALL.into_iter().filter(|role| args.roles.contains(&role.name().to_owned())).collect(),
+        hash: key.hash.clone(),
+        created,
+        expires: expires.map(|span| created.saturating_add(span.as_micros().min(i64::MAX as u128) as i64)),
+        revoked: None,
+        note: args.note.clone(),
+    };
+    write(&service, &ControlRecord::api_key(&key.id, &entry))?;
+    match args.format {
+        Format::Json => println!("{}", json!({"id": key.id, "key": key.text})),
+        Format::Text => {
+            println!("{}", key.text);
+            eprintln!("this is the only time that key {} is shown; it holds within a second", key.id);
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+pub(crate) fn ls_keys(args: &KeyLs) -> anyhow::Result<Answer> {
+    let known = Known::read(&place::service(&args.place)?)?;
+    let now = now_micros();
+    let wanted =
+        known.keys.iter().filter(|(_, key)| args.tenant.as_ref().is_none_or(|own| *own == key.tenant));
+    let rows: Vec<Value> = wanted
+        .map(|(id, key)| {
+            let state = match key.revoked {
+                Some(_) => "revoked",
+                None if key.is_valid(now) => "valid",
+                None => "expired",
+            };
+            let roles: Vec<&str> = key.roles.iter().map(|role| role.name()).collect();
+            json!({"id": id, "tenant": key.tenant, "roles": roles.join(","), "state": state,
+                   "created": minute(key.created), "expires": key.expires.map(minute), "note": key.note})
+        })
+        .collect();
+    print(args.format, &["id", "tenant", "roles", "state", "created", "expires", "note"], &[], &rows)?;
+    Ok(Answer::Yes)
+}
+
+pub(crate) fn revoke_key(args: &KeyRevoke) -> anyhow::Result<Answer> {
+    let service = place::service(&args.place)?;
+    let mut known = Known::read(&service)?;
+    let Some(entry) = known.keys.remove(&args.id) else {
+        println!("there is no key {}; `millrace key ls` lists them", args.id);
+        return Ok(Answer::No);
+    };
+    let revoked = entry.revoked.or(Some(now_micros()));
+    write(&service, &ControlRecord::api_key(&args.id, &KeyEntry { revoked, ..entry }))?;
+    println!("key {} is revoked: within a second it opens nothing", args.id);
+    Ok(Answer::Yes)
+}
+
+fn print(format: Format, texts: &[&str], numbers: &[&str], rows: &[Value]) -> anyhow::Result<()> {
+    if format == Format::Json {
+        println!("{}", serde_json::to_string_pretty(rows)?);
+        return Ok(());
+    }
+    let columns = [texts, numbers].concat();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let lines = rows.iter().map(|row| columns.iter().map(|column| text(&row[*column])).collect());
+    println!("{}", table(&columns, texts.len(), lines));
+    Ok(())
+}

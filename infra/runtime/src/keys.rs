@@ -1,0 +1,182 @@
+//! API keys: how they are made, and which are valid, as `millrace.control` says now.
+//!
+//! A key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. A thread follows the
+//! topic, so that a revocation holds within a second; while Kafka is away what was known last counts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use millrace_schemas::access::{KeyEntry, Role};
+use millrace_schemas::control::ControlRecord;
+use millrace_schemas::topics;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::kafka::{Error, Tailer};
+use crate::service::{Service, ServiceError};
+
+const PREFIX: &str = "mk_";
+
+/// A key that was just made: its text is shown once.
+pub struct NewKey {
+    /// The part that is no secret.
+    pub id: String,
+    /// The whole key.
+    pub text: String,
+    /// What is kept of it.
+    pub hash: String,
+}
+
+impl NewKey {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn make() -> Result<NewKey, ServiceError> {
+        let mut bytes = [0; 40];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| {
+            ServiceError::Other("could not make a key: the system gives no random bytes".to_owned())
+        })?;
+        let (id, secret) = (hex(&bytes[..8]), hex(&bytes[8..]));
+        Ok(NewKey { text: format!("{PREFIX}{id}_{secret}"), hash: hash(&secret), id })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hash(secret: &str) -> String {
+    hex(digest(&SHA256, secret.as_bytes()).as_ref())
+}
+
+/// Compares without telling by time where they differ.
+pub fn same(a: &str, b: &str) -> bool {
+    let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    a.len() == b.len() && differing == 0
+}
+
+/// What a key opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Tenant.
+    pub tenant: String,
+    roles: Vec<Role>,
+}
+
+impl Grant {
+    /// Whether it allows what `role` does.
+    pub fn allows(&self, role: Role) -> bool {
+        self.roles.iter().any(|own| *own == role || *own == Role::Admin)
+    }
+}
+
+/// The keys there are.
+#[derive(Debug, Clone, Default)]
+pub struct Keyring(Arc<RwLock<HashMap<String, KeyEntry>>>);
+
+impl Keyring {
+    /// Reads the keys, and follows them until the process is told to stop.
+    ///
+    /// # Errors
+    /// *Exit*.
+    pub fn follow(service: &Service) -> Result<Keyring, ServiceError> {
+        let keys = Keyring::default();
+        let mut tailer = keys.read(service)?;
+        let (own, service) = (keys.clone(), service.clone());
+        let follow = move || {
+            while !service.stop.requested() {
+                let followed = own.look(&service, &mut tailer, Duration::from_millis(200));
+                if let Err(error) = followed {
+                    tracing::warn!(%error, "could not follow the keys, reading them anew");
+                    service.stop.sleep(Duration::from_secs(1));
+                    match own.read(&service) {
+                        Ok(anew) => tailer = anew,
+                        Err(error) => tracing::warn!(%error, "could not read the keys"),
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(follow)
+            .map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?;
+        Ok(keys)
+    }
+
+    fn read(&self, service: &Service) -> Result<Tailer, Error> {
+        let mut tailer = Tailer::open(&service.config.kafka, topics::CONTROL, &[0])?;
+        while !tailer.caught_up() {
+            self.look(service, &mut tailer, Duration::from_millis(50))?;
+        }
+        Ok(tailer)
+    }
+
+    fn look(&self, service: &Service, tailer: &mut Tailer, wait: Duration) -> Result<(), Error> {
+        tailer.poll(wait, &mut |_, _, key, value| {
+            let record = value.and_then(|value| service.codecs.control().decode::<ControlRecord>(value).ok());
+            match record.as_ref().and_then(|record| Some((&record.id, record.as_api_key()?))) {
+                Some((id, entry)) => self.put(id, entry),
+                None => self.forget(key),
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn put(&self, id: &str, entry: KeyEntry) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), entry);
+    }
+
+    /// A key without a record, or with one that cannot be read, opens nothing.
+    fn forget(&self, key: &[u8]) {
+        let id = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("key/"));
+        if let Some(id) = id {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
+    }
+
+    /// What `key` opens at `now`, µs. Takes as long for an id that there is not as for a wrong secret.
+    pub fn grant(&self, key: &str, now: i64) -> Option<Grant> {
+        let (id, secret) = key.strip_prefix(PREFIX)?.split_once('_')?;
+        let hash = hash(secret);
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = keys.get(id);
+        let is_same = same(entry.map_or(&"0".repeat(hash.len()), |entry| &entry.hash), &hash);
+        let entry = entry.filter(|entry| is_same && entry.is_valid(now))?;
+        Some(Grant { tenant: entry.tenant.clone(), roles: entry.roles.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_key_opens_and_only_while_it_is_valid() {
+        let (keys, key, other) = (Keyring::default(), NewKey::make().unwrap(), NewKey::make().unwrap());
+        assert!(!key.hash.contains(&key.text[20..]) && key.text != other.text);
+        let entry = KeyEntry {
+            tenant: "acme".into(),
+            roles: vec![Role::Read],
+            hash: key.hash.clone(),
+            created: 0,
+            expires: Some(100),
+            revoked: None,
+            note: None,
+        };
+        keys.put(&key.id, entry.clone());
+        let grant = keys.grant(&key.text, 99).unwrap();
+        assert!(grant.tenant == "acme" && grant.allows(Role::Read) && !grant.allows(Role::Ingest));
+        let swapped = format!("mk_{}_{}", key.id, other.text.rsplit('_').next().unwrap());
+        for wrong in [&other.text, &swapped, &key.hash, "", "mk_", "mk__", &key.text[..key.text.len() - 1]] {
+            assert_eq!(keys.grant(wrong, 99), None, "{wrong}");
+        }
+        assert_eq!(keys.grant(&key.text, 100), None);
+        keys.put(&key.id, KeyEntry { revoked: Some(50), ..entry });
+        assert_eq!(keys.grant(&key.text, 60), None);
+        keys.forget(format!("key/{}", key.id).as_bytes());
+        assert_eq!(keys.grant(&key.text, 60), None);
+    }
+}
