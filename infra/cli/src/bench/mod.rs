@@ -63,10 +63,11 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 12] = [
+const RUNS: [(&[&str], Run); 13] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
     (&["parse_regex", "parse_grok_vs_regex"], |_| patterns::expressions()),
+    (&["parse_grok_vs_onig", "parse_grok_vs_onig_mixed"], |_| patterns::onig()),
     (&["parse_first_of_50"], |_| patterns::first_of()),
     (&["parse_json"], |_| patterns::json()),
     (&["index"], |_| pure::index()),
