@@ -60,7 +60,7 @@ tidy: ## Check edges between crates, licences, sources, texts, docs, configurati
 	cargo test --workspace --test tidy
 
 bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/bench.json
-	cargo build --release --no-default-features -p millrace-cli
+	cargo build --release --no-default-features --features onig -p millrace-cli
 	$(TARGET)/release/millrace bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## The kill tests for longer; MINUTES=10 SEED=n

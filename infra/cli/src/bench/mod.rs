@@ -3,6 +3,7 @@
 mod fleet;
 mod forward;
 mod gateway;
+mod patterns;
 mod pure;
 mod runner;
 mod search;
@@ -62,9 +63,13 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 9] = [
+const RUNS: [(&[&str], Run); 13] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
+    (&["parse_regex", "parse_grok_vs_regex"], |_| patterns::expressions()),
+    (&["parse_grok_vs_onig", "parse_grok_vs_onig_mixed"], |_| patterns::onig()),
+    (&["parse_first_of_50"], |_| patterns::first_of()),
+    (&["parse_json"], |_| patterns::json()),
     (&["index"], |_| pure::index()),
     (&["archive_rate", "archive_ratio"], |_| pure::archive()),
     (&["forwarder_kafka", "forwarder_vs_perf", "forwarder_vs_rsyslog"], |_| forward::run()),

@@ -40,15 +40,15 @@ impl Type {
 
     /// The text as this type; a text that is none of it stays text.
     fn read(self, text: &str) -> Value<'_> {
-        let trimmed = text.trim();
+        let trimmed = || text.trim();
         let read = match self {
             Type::Text => None,
             Type::Long => {
                 let whole = |number: f64| (number.abs() < 9e18).then_some(Value::Long(number as i64));
-                trimmed.parse().ok().map(Value::Long).or_else(|| trimmed.parse().ok().and_then(whole))
+                trimmed().parse().ok().map(Value::Long).or_else(|| trimmed().parse().ok().and_then(whole))
             }
-            Type::Double => trimmed.parse().ok().map(Value::Double),
-            Type::Boolean => match trimmed.to_ascii_lowercase().as_str() {
+            Type::Double => trimmed().parse().ok().map(Value::Double),
+            Type::Boolean => match trimmed().to_ascii_lowercase().as_str() {
                 "true" | "yes" | "1" => Some(Value::Boolean(true)),
                 "false" | "no" | "0" => Some(Value::Boolean(false)),
                 _ => None,
@@ -101,7 +101,7 @@ impl Grok {
     }
 
     /// Names of the fields that it can give.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_str())
     }
 
@@ -121,21 +121,23 @@ impl Grok {
     }
 
     /// Fields of a match in `text`.
-    pub fn fields<'t>(&'t self, text: &'t str, captures: &Captures) -> Vec<(&'t str, Value<'t>)> {
-        let mut all = Vec::with_capacity(self.fields.len());
-        for field in &self.fields {
+    pub fn fields<'t>(
+        &'t self,
+        text: &'t str,
+        captures: &Captures,
+    ) -> impl Iterator<Item = (&'t str, Value<'t>)> {
+        self.fields.iter().filter_map(move |field| {
             let mut found = field.groups.iter().filter_map(|(group, kind)| {
                 let own = text.get(captures.span(*group)?)?;
                 (!own.is_empty()).then(|| kind.read(own))
             });
-            let Some(first) = found.next() else { continue };
+            let first = found.next()?;
             let value = match found.next() {
                 None => first,
                 Some(second) => array([first, second].into_iter().chain(found)),
             };
-            all.push((field.name.as_str(), value));
-        }
-        all
+            Some((field.name.as_str(), value))
+        })
     }
 }
 

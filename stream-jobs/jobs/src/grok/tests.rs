@@ -11,13 +11,13 @@ fn check_with(library: &Library, ecs: bool, expression: &str, line: &str, expect
     let shown = match pattern.captures(line).unwrap() {
         None => "none".to_owned(),
         Some(captures) => {
-            let show = |(name, value): &(&str, Value<'_>)| match value {
+            let show = |(name, value): (&str, Value<'_>)| match value {
                 Value::String(text) => format!("{name}={text}"),
                 Value::Long(number) => format!("{name}={number}L"),
                 Value::Double(number) => format!("{name}={number:?}D"),
                 Value::Boolean(truth) => format!("{name}={truth}"),
             };
-            grok.fields(line, &captures).iter().map(show).collect::<Vec<_>>().join(" ")
+            grok.fields(line, &captures).map(show).collect::<Vec<_>>().join(" ")
         }
     };
     assert_eq!(shown, expected, "{expression} on {line}");

@@ -45,6 +45,11 @@ impl Stopped {
     pub(crate) fn new(at: usize, expected: &'static str) -> Stopped {
         Stopped { at, expected: Cow::Borrowed(expected), complex: false }
     }
+
+    pub(crate) fn too_complex(pattern: &str) -> Stopped {
+        let expected = format!("a text on which {pattern:?} takes fewer steps");
+        Stopped { at: 0, expected: expected.into(), complex: true }
+    }
 }
 
 /// A place in a line.

@@ -41,21 +41,28 @@ pub(super) fn lift(found: &mut Found<'_>, clock: Clock<'_>) {
     let known =
         [found.time.is_some(), found.message.is_some(), found.severity.is_some(), found.user.is_some()];
     let mut best: [Option<(usize, usize)>; 4] = [None; 4];
+    let mut time = None;
     for (at, (name, value)) in found.fields.0.iter().enumerate() {
         let Some((role, rank)) = role(name) else { continue };
         let better = !known[role as usize] && best[role as usize].is_none_or(|(_, own)| rank < own);
+        if !better {
+            continue;
+        }
         let usable = match role {
-            Role::Time => micros(value, clock).is_some(),
+            Role::Time => {
+                let read = micros(value, clock);
+                time = read.or(time);
+                read.is_some()
+            }
             Role::Message => matches!(value, Value::String(_)),
             Role::Severity => severity(value).is_some(),
             Role::User => user(value).is_some(),
         };
-        if better && usable {
+        if usable {
             best[role as usize] = Some((at, rank));
         }
     }
     let value = |role: Role| best[role as usize].map(|(at, _)| &found.fields.0[at].1);
-    let time = value(Role::Time).and_then(|value| micros(value, clock));
     let level = value(Role::Severity).and_then(severity);
     let name = value(Role::User).and_then(user);
     let message = match value(Role::Message) {

@@ -61,7 +61,8 @@ pub(super) struct Machine<'m> {
     rounds: Vec<usize>,
     choices: Vec<Choice>,
     failed: Vec<u64>,
-    steps: u64,
+    /// One for each instruction and each way back, and one for every 16 bytes or choices that are passed over at once.
+    pub(super) steps: u64,
     budget: u64,
     /// Furthest character that was looked at, and the instruction that failed there.
     pub(super) furthest: (usize, usize),
@@ -189,11 +190,6 @@ impl<'m> Machine<'m> {
         }
     }
 
-    /// The byte that must stand behind the run at `at`.
-    fn follower(&self, at: usize) -> Option<u8> {
-        self.program.code.get(at + 1)?.first_byte()
-    }
-
     fn stopped_at(&mut self, pos: usize, at: usize) {
         if pos >= self.furthest.0 && self.depth == 0 {
             self.furthest = (pos, at);
@@ -246,13 +242,17 @@ impl<'m> Machine<'m> {
                 end = run_end(set, self.text, end, left);
                 self.steps += (end - least) as u64 / 16;
                 // Where a literal must follow that does not stand here, the run is shorter at once.
-                if let Some(next) = self.follower(at)
+                let after = program.after[at];
+                if let Some(next) = after.byte
                     && self.byte(end) != Some(next)
                 {
                     self.stopped_at(end, at + 1);
+                    if after.alone {
+                        return None;
+                    }
                     end = self.shorter(at, end, least)?;
                 }
-                if end > least {
+                if end > least && !after.alone {
                     self.choices.push(Choice::Shorter { at, pos: end, least });
                 }
                 Some((at + 1, end))
@@ -305,7 +305,7 @@ impl<'m> Machine<'m> {
     /// Where a run of characters may end before `pos`, given what must follow it.
     fn shorter(&mut self, at: usize, pos: usize, least: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
-        if let Some(next) = self.follower(at) {
+        if let Some(next) = self.program.after[at].byte {
             // `pos` itself was tried.
             let window = &bytes[least..pos];
             let found = memchr::memrchr(next, window);
@@ -324,7 +324,7 @@ impl<'m> Machine<'m> {
         let program = self.program;
         let set = &program.sets[set];
         let one = step(set, self.text, pos)?;
-        let Some(next) = self.follower(at).filter(|_| left > u32::MAX / 2) else {
+        let Some(next) = program.after[at].byte.filter(|_| left > u32::MAX / 2) else {
             return Some((one, 1));
         };
         let end = one + memchr::memchr(next, &self.text.as_bytes()[one..])?;
@@ -370,6 +370,7 @@ impl<'m> Machine<'m> {
 
     /// Drops the ways above `floor`; what undoes slots stays.
     fn forget(&mut self, floor: usize) {
+        self.steps += (self.choices.len() - floor) as u64 / 16;
         let mut kept = floor;
         for place in floor..self.choices.len() {
             if matches!(self.choices[place], Choice::Slot { .. } | Choice::Round { .. }) {

@@ -7,6 +7,7 @@
 //! 3. Over the budget: where the linear engine can say all of the pattern, it finds the groups, too. Elsewhere the machine
 //!    goes on to its limit, and beyond that the text is [`TooComplex`].
 
+mod factor;
 mod linear;
 mod literal;
 mod machine;
@@ -79,15 +80,22 @@ impl Pattern {
         Pattern::compile(syntax::parse(pattern, dialect)?)
     }
 
-    /// Same, with groups that have no name left out unless the pattern refers to groups: they take time. Their numbers stay.
+    /// Same, with groups that have no name left out unless the pattern refers to groups: they take time. The others are
+    /// numbered anew.
     ///
     /// # Errors
     /// As [`Pattern::new`].
     pub fn with_named_groups(pattern: &str, dialect: Dialect) -> Result<Pattern, SyntaxError> {
         let mut parsed = syntax::parse(pattern, dialect)?;
         if !parsed.node.any(&|node| matches!(node, tree::Node::Backreference { .. })) {
-            let named = |number: u32| parsed.groups.get(number as usize - 1).is_some_and(Option::is_some);
-            parsed.node = parsed.node.with_groups(&named);
+            let named: Vec<u32> = (1..)
+                .zip(&parsed.groups)
+                .filter(|(_, name)| name.is_some())
+                .map(|(number, _)| number)
+                .collect();
+            let anew = |old: u32| named.binary_search(&old).ok().map(|at| at as u32 + 1);
+            parsed.node = parsed.node.with_groups(&anew);
+            parsed.groups.retain(Option::is_some);
         }
         Pattern::compile(parsed)
     }
@@ -135,6 +143,11 @@ impl Pattern {
 
     /// Same, for a text that is known to have one of the needles.
     pub(crate) fn captures_from_candidate(&self, text: &str) -> Result<Option<Captures>, TooComplex> {
+        self.captures_in(text, &mut 0)
+    }
+
+    /// Same; adds the steps of the machine to `steps`.
+    fn captures_in(&self, text: &str, steps: &mut u64) -> Result<Option<Captures>, TooComplex> {
         let anchored = match self.program.anchored {
             Some(Assert::TextStart) => true,
             Some(_) => memchr::memchr(b'\n', text.as_bytes()).is_none(),
@@ -145,13 +158,15 @@ impl Pattern {
         let mut at_start = machine.matches_at(0);
         let mut start = 0;
         if !anchored && at_start == Ok(false) {
-            match self.linear.start(text) {
-                Ok(Some(found)) => start = found,
-                Ok(None) => return Ok(None),
-                Err(()) => {}
-            }
-            at_start = search(&mut machine, text, start);
+            at_start = match self.linear.start(text) {
+                Ok(None) => Ok(false),
+                found => {
+                    start = found.ok().flatten().unwrap_or(0);
+                    search(&mut machine, text, start)
+                }
+            };
         }
+        *steps += machine.steps;
         if let Ok(found) = at_start {
             return Ok(found.then_some(Captures { slots: machine.slots }));
         }
@@ -167,6 +182,7 @@ impl Pattern {
         }
         let mut machine = Machine::new(&self.program, text, MOST_STEPS);
         let found = if anchored { machine.matches_at(0) } else { search(&mut machine, text, start) };
+        *steps += machine.steps;
         match found {
             Ok(found) => Ok(found.then_some(Captures { slots: machine.slots })),
             Err(Exhausted) => Err(TooComplex),

@@ -163,9 +163,23 @@ impl Bytes {
         self.end |= other.end;
     }
 
+    /// Whether a byte is in both.
+    fn meets(self, other: Bytes) -> bool {
+        self.bits.iter().zip(other.bits).any(|(own, other)| own & other != 0)
+    }
+
     pub(super) fn has(&self, byte: Option<u8>) -> bool {
         byte.map_or(self.end, |byte| self.bits[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1)
     }
+}
+
+/// What is behind a run of characters.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct After {
+    /// The byte that must stand there.
+    pub(super) byte: Option<u8>,
+    /// Whether nothing there begins with a character of the run: then only all of the run can lead on.
+    pub(super) alone: bool,
 }
 
 #[derive(Debug)]
@@ -176,6 +190,8 @@ pub(super) struct Program {
     pub(super) n_rounds: usize,
     /// For each split, what its two ways can begin with.
     pub(super) ways: Vec<Option<Box<(Bytes, Bytes)>>>,
+    /// What is behind each run.
+    pub(super) after: Vec<After>,
     /// Whether a state that failed once always fails: without references to groups.
     pub(super) memorable: bool,
     /// Whether a match begins at the start of the text or of a line, if at all.
@@ -206,6 +222,7 @@ impl Program {
             n_slots: 2 * (n_groups + 1),
             n_rounds: maker.n_rounds,
             ways: Vec::new(),
+            after: Vec::new(),
             memorable,
             anchored: anchor(node),
         };
@@ -215,12 +232,26 @@ impl Program {
             let table = program.filled(&table.branches);
             program.code[at] = Instruction::Choose(Box::new(table));
         }
+        program.after = (0..program.code.len()).map(|at| program.after(at)).collect();
         Some(program)
     }
 
     fn split_ways(&self, at: usize) -> Option<Box<(Bytes, Bytes)>> {
         let Instruction::Split { first, second } = self.code[at] else { return None };
         Some(Box::new((self.first_bytes(first), self.first_bytes(second))))
+    }
+
+    fn after(&self, at: usize) -> After {
+        let Instruction::Run { set, .. } = self.code[at] else { return After::default() };
+        let mut next = at + 1;
+        let byte = loop {
+            match &self.code[next] {
+                Instruction::Save(_) => next += 1,
+                Instruction::Jump(to) => next = *to,
+                other => break other.first_byte(),
+            }
+        };
+        After { byte, alone: !self.first_bytes(at + 1).meets(self.sets[set].first_bytes()) }
     }
 
     fn filled(&self, branches: &[usize]) -> Table {

@@ -2,12 +2,14 @@
 //!
 //! - What has one width only leaves an atomic group the same way each time: `(?>\d\d)` is `\d\d`.
 //! - A run of one set, as long as it goes, is the run and no more of the set behind it: `[^"]*+` is `[^"]*(?![^"])`.
+//! - What neighbouring branches begin with is tried once (`factor`).
 //! - `(?!x)` before something that takes a character outside of `x` says nothing.
 //!
-//! The first rules need that no later part refers to a group, so a pattern with references is left alone.
+//! These rules need that no later part refers to a group, so a pattern with references is left alone.
 
 use regex_syntax::hir::ClassUnicode;
 
+use super::factor;
 use super::tree::{Kind, Node, overlap};
 
 pub(super) fn simplify(node: Node) -> Node {
@@ -37,7 +39,7 @@ fn simple(node: Node, next: Option<&ClassUnicode>) -> Node {
             Node::concat(kept)
         }
         Node::Alternate(branches) => {
-            Node::Alternate(branches.into_iter().map(|branch| simple(branch, next)).collect())
+            factor::alternation(branches.into_iter().map(|branch| simple(branch, next)).collect())
         }
         Node::Repeat { node, min, max, kind } => {
             let again = if max == Some(1) {

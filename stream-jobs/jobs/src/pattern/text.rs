@@ -37,20 +37,18 @@ pub(super) fn run_end(set: &Set, text: &str, start: usize, most: u32) -> usize {
         };
         return found.map_or(text.len(), |len| start + len);
     }
-    let (mut pos, mut left) = (start, most);
-    while left > 0 {
-        match bytes.get(pos) {
-            Some(&byte) if byte < 128 => {
-                if !set.has_ascii(byte) {
-                    break;
-                }
-                pos += 1;
-            }
-            _ => match step(set, text, pos) {
-                Some(next) => pos = next,
-                None => break,
-            },
-        }
+    // Most texts are ASCII, of which one byte is one character.
+    let limit = bytes.len().min(start.saturating_add(most as usize));
+    let plain = bytes[start..limit].iter().position(|byte| !set.has_ascii(*byte));
+    let mut pos = plain.map_or(limit, |len| start + len);
+    if bytes[pos..limit].first().is_none_or(u8::is_ascii) {
+        return pos;
+    }
+    let mut left = most - (pos - start) as u32;
+    while left > 0
+        && let Some(next) = step(set, text, pos)
+    {
+        pos = next;
         left -= 1;
     }
     pos

@@ -103,13 +103,15 @@ impl Node {
         }
     }
 
-    /// Same without the groups that `keep` does not name.
-    pub(crate) fn with_groups(self, keep: &impl Fn(u32) -> bool) -> Node {
-        let all = |parts: Vec<Node>| parts.into_iter().map(|part| part.with_groups(keep)).collect();
-        let one = |node: Box<Node>| Box::new(node.with_groups(keep));
+    /// Same with the groups of which `number` says their new number, and without the others.
+    pub(crate) fn with_groups(self, number: &impl Fn(u32) -> Option<u32>) -> Node {
+        let all = |parts: Vec<Node>| parts.into_iter().map(|part| part.with_groups(number)).collect();
+        let one = |node: Box<Node>| Box::new(node.with_groups(number));
         match self {
-            Node::Group(number, node) if !keep(number) => node.with_groups(keep),
-            Node::Group(number, node) => Node::Group(number, one(node)),
+            Node::Group(old, node) => match number(old) {
+                Some(new) => Node::Group(new, one(node)),
+                None => node.with_groups(number),
+            },
             Node::Concat(parts) => Node::Concat(all(parts)),
             Node::Alternate(branches) => Node::Alternate(all(branches)),
             Node::Repeat { node, min, max, kind } => Node::Repeat { node: one(node), min, max, kind },

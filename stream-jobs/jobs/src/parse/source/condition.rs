@@ -2,7 +2,8 @@
 
 use super::line::Line;
 use super::settings::{Settings, SourceError};
-use crate::pattern::{Dialect, Pattern};
+use crate::parse::found::Stopped;
+use crate::pattern::{Dialect, Pattern, SyntaxError, TooComplex};
 
 /// All that is said must hold.
 #[derive(Debug)]
@@ -13,14 +14,15 @@ pub(super) struct Condition {
     equals: Vec<String>,
     contains: Vec<String>,
     starts_with: Vec<String>,
-    matches: Option<Pattern>,
+    /// And its text.
+    matches: Option<(Pattern, String)>,
     not: bool,
 }
 
 impl Condition {
     pub(super) fn new(settings: &mut Settings) -> Result<Condition, SourceError> {
         let matches = settings.text("matches")?;
-        let matches = matches.map(|own| Pattern::new(&own, Dialect::Perl)).transpose();
+        let matches = matches.map(|own| Ok((Pattern::new(&own, Dialect::Perl)?, own))).transpose();
         let exists = settings.take("exists");
         let condition = Condition {
             field: settings.text("field")?,
@@ -28,7 +30,7 @@ impl Condition {
             equals: settings.texts("equals")?,
             contains: settings.texts("contains")?,
             starts_with: settings.texts("starts_with")?,
-            matches: matches.or_else(|error| settings.fault("matches", error.to_string()))?,
+            matches: matches.or_else(|error: SyntaxError| settings.fault("matches", error.to_string()))?,
             not: settings.truth("not")?,
         };
         if exists.is_some() && condition.exists.is_none() {
@@ -44,19 +46,19 @@ impl Condition {
         Ok(condition)
     }
 
-    pub(super) fn holds(&self, line: &Line<'_>) -> bool {
+    pub(super) fn holds(&self, line: &Line<'_>) -> Result<bool, Stopped> {
         let text = line.text_of(self.field.as_deref().unwrap_or("message"));
         let any = |all: &[String], is: fn(&str, &str) -> bool| {
             all.is_empty() || text.as_deref().is_some_and(|text| all.iter().any(|own| is(text, own)))
         };
-        let holds = self.exists.is_none_or(|exists| exists == text.is_some())
+        let mut holds = self.exists.is_none_or(|exists| exists == text.is_some())
             && any(&self.equals, |text, own| text == own)
             && any(&self.contains, |text, own| text.contains(own))
-            && any(&self.starts_with, |text, own| text.starts_with(own))
-            && self
-                .matches
-                .as_ref()
-                .is_none_or(|own| text.as_deref().is_some_and(|text| own.is_match(text) == Ok(true)));
-        holds != self.not
+            && any(&self.starts_with, |text, own| text.starts_with(own));
+        if let (true, Some((pattern, own))) = (holds, &self.matches) {
+            let is_match = text.as_deref().map(|text| pattern.is_match(text)).transpose();
+            holds = is_match.map_err(|TooComplex| Stopped::too_complex(own))?.unwrap_or(false);
+        }
+        Ok(holds != self.not)
     }
 }

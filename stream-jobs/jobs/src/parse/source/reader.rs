@@ -17,6 +17,9 @@ use crate::parse::found::{Found, Stopped};
 use crate::parse::time::Clock;
 use crate::pattern::{Dialect, Many, Pattern, TooComplex};
 
+/// Fields that room is made for at once.
+const FIELDS: usize = 16;
+
 #[derive(Debug)]
 pub(super) enum Reader {
     Format(Format),
@@ -145,10 +148,11 @@ impl Reader {
             Reader::Agent => Ok(agent::parse(text)),
             Reader::Peer => peer::parse(text),
             Reader::Regex { pattern, text: own } => match pattern.captures(text) {
-                Err(TooComplex) => Err(too_complex(own)),
+                Err(TooComplex) => Err(Stopped::too_complex(own)),
                 Ok(None) => Err(no_match(pattern, own, text)),
                 Ok(Some(captures)) => {
                     let mut found = Found::default();
+                    found.fields.0.reserve(pattern.groups().len().min(FIELDS));
                     for (group, name) in (1..).zip(pattern.groups()) {
                         let value = captures
                             .span(group)
@@ -162,7 +166,7 @@ impl Reader {
                 }
             },
             Reader::Grok { groks, many, expressions } => match many.captures(text) {
-                Err(TooComplex) => Err(too_complex(&expressions.join(", "))),
+                Err(TooComplex) => Err(Stopped::too_complex(&expressions.join(", "))),
                 Ok(None) => {
                     let each = many
                         .patterns()
@@ -175,6 +179,7 @@ impl Reader {
                 }
                 Ok(Some((at, captures))) => {
                     let mut found = Found::default();
+                    found.fields.0.reserve(groks[at].names().len().min(FIELDS));
                     for (name, value) in groks[at].fields(text, &captures) {
                         if name == "message"
                             && let Value::String(message) = value
@@ -188,14 +193,6 @@ impl Reader {
                 }
             },
         }
-    }
-}
-
-fn too_complex(pattern: &str) -> Stopped {
-    Stopped {
-        complex: true,
-        expected: format!("a text on which {pattern:?} takes fewer steps").into(),
-        ..Stopped::new(0, "")
     }
 }
 

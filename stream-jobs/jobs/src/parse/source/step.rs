@@ -229,7 +229,7 @@ impl Step {
                         line.absorb(found, prefix, field.is_none());
                         Ok(())
                     }
-                    Err(_) if *optional => Ok(()),
+                    Err(stopped) if *optional && !stopped.complex => Ok(()),
                     Err(stopped) => Err(stopped),
                 }
             }
@@ -303,7 +303,7 @@ impl Step {
             }
             Step::FirstOf { branches, filter } => first_of(branches, filter.as_ref(), line, clock),
             Step::When { condition, then, otherwise } => {
-                run(if condition.holds(line) { then } else { otherwise }, line, clock)
+                run(if condition.holds(line)? { then } else { otherwise }, line, clock)
             }
         }
     }

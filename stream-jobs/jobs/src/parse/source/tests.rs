@@ -1,5 +1,6 @@
 //! Steps by their TOML: what each makes of a line, and what is refused when a source is compiled.
 
+mod steps;
 mod types;
 
 use millrace_schemas::Value;
@@ -317,9 +318,18 @@ fn steps_under_a_condition() {
 
 #[test]
 fn a_pattern_that_takes_too_long_says_so() {
-    let own = source(r#"steps = [{ regex = { pattern = '^(?<a>(a+)+)\2b$' } }]"#).unwrap();
+    const SLOW: &str = r"'^(?<a>(a+)+)\2b$'";
     let line = format!("{}-b", "a".repeat(3_000));
-    assert!(own.read(&line, RECEIVED).unwrap_err().complex);
+    for steps in [
+        format!("{{ regex = {{ pattern = {SLOW} }} }}"),
+        format!("{{ regex = {{ pattern = {SLOW}, optional = true }} }}"),
+        format!("{{ grok = {{ match = ['^x', {SLOW}, '.'] }} }}"),
+        format!("{{ first_of = [[{{ regex = {{ pattern = {SLOW} }} }}], ['logfmt']] }}"),
+        format!("{{ when = {{ matches = {SLOW}, then = [{{ add = {{ a = 1 }} }}] }} }}"),
+    ] {
+        let own = source(&format!("steps = [{steps}]")).unwrap_or_else(|error| panic!("{steps}: {error}"));
+        assert!(own.read(&line, RECEIVED).unwrap_err().complex, "{steps}");
+    }
 }
 
 #[test]

@@ -153,6 +153,20 @@ const ATOMS: [&str; 14] =
     ["a", "b", "[ab]", "[^a]", ".", "(a)", "(b|ab)", "(?:a|)", r"\b", "^", "$", "ä", r"\w", "(a*)"];
 const COUNTS: [&str; 8] = ["", "", "", "*", "+?", "?", "{1,2}", "*?"];
 
+/// Branches of which some begin with the same run and the character behind it, once or several times.
+const SHARING: [&str; 10] = [
+    "a+:",
+    "a+:(b)",
+    "a+:bb",
+    "(?:a+:){2}(b|ba)",
+    "(?:a+:){3}",
+    "(?:a+:){1,2}a",
+    "(?:a+:)+?(a*)",
+    "[ab]+:a",
+    "[ab]{1,2}:(a)",
+    "",
+];
+
 fn pattern() -> impl Strategy<Value = String> {
     let part =
         (prop::sample::select(&ATOMS[..]), prop::sample::select(&COUNTS[..])).prop_map(|(atom, count)| {
@@ -175,6 +189,22 @@ proptest! {
         let linear = linear.map(|slots| (slots[0].unwrap(), slots[1].unwrap()));
         let own = compiled.captures(&text).unwrap().map(|found| whole(&found.slots));
         prop_assert_eq!(own, linear, "{} on {:?}", pattern, text);
+    }
+
+    #[test]
+    fn what_branches_share_is_taken_out_without_a_trace(
+        branches in prop::collection::vec(prop::sample::select(&SHARING[..]), 1..6),
+        count in prop::sample::select(&COUNTS[..]),
+        text in "[ab:]{0,12}",
+    ) {
+        let pattern = format!("(?:{}){count}(b*)", branches.join("|"));
+        let parsed = syntax::parse(&pattern, Dialect::Oniguruma).unwrap();
+        let plain = Linear::new(parsed.node, parsed.groups.len()).captures(&text, false).unwrap();
+        let own = Pattern::new(&pattern, Dialect::Oniguruma).unwrap().captures(&text).unwrap();
+        // A group that takes part in an earlier round only is kept by the one and dropped by the other.
+        let whole = |slots: &[Option<usize>]| (slots[0], slots[1], slots[slots.len() - 2], slots[slots.len() - 1]);
+        let own = own.map(|own| own.slots.iter().map(|slot| Some(*slot)).collect::<Vec<_>>());
+        prop_assert_eq!(own.as_deref().map(whole), plain.as_deref().map(whole), "{} on {:?}", pattern, text);
     }
 
     #[test]
