@@ -136,6 +136,7 @@ struct Parameters {
     from: Option<String>,
     to: Option<String>,
     limit: Option<usize>,
+    cache: Option<bool>,
     tenant: Option<String>,
 }
 
@@ -162,6 +163,7 @@ async fn answer(
         from: parameters.from.map(|text| time("from", &text)).transpose()?,
         to: parameters.to.map(|text| time("to", &text)).transpose()?,
         limit: parameters.limit.unwrap_or(100),
+        cache: parameters.cache.unwrap_or(true),
     };
     let start = Instant::now();
     let found = tokio::task::spawn_blocking(move || search(&shared, &request)).await;

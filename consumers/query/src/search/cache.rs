@@ -14,6 +14,7 @@ use tantivy::directory::error::OpenReadError;
 use tantivy::directory::{Directory, MmapDirectory};
 
 use super::SearchError;
+use super::counts::Counts;
 
 /// Bounds of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,13 @@ pub struct CacheOptions {
 /// A byte range of an object.
 type Key = (String, i64);
 
+/// A split, and what is known of it while it is open.
+#[derive(Debug)]
+pub(super) struct OpenSplit {
+    pub(super) split: Split,
+    pub(super) counts: Counts,
+}
+
 /// Open splits by what was used last.
 #[derive(Debug)]
 pub struct SplitCache {
@@ -39,7 +47,7 @@ pub struct SplitCache {
 
 #[derive(Debug, Default)]
 struct Inner {
-    open: HashMap<Key, Used<Arc<Split>>>,
+    open: HashMap<Key, Used<Arc<OpenSplit>>>,
     copies: HashMap<Key, Used<Copied>>,
     clock: u64,
     n_copies: u64,
@@ -75,13 +83,14 @@ impl SplitCache {
     ///
     /// # Errors
     /// *Gone*, *Store*, *Damaged*, or the local disk.
-    pub(super) fn open(&self, live: &LivePart) -> Result<Arc<Split>, SearchError> {
+    pub(super) fn open(&self, live: &LivePart) -> Result<Arc<OpenSplit>, SearchError> {
         let key = (live.record.object.clone(), live.part.from);
         if let Some(split) = self.lock().used(&key) {
             return Ok(split);
         }
         // Two threads may open the same split at once; one of them wins, the other's work is in vain.
-        let split = Arc::new(self.open_anew(live, &key)?);
+        let split = self.open_anew(live, &key)?;
+        let split = Arc::new(OpenSplit { split, counts: Counts::default() });
         let mut inner = self.lock();
         let at = inner.tick();
         inner.open.insert(key, Used { value: split.clone(), at });
@@ -173,7 +182,7 @@ impl Inner {
         self.clock
     }
 
-    fn used(&mut self, key: &Key) -> Option<Arc<Split>> {
+    fn used(&mut self, key: &Key) -> Option<Arc<OpenSplit>> {
         let at = self.tick();
         if let Some(copy) = self.copies.get_mut(key) {
             copy.at = at;

@@ -1,5 +1,6 @@
 //! Plans a search over the manifest and runs it over the splits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use millrace_schemas::manifest::{Fold, LivePart, TableName};
 use tantivy::TantivyError;
 use tantivy::query::{BooleanQuery, EnableScoring, Query as Runs};
 
-use super::cache::{SplitCache, damaged, internal};
+use super::cache::{OpenSplit, SplitCache, damaged, internal};
 use super::compile::Compiler;
 use super::hit::Hit;
 use super::language::{Query, Test, parse};
@@ -29,6 +30,8 @@ pub struct Plan {
     to: i64,
     limit: usize,
     superseded: Hidden,
+    /// What counts are remembered by.
+    name: Option<Arc<str>>,
 }
 
 impl Plan {
@@ -47,7 +50,9 @@ pub fn plan(fold: &Fold, request: &SearchRequest) -> Result<Plan, SearchError> {
         return Err(SearchError::Limit { limit: request.limit });
     }
     let query = parse(&request.query)?;
-    pick(fold, &request.tenant, query, (request.from, request.to), request.limit)
+    let name = request.cache.then(|| format!("{query:?}").into());
+    let plan = pick(fold, &request.tenant, query, (request.from, request.to), request.limit)?;
+    Ok(Plan { name, ..plan })
 }
 
 /// A plan for every row of `tenant` that `query` finds.
@@ -91,6 +96,7 @@ fn pick(
         to,
         limit,
         superseded: Hidden::default(),
+        name: None,
     })
 }
 
@@ -139,22 +145,36 @@ fn look<'f>(
     loop {
         let n = next.fetch_add(1, Ordering::Relaxed);
         let Some(live) = plan.parts.get(n) else { return Ok((newest, total)) };
-        let split = cache.open(live)?;
-        let compiler = Compiler { columns: &columns, table: live.part.table };
+        let OpenSplit { split, counts } = &*cache.open(live)?;
+        let table = live.part.table;
+        let hidden = redriven.within(split, table).map_err(fail)?;
+        let attempts = superseded::within(split, plan.superseded.ids()).map_err(fail)?;
+        let is_cut = live.part.time_from < plan.from || live.part.time_to >= plan.to;
+        // Of the whole split, whatever else is live.
+        let name = plan.name.as_ref().filter(|_| hidden.is_none() && attempts.is_empty() && !is_cut);
+        let may_show = hidden.is_some() || newest.admits(live.part.time_to);
+        if let Some(count) = name.filter(|_| !may_show).and_then(|name| counts.of(name)) {
+            total += count;
+            continue;
+        }
+        let compiler = Compiler { columns: &columns, table };
         let mut query = compiler.compile(&plan.query)?;
-        if live.part.time_from < plan.from || live.part.time_to >= plan.to {
+        if is_cut {
             query = within(query, &compiler, plan);
         }
-        query = superseded::exclude(query, &split, plan.superseded.ids()).map_err(fail)?;
+        let query = superseded::exclude(query, attempts);
         let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
-        let is_dead = u8::from(live.part.table == TableName::Dead);
-        let hidden = redriven.within(&split, live.part.table).map_err(fail)?;
-        if hidden.is_some() || newest.admits(live.part.time_to) {
-            total += newest.collect(weight.as_ref(), &split, (n, is_dead), hidden.as_ref()).map_err(fail)?;
+        let count = if may_show {
+            let is_dead = u8::from(table == TableName::Dead);
+            newest.collect(weight.as_ref(), split, (n, is_dead), hidden.as_ref()).map_err(fail)?
         } else {
             // Too old to be shown: for many queries the count is in the dictionary.
-            total += u64::from(weight.count(split.segment()).map_err(fail)?);
+            u64::from(weight.count(split.segment()).map_err(fail)?)
+        };
+        if let Some(name) = name {
+            counts.note(name, count);
         }
+        total += count;
     }
 }
 
@@ -170,9 +190,11 @@ pub(crate) fn each_row(
     let columns = Columns::new();
     let reader = StoredReader::new().map_err(|error| internal(error.action, error.reason))?;
     for live in &plan.parts {
-        let (split, object) = (cache.open(live)?, &live.record.object);
+        let (open, object) = (cache.open(live)?, &live.record.object);
+        let split = &open.split;
         let query = Compiler { columns: &columns, table: live.part.table }.compile(&plan.query)?;
-        let query = superseded::exclude(query, &split, plan.superseded.ids()).map_err(fail)?;
+        let attempts = superseded::within(split, plan.superseded.ids()).map_err(fail)?;
+        let query = superseded::exclude(query, attempts);
         let weight = query.weight(EnableScoring::disabled_from_schema(columns.schema())).map_err(fail)?;
         let mut rows = Vec::new();
         weight
@@ -219,17 +241,17 @@ fn show(cache: &SplitCache, plan: &Plan, places: Vec<Place>) -> Result<(Vec<Hit>
     for (n, row) in places {
         let live = &plan.parts[n];
         let object = &live.record.object;
-        let split = match held.take() {
-            Some((own, split)) if own == n => split,
+        let open = match held.take() {
+            Some((own, open)) if own == n => open,
             _ => cache.open(live)?,
         };
-        let stored = split.stored(row).map_err(|error| damaged(error, object))?;
+        let stored = open.split.stored(row).map_err(|error| damaged(error, object))?;
         bytes += stored.len();
         if bytes > MAX_RESPONSE_BYTES && !hits.is_empty() {
             return Ok((hits, true));
         }
         hits.push(Hit::of(&reader.read(&stored).map_err(|error| damaged(error, object))?));
-        held = Some((n, split));
+        held = Some((n, open));
     }
     Ok((hits, false))
 }

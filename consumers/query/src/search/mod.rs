@@ -6,6 +6,7 @@
 
 mod cache;
 mod compile;
+mod counts;
 mod execute;
 mod hit;
 pub mod language;
@@ -51,11 +52,18 @@ pub struct SearchRequest {
     /// Most hits to show; all are counted.
     #[serde(default = "SearchRequest::default_limit")]
     pub limit: usize,
+    /// Whether counts of splits that were searched for the same before need not be made again.
+    #[serde(default = "SearchRequest::default_cache")]
+    pub cache: bool,
 }
 
 impl SearchRequest {
     fn default_limit() -> usize {
         100
+    }
+
+    fn default_cache() -> bool {
+        true
     }
 }
 

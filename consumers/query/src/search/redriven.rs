@@ -28,8 +28,8 @@ impl Redriven {
     pub(super) fn gather(cache: &SplitCache, parts: &[LivePart]) -> Result<Redriven, SearchError> {
         let mut all = HashSet::new();
         for live in parts.iter().filter(|live| live.part.table == TableName::Dead) {
-            let split = cache.open(live)?;
-            read_marks(&split, &mut all).map_err(|error| internal("read marks", error.to_string()))?;
+            let open = cache.open(live)?;
+            read_marks(&open.split, &mut all).map_err(|error| internal("read marks", error.to_string()))?;
         }
         Ok(Redriven(all))
     }

@@ -5,27 +5,28 @@ use tantivy::Term;
 use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::IndexRecordOption;
 
-/// `query` without the lines of the attempts in `ids`. A split that has none of them is searched as if there were none.
-pub(super) fn exclude(
-    query: Box<dyn Query>,
-    split: &Split,
-    ids: &[String],
-) -> tantivy::Result<Box<dyn Query>> {
+/// Those of the attempts in `ids` of which the split has lines.
+pub(super) fn within(split: &Split, ids: &[String]) -> tantivy::Result<Vec<Term>> {
     let field = split.columns().attempt;
     let index = split.segment().inverted_index(field)?;
-    if ids.is_empty() || index.terms().num_terms() == 0 {
-        return Ok(query);
-    }
-    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-    for id in ids {
-        if index.terms().term_ord(id.as_bytes())?.is_some() {
-            let term = TermQuery::new(Term::from_field_text(field, id), IndexRecordOption::Basic);
-            clauses.push((Occur::MustNot, Box::new(term)));
+    let mut found = Vec::new();
+    if index.terms().num_terms() > 0 {
+        for id in ids {
+            if index.terms().term_ord(id.as_bytes())?.is_some() {
+                found.push(Term::from_field_text(field, id));
+            }
         }
     }
-    if clauses.is_empty() {
-        return Ok(query);
+    Ok(found)
+}
+
+/// `query` without the lines of `attempts`.
+pub(super) fn exclude(query: Box<dyn Query>, attempts: Vec<Term>) -> Box<dyn Query> {
+    if attempts.is_empty() {
+        return query;
     }
-    clauses.push((Occur::Must, query));
-    Ok(Box::new(BooleanQuery::new(clauses)))
+    let out = |term| -> (Occur, Box<dyn Query>) {
+        (Occur::MustNot, Box::new(TermQuery::new(term, IndexRecordOption::Basic)))
+    };
+    Box::new(BooleanQuery::new(attempts.into_iter().map(out).chain([(Occur::Must, query)]).collect()))
 }

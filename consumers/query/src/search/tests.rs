@@ -119,7 +119,7 @@ impl World {
     }
 
     fn ask(&self, query: &str, from: Option<i64>, to: Option<i64>, limit: usize) -> SearchResponse {
-        let request = SearchRequest { tenant: "t".into(), query: query.into(), from, to, limit };
+        let request = SearchRequest { tenant: "t".into(), query: query.into(), from, to, limit, cache: true };
         search(&self.cache, &self.fold, &request).unwrap()
     }
 
@@ -220,9 +220,46 @@ fn a_letter_whose_line_was_repaired_is_not_found_any_more() {
     assert_eq!(world.ask("", Some(60), Some(80), 9).total, 1);
     // Another tenant's lines have other identities.
     world.add("other", &[dead(6, 50)]);
-    let request =
-        SearchRequest { tenant: "other".into(), query: String::new(), from: None, to: None, limit: 9 };
+    let request = SearchRequest {
+        tenant: "other".into(),
+        query: String::new(),
+        from: None,
+        to: None,
+        limit: 9,
+        cache: true,
+    };
     assert_eq!(search(&world.cache, &world.fold, &request).unwrap().total, 1);
+}
+
+#[test]
+fn what_was_counted_before_is_counted_the_same() {
+    let mut world = World::new();
+    world.cache =
+        SplitCache::new(world.store.clone(), CacheOptions { max_open: 9, folder: None, max_bytes: 0 })
+            .unwrap();
+    for n in 0..4 {
+        world.add("t", &[line(2 * n, 10 * n, "a"), line(2 * n + 1, 10 * n + 5, "a b")]);
+    }
+    let ask = |world: &World, query: &str, from, cache| {
+        let request =
+            SearchRequest { tenant: "t".into(), query: query.into(), from, to: None, limit: 1, cache };
+        search(&world.cache, &world.fold, &request).unwrap().total
+    };
+    for (query, from, wanted) in
+        [("a", None, 8), ("b", None, 4), ("a", Some(15), 5), ("-b", Some(1), 3), ("", None, 8)]
+    {
+        // The second time it is known, the third it is not asked for; with the range only one split is cut.
+        let totals = [true, true, false].map(|cache| ask(&world, query, from, cache));
+        assert_eq!(totals, [wanted; 3], "{query} from {from:?}");
+    }
+    world.add("t", &[line(99, 1, "a")]);
+    assert_eq!(ask(&world, "a", None, true), 9, "a new split is counted");
+    // A mark that comes later hides what was counted.
+    let dead = |offset, time| Line { dead: true, ..line(offset, time, "a") };
+    world.add("t", &[dead(100, 1), dead(101, 2)]);
+    assert_eq!([ask(&world, "a", None, true), ask(&world, "a", None, true)], [11; 2]);
+    world.add("t", &[Line { mark: true, body: vec![], ..dead(100, 1) }]);
+    assert_eq!(ask(&world, "a", None, true), 10);
 }
 
 #[test]
@@ -233,7 +270,14 @@ fn attempts_that_were_replaced_are_not_found() {
     world.add("t", &[of(2, line(4, 10, "a b")), of(1, Line { dead: true, ..line(5, 13, "b") })]);
     let ask = |query: &str, limit, hidden: &[&str]| {
         let hidden = hidden.iter().map(|id| (*id).to_owned()).collect();
-        let request = SearchRequest { tenant: "t".into(), query: query.into(), from: None, to: None, limit };
+        let request = SearchRequest {
+            tenant: "t".into(),
+            query: query.into(),
+            from: None,
+            to: None,
+            limit,
+            cache: true,
+        };
         let found = run(&world.cache, plan(&world.fold, &request).unwrap().without(hidden)).unwrap();
         (found.total, found.hits.iter().map(|hit| hit.origin.offset).collect::<Vec<_>>())
     };
@@ -328,13 +372,25 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         ("time:2*", "time takes no wildcards"),
         ("table:[a TO b]", "table takes no range"),
     ] {
-        let request =
-            SearchRequest { tenant: "t".into(), query: query.into(), from: None, to: None, limit: 1 };
+        let request = SearchRequest {
+            tenant: "t".into(),
+            query: query.into(),
+            from: None,
+            to: None,
+            limit: 1,
+            cache: true,
+        };
         let error = search(&world.cache, &world.fold, &request).unwrap_err();
         assert!(error.is_clients() && error.to_string().contains(part), "{query}: {error}");
     }
-    let request =
-        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: MAX_LIMIT + 1 };
+    let request = SearchRequest {
+        tenant: "t".into(),
+        query: "".into(),
+        from: None,
+        to: None,
+        limit: MAX_LIMIT + 1,
+        cache: true,
+    };
     assert!(plan(&world.fold, &request).unwrap_err().is_clients());
 }
 
@@ -380,7 +436,8 @@ fn a_hit_shows_all_of_its_row() {
 fn a_split_that_a_merge_deleted_is_gone_and_not_an_error_of_the_store() {
     let mut world = sample();
     world.store.delete("bundles/r1").unwrap();
-    let request = SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1 };
+    let request =
+        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
     // One that is open already can still be read.
     world = sample();
@@ -414,7 +471,8 @@ fn copies_of_remote_splits_stay_within_their_bound() {
     assert_eq!(world.offsets("x"), [4, 3, 2, 1, 0]);
     world.cache.retain(&Fold::default());
     assert_eq!((files(&world), world.cache.n_open(), world.cache.copied_bytes()), (0, 0, 0));
-    let request = SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1 };
+    let request =
+        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
 }
 
@@ -425,7 +483,8 @@ fn a_damaged_split_is_named() {
     let path = world.store.local_file("bundles/r0").unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    let request = SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1 };
+    let request =
+        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
     let error = search(&world.cache, &world.fold, &request).unwrap_err();
     assert!(matches!(&error, SearchError::Damaged { object, .. } if object == "bundles/r0"), "{error}");
 }

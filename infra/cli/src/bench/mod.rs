@@ -87,7 +87,7 @@ const RUNS: [(&[&str], Run); 13] = [
         |_| whole::run(),
     ),
     (&["gateway_ndjson", "gateway_answer_p99", "gateway_syslog", "memory_gateway"], |_| gateway::run()),
-    (&["search_term_p99", "search_all_p99"], |_| search::run()),
+    (&["search_term_p99", "search_again_p99", "search_all_p99"], |_| search::run()),
 ];
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Answer> {
