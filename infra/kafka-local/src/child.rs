@@ -24,7 +24,10 @@ const TAIL_BYTES: u64 = 64 << 10;
 ///
 /// The signal is asked for after the fork, so the shell then looks whether the parent is still there: without that, a
 /// parent that dies in between would leave an orphan. All of it execs, so the process id stays that of `program`.
-pub(crate) fn mortal(program: &Path) -> Result<Command, Error> {
+///
+/// # Errors
+/// There is no setpriv.
+pub fn mortal(program: &Path) -> Result<Command, Error> {
     let search_path = env::var_os("PATH").unwrap_or_default();
     let mut command = Command::new(programs::setpriv(&search_path)?);
     command
@@ -37,7 +40,10 @@ pub(crate) fn mortal(program: &Path) -> Result<Command, Error> {
 }
 
 /// Spawns from a thread that lives as long as the process: the death signal follows the thread that forked.
-pub(crate) fn spawn(mut command: Command) -> io::Result<process::Child> {
+///
+/// # Errors
+/// The process cannot be started.
+pub fn spawn(mut command: Command) -> io::Result<process::Child> {
     type Request = (Command, Sender<io::Result<process::Child>>);
     static SPAWNER: OnceLock<Sender<Request>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

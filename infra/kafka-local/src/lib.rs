@@ -31,6 +31,7 @@ mod registry;
 mod storage;
 
 pub use broker::{Broker, BrokerOptions};
+pub use child::{mortal, spawn};
 pub use error::Error;
 pub use jars::{FetchOptions, Jars};
 pub use ports::free_port;

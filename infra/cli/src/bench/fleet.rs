@@ -1,11 +1,11 @@
 //! Services as processes of their own, as they run in production.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use millrace_kafka_local::free_port;
+use millrace_kafka_local::{free_port, mortal, spawn};
 use millrace_runtime::config::Config;
 use millrace_runtime::service::Service;
 use millrace_runtime::stop::Stop;
@@ -66,13 +66,9 @@ impl Fleet {
     }
 
     fn spawn(&mut self, name: &'static str) -> anyhow::Result<()> {
-        let child = Command::new(std::env::current_exe()?)
-            .args(name.split(' '))
-            .arg("--config")
-            .arg(&self.config)
-            .stdin(Stdio::null())
-            .spawn()
-            .with_context(|| format!("could not start millrace {name}"))?;
+        let mut command = mortal(&std::env::current_exe()?)?;
+        command.args(name.split(' ')).arg("--config").arg(&self.config);
+        let child = spawn(command).with_context(|| format!("could not start millrace {name}"))?;
         self.running.push((name, child));
         Ok(())
     }
