@@ -46,3 +46,5 @@ mod s3_faults;
 mod session_conformance;
 #[path = "promises/store_faults.rs"]
 mod store_faults;
+#[path = "promises/tls.rs"]
+mod tls;

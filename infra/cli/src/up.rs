@@ -196,9 +196,10 @@ impl Platform {
     pub(crate) fn addresses_text(&self) -> String {
         let Addresses { kafka, registry, query, gateway, syslog, ops, .. } = &self.addresses;
         let data = self.service.config.data_dir.display();
+        let scheme = if self.service.config.gateway.tls.is_some() { "https" } else { "http" };
         format!(
             "kafka     {kafka}\nregistry  {registry}\nsearch    http://{query}/api/v1/search?q=\n\
-             lines to  http://{gateway}/v1/logs/STREAM, and syslog to {syslog}\nmetrics   http://{ops}/metrics\nfollowing {}\n\
+             lines to  {scheme}://{gateway}/v1/logs/STREAM, and syslog to {syslog}\nmetrics   http://{ops}/metrics\nfollowing {}\n\
              try       millrace search '' --data {data}\nstop with Ctrl-C",
             self.globs()
         )

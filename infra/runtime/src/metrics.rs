@@ -60,6 +60,11 @@ pub fn describe() {
         "millrace_gateway_refused_total",
         "requests that the gateway refused, and items of requests of which the rest was taken, by reason"
     );
+    describe_counter!("millrace_gateway_handshakes_total", "TLS connections to the gateway, by result");
+    describe_counter!(
+        "millrace_gateway_certificates_total",
+        "times the gateway's certificate had changed, by what came of reading it; alarm on wrong"
+    );
     describe_histogram!(
         "millrace_gateway_commit_seconds",
         "how long a request waited until its lines were committed"
@@ -206,6 +211,16 @@ pub fn gateway_denied(status: u16) {
 /// `n` requests, or items of one, were refused because of `reason`.
 pub fn gateway_refused(reason: &'static str, n: u64) {
     counter!("millrace_gateway_refused_total", "reason" => reason).increment(n);
+}
+
+/// A TLS connection: `ok`, `refused` by one of the two sides, or out of `time`.
+pub fn gateway_handshake(result: &'static str) {
+    counter!("millrace_gateway_handshakes_total", "result" => result).increment(1);
+}
+
+/// The files of the certificate had changed: `read`, or `wrong` and the former one stays.
+pub fn gateway_certificate(result: &'static str) {
+    counter!("millrace_gateway_certificates_total", "result" => result).increment(1);
 }
 
 /// A request's lines were committed after `took`.

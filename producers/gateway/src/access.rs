@@ -1,4 +1,4 @@
-//! Whose lines a request brings (I9): the key's tenant, or the listener's own for requests without a key.
+//! Whose lines a request brings (I9): the key's tenant; without a key the certificate's, else the listener's own.
 
 use base64::Engine;
 use millrace_runtime::keys::{Keyring, same};
@@ -6,6 +6,7 @@ use millrace_schemas::access::Role;
 
 use crate::api::Request;
 use crate::proxy::Proxy;
+use crate::tls::Client;
 
 /// What this gateway knows of keys.
 #[derive(Debug, Clone)]
@@ -22,13 +23,18 @@ pub(crate) struct Access {
 pub(crate) type Denied = (u16, &'static str);
 
 impl Access {
-    /// Tenant of a request that comes at `now`, µs.
-    pub(crate) fn tenant(&self, request: &Request<'_>, now: i64) -> Result<String, Denied> {
+    /// Tenant of a request of `client` that comes at `now`, µs.
+    pub(crate) fn tenant(&self, request: &Request<'_>, client: &Client, now: i64) -> Result<String, Denied> {
         let named = request.parameter("tenant");
         if named.as_deref().is_some_and(|tenant| !millrace_schemas::id::valid_id(tenant)) {
             return Err((400, "tenant is not [a-z0-9-]{1,64}"));
         }
-        match (secret(request), &self.anonymous) {
+        let own = match client {
+            Client::Tenant(own) => Some(own),
+            Client::Unknown => self.anonymous.as_ref(),
+            Client::Stranger => None,
+        };
+        match (secret(request), own) {
             (Some(key), _) if self.admin_key.as_ref().is_some_and(|admin| same(admin, &key)) => {
                 Ok(named.map_or_else(|| "default".to_owned(), Into::into))
             }
@@ -36,6 +42,9 @@ impl Access {
                 let grant = self.keys.grant(&key, now).ok_or((401, "the key is missing or wrong"))?;
                 if named.is_some_and(|named| named != grant.tenant) {
                     return Err((403, "the key is another tenant's"));
+                }
+                if matches!(client, Client::Tenant(own) if *own != grant.tenant) {
+                    return Err((403, "the key is another tenant's than the certificate"));
                 }
                 match needed(request) {
                     Some(Role::Read) if !grant.allows(Role::Read) => {
@@ -48,7 +57,8 @@ impl Access {
                 }
             }
             (None, Some(own)) if named.as_deref().is_none_or(|named| named == own) => Ok(own.clone()),
-            (None, Some(_)) => Err((403, "this listener serves another tenant")),
+            (None, Some(_)) => Err((403, "this listener or certificate is another tenant's")),
+            (None, None) if *client == Client::Stranger => Err((403, "the certificate belongs to no tenant")),
             (None, None) => Err((401, "the key is missing or wrong")),
         }
     }
@@ -96,7 +106,24 @@ mod tests {
         let (anonymous, keys) = (anonymous.map(str::to_owned), Keyring::default());
         let access = Access { anonymous, admin_key: Some("geheim".to_owned()), keys };
         let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
-        access.tenant(&request, 0).map_err(|(status, _)| status)
+        access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
+    }
+
+    #[test]
+    fn a_certificate_stands_for_a_key() {
+        let ask = |client: &Client, query: &str, headers: &[(&str, &str)]| {
+            let (anonymous, admin_key) = (Some("own".to_owned()), Some("geheim".to_owned()));
+            let access = Access { anonymous, admin_key, keys: Keyring::default() };
+            let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
+            access.tenant(&request, client, 0).map_err(|(status, _)| status)
+        };
+        let acme = Client::Tenant("acme".to_owned());
+        assert_eq!(ask(&acme, "", &[]), Ok("acme".to_owned()));
+        assert_eq!(ask(&acme, "tenant=own", &[]), Err(403));
+        assert_eq!(ask(&acme, "", &[("x-api-key", "geheil")]), Err(401), "a wrong key is wrong");
+        assert_eq!(ask(&Client::Stranger, "", &[]), Err(403));
+        assert_eq!(ask(&Client::Stranger, "", &[("x-api-key", "geheim")]), Ok("default".to_owned()));
+        assert_eq!(ask(&Client::Unknown, "", &[]), Ok("own".to_owned()));
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod server;
 mod shared;
 mod syslog;
 mod take;
+mod tls;
 mod waiting;
 
 pub use run::run;

@@ -18,6 +18,7 @@ use crate::commit::Committer;
 use crate::proxy::Proxy;
 use crate::quota::Quotas;
 use crate::shared::Shared;
+use crate::tls::Tls;
 use crate::waiting::State;
 use crate::{server, syslog};
 
@@ -37,6 +38,7 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
             other(format!("could not listen on {address} for lines: {error}; choose another gateway.{key}"))
         }
     };
+    let tls = config.tls.as_ref().map(Tls::open).transpose().map_err(other)?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name(stage::GATEWAY)
@@ -52,6 +54,8 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     };
     let http = bind("listen", &config.listen)?;
     let address = http.local_addr().map_err(taken("listen", &config.listen))?;
+    let syslog_tls = config.syslog_tls_listen.as_deref();
+    let syslog_tls = syslog_tls.map(|address| bind("syslog_tls_listen", address)).transpose()?;
     let syslogs = match &config.syslog_listen {
         None => None,
         Some(address) => {
@@ -87,10 +91,16 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     });
     let (stopping, stopped) = watch::channel(false);
     if let Some((tcp, udp)) = syslogs {
-        runtime.spawn(syslog::tcp(tcp, shared.clone(), stopped.clone()));
+        runtime.spawn(syslog::tcp(tcp, None, shared.clone(), stopped.clone()));
         runtime.spawn(syslog::udp(udp, shared.clone(), stopped.clone()));
     }
-    let serving = runtime.spawn(server::serve(http, shared, stopped));
+    if let Some(tcp) = syslog_tls {
+        runtime.spawn(syslog::tcp(tcp, tls.clone(), shared.clone(), stopped.clone()));
+    }
+    if let Some(tls) = &tls {
+        runtime.spawn(tls.clone().follow(stopped.clone()));
+    }
+    let serving = runtime.spawn(server::serve(http, tls, shared, stopped));
     listening(address);
 
     let ended = std::thread::scope(|scope| {

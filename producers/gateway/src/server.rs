@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_runtime::metrics;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -24,6 +25,7 @@ use crate::budget::Share;
 use crate::patient::Patient;
 use crate::shared::Shared;
 use crate::take::take;
+use crate::tls::{Client, Tls};
 
 /// Time for the head of a request, and for which an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(15);
@@ -33,7 +35,12 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Serves until `stopped` says so; then waits for what is being answered.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let most = shared.service.config.gateway.max_connections;
     let places = Arc::new(Semaphore::new(most));
     loop {
@@ -55,23 +62,16 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stoppe
                 continue;
             }
         };
-        let (shared, mut stopped) = (shared.clone(), stopped.clone());
+        let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
         tokio::spawn(async move {
             let stream = Patient::new(stream, shared.service.config.gateway.client_timeout);
-            let service = service_fn(move |request| answer(shared.clone(), peer, request));
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-            http.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
-            let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                _ = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            match tls {
+                None => connection(stream, peer, Client::Unknown, shared, stopped).await,
+                Some(tls) => {
+                    if let Some((stream, client)) = tls.accept(stream, &peer).await {
+                        connection(stream, peer, client, shared, stopped).await;
+                    }
                 }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, %peer, "connection ended early");
             }
             drop(place);
         });
@@ -82,9 +82,35 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stoppe
     }
 }
 
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    client: Client,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let client = Arc::new(client);
+    let service = service_fn(move |request| answer(shared.clone(), peer, client.clone(), request));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "connection ended early");
+    }
+}
+
 async fn answer(
     shared: Arc<Shared>,
     peer: SocketAddr,
+    client: Arc<Client>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -101,7 +127,7 @@ async fn answer(
         nonce: &nonce,
     };
     let mut share = shared.budget.share();
-    let answer = take(&shared, peer.ip(), &request, body, &mut share).await;
+    let answer = take(&shared, (peer.ip(), &*client), &request, body, &mut share).await;
     metrics::gateway_answer(answer.status);
     Ok(response(answer, share, request.method == "HEAD"))
 }

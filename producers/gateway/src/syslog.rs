@@ -1,13 +1,16 @@
-//! Syslog listeners, TCP and UDP. Neither protocol has an answer: a message counts as taken when it is committed, and what
+//! Syslog listeners: TCP, TLS and UDP. Neither protocol has an answer: a message counts as taken when it is committed, and what
 //! a kill finds in the sockets and in this process is lost to us (docs/ingest.md says so). TCP stops reading while Kafka
 //! does not take, or the tenant's quota has no room; UDP drops, and counts it.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use millrace_runtime::metrics;
 use millrace_schemas::Piece;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -16,11 +19,13 @@ use crate::item::Item;
 use crate::protocol::syslog::{Frame, Framer, item};
 use crate::quota::Account;
 use crate::shared::Shared;
+use crate::tls::{Client, Tls};
 use crate::waiting::Outcome;
 
 /// Bytes read of a connection before they are handed over, and at least at once.
 const CHUNK: usize = 1 << 20;
 const READ: usize = 64 << 10;
+const WAITING: usize = 4 << 10;
 /// Datagrams that wait to be committed.
 const DATAGRAMS: usize = 4_096;
 /// Datagrams of one request.
@@ -33,7 +38,12 @@ const ROOM: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes connections until `stopped`.
-pub(crate) async fn tcp(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn tcp(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(shared.service.config.gateway.max_connections));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -43,9 +53,13 @@ pub(crate) async fn tcp(listener: TcpListener, shared: Arc<Shared>, mut stopped:
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (shared, stopped) = (shared.clone(), stopped.clone());
+                let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
                 tokio::spawn(async move {
-                    connection(stream, peer, &shared, stopped).await;
+                    let (tenant, _) = &shared.service.config.gateway.syslog;
+                    match tls {
+                        None => connection(stream, peer, tenant, &shared, stopped).await,
+                        Some(tls) => secured(&tls, stream, peer, &shared, stopped).await,
+                    }
                     drop(place);
                 });
             }
@@ -57,9 +71,30 @@ pub(crate) async fn tcp(listener: TcpListener, shared: Arc<Shared>, mut stopped:
     }
 }
 
-async fn connection(
+/// Over TLS, the tenant is the certificate's; that of the configuration for clients that need none.
+async fn secured(
+    tls: &Tls,
     stream: TcpStream,
     peer: SocketAddr,
+    shared: &Shared,
+    stopped: watch::Receiver<bool>,
+) {
+    let Some((stream, client)) = tls.accept(stream, &peer).await else { return };
+    let (own, _) = &shared.service.config.gateway.syslog;
+    match client {
+        Client::Tenant(tenant) => connection(stream, peer, &tenant, shared, stopped).await,
+        Client::Unknown => connection(stream, peer, own, shared, stopped).await,
+        Client::Stranger => tracing::warn!(
+            %peer,
+            "syslog connection closed: its certificate belongs to no tenant; name it in gateway.tls.tenants"
+        ),
+    }
+}
+
+async fn connection(
+    mut stream: impl AsyncRead + Unpin,
+    peer: SocketAddr,
+    tenant: &str,
     shared: &Shared,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -67,18 +102,17 @@ async fn connection(
     // What has been read of a message that is not whole yet.
     let mut partial = shared.budget.share();
     loop {
-        let ready = tokio::select! {
-            ready = tokio::time::timeout(IDLE, stream.readable()) => matches!(ready, Ok(Ok(()))),
-            _ = stopped.changed() => false,
+        let (chunk, ended) = tokio::select! {
+            read = tokio::time::timeout(IDLE, read(&mut stream)) => read.unwrap_or((Vec::new(), true)),
+            _ = stopped.changed() => (Vec::new(), true),
         };
-        let (chunk, ended) = if ready { read(&stream) } else { (Vec::new(), true) };
         framer.push(&chunk);
         drop(chunk);
         let mut frames: Vec<Frame> = std::iter::from_fn(|| framer.take()).collect();
         if ended {
             frames.extend(std::iter::from_fn(|| framer.take_last()));
         }
-        let (tenant, stream_name) = &shared.service.config.gateway.syslog;
+        let (_, stream_name) = &shared.service.config.gateway.syslog;
         let account = shared.quotas.account(tenant);
         let items: Vec<Item<'_>> = frames
             .iter()
@@ -94,7 +128,7 @@ async fn connection(
             return;
         }
         let share = shared.budget.share();
-        if !hand_over(shared, peer, &items, share, &stopped).await || ended {
+        if !hand_over(shared, tenant, peer, &items, share, &stopped).await || ended {
             return;
         }
         if !hold(&mut partial, framer.held(), &stopped).await {
@@ -104,15 +138,25 @@ async fn connection(
     }
 }
 
-/// All that has come, up to a bound; and whether nothing more will.
-fn read(stream: &TcpStream) -> (Vec<u8>, bool) {
+/// Waits for something to come, and takes all that has, up to a bound; and whether nothing more will.
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> (Vec<u8>, bool) {
     let mut chunk = Vec::new();
     while chunk.len() < CHUNK {
-        chunk.reserve(READ);
-        match stream.try_read_buf(&mut chunk) {
+        let is_first = chunk.is_empty();
+        // A connection that waits holds little.
+        chunk.reserve(if is_first { WAITING } else { READ });
+        let mut reading = std::pin::pin!(stream.read_buf(&mut chunk));
+        let read = if is_first {
+            reading.await
+        } else {
+            match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+                Poll::Ready(read) => read,
+                Poll::Pending => break,
+            }
+        };
+        match read {
             Ok(0) => return (chunk, true),
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
             Err(error) => {
                 tracing::debug!(%error, "syslog connection broke");
                 return (chunk, true);
@@ -162,6 +206,7 @@ async fn hold(share: &mut Share, bytes: usize, stopped: &watch::Receiver<bool>) 
 /// back once Kafka has the records.
 async fn hand_over(
     shared: &Shared,
+    tenant: &str,
     peer: SocketAddr,
     items: &[Item<'_>],
     mut share: Share,
@@ -170,7 +215,6 @@ async fn hand_over(
     if items.is_empty() {
         return true;
     }
-    let (tenant, _) = &shared.service.config.gateway.syslog;
     let address = peer.ip().to_canonical().to_string();
     loop {
         if shared.state.closed().is_none() {
@@ -244,13 +288,13 @@ async fn commit_datagrams(
 ) {
     let mut datagrams = Vec::with_capacity(TOGETHER);
     while waiting.recv_many(&mut datagrams, TOGETHER).await > 0 {
-        let (_, stream_name) = &shared.service.config.gateway.syslog;
+        let (tenant, stream_name) = &shared.service.config.gateway.syslog;
         // Each host's together: the sender's address is the host of messages that name none.
         datagrams.sort_by_key(|(peer, ..)| peer.ip());
         for same in datagrams.chunk_by(|(a, ..), (b, ..)| a.ip() == b.ip()) {
             let items: Vec<Item<'_>> =
                 same.iter().map(|(_, bytes, _)| datagram(stream_name, bytes)).collect();
-            hand_over(&shared, same[0].0, &items, shared.budget.share(), &stopped).await;
+            hand_over(&shared, tenant, same[0].0, &items, shared.budget.share(), &stopped).await;
         }
         datagrams.clear();
     }

@@ -22,6 +22,7 @@ use crate::prepare::{PrepareError, Prepared};
 use crate::proxy::Proxy;
 use crate::quota::{Account, Meter};
 use crate::shared::Shared;
+use crate::tls::Client;
 use crate::waiting::{Closed, Outcome};
 
 /// Larger bodies, and packed ones, are read beside the other requests, not between them, and few at once.
@@ -51,15 +52,15 @@ impl Refuse<'_> {
     }
 }
 
-/// Takes a request from `peer`, and answers.
+/// Takes a request from `peer`, whose connection is `client`'s, and answers.
 pub(crate) async fn take(
     shared: &Shared,
-    peer: IpAddr,
+    (peer, client): (IpAddr, &Client),
     request: &Request<'_>,
     body: Incoming,
     share: &mut Share,
 ) -> Answer {
-    let tenant = match shared.access.tenant(request, now_micros()) {
+    let tenant = match shared.access.tenant(request, client, now_micros()) {
         Ok(tenant) => tenant,
         Err(_) if request.method == "GET" && OPEN.contains(&request.path) => String::new(),
         Err((status, reason)) => return deny(shared, peer, request, status, reason).await,

@@ -344,6 +344,20 @@ mod tests {
     }
 
     #[test]
+    fn tls_needs_a_certificate_and_brings_syslog_with_it() {
+        let text = "[gateway.tls]\ncertificate = \"c\"\nkey = \"k\"\n";
+        let gateway = load(text, &[]).unwrap().gateway;
+        assert_eq!(gateway.syslog_tls_listen.as_deref(), Some("127.0.0.1:6514"));
+        assert_eq!(load("", &[]).unwrap().gateway.syslog_tls_listen, None);
+        let faults = load("[gateway]\nsyslog_tls_listen = \"127.0.0.1:1\"\n", &[]).unwrap_err();
+        assert!(faults[0].starts_with("gateway.syslog_tls_listen: needs gateway.tls"), "{faults:?}");
+        let text = "[gateway.tls]\ncertificate = \"c\"\ntenants = { a = \"A\" }\n";
+        let faults = load(text, &[]).unwrap_err();
+        let paths: Vec<&str> = faults.iter().filter_map(|fault| fault.split(": ").next()).collect();
+        assert_eq!(paths, ["gateway.tls.key", "gateway.tls.client_ca", "gateway.tls.tenants.\"a\""]);
+    }
+
+    #[test]
     fn the_environment_wins() {
         let config =
             load("", &[("MILLRACE__KAFKA__BROKERS", "b:1"), ("MILLRACE__INDEX__MAX_BUFFER_MIB", "7")])

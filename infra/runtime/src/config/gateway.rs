@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use millrace_schemas::id::{valid_id, valid_stream};
 use millrace_schemas::quota::{EVERYBODY, Quota};
 
 use super::raw;
+
+/// Where syslog over TLS is taken, where nothing else is said.
+const SYSLOG_TLS: &str = "127.0.0.1:6514";
 
 /// The gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,10 @@ pub struct GatewayConfig {
     pub query: String,
     /// Address of syslog, TCP and UDP; `None` turns it off.
     pub syslog_listen: Option<String>,
+    /// Address of syslog over TLS; `None` turns it off.
+    pub syslog_tls_listen: Option<String>,
+    /// TLS of `listen` and `syslog_tls_listen`.
+    pub tls: Option<TlsConfig>,
     /// Tenant and stream of syslog.
     pub syslog: (String, String),
     /// Requests that come within this time are committed together.
@@ -40,9 +48,28 @@ pub struct GatewayConfig {
     pub quotas: BTreeMap<String, Quota>,
 }
 
+/// TLS of listeners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Certificate, with those that lead to its authority, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// Authorities of clients' certificates, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client must have one.
+    pub client_required: bool,
+    /// Tenants by the common name or URI of clients' certificates.
+    pub tenants: BTreeMap<String, String>,
+}
+
 /// `query` is where the query service listens; `fault` takes a path and what is wrong with it.
 pub(super) fn check(raw: raw::Gateway, query: &str, fault: &mut dyn FnMut(&str, String)) -> GatewayConfig {
     let syslog_listen = raw.syslog_listen.unwrap_or_else(|| "off".to_owned());
+    let tls = raw.tls.map(|raw| tls(raw, fault));
+    let syslog_tls = raw.syslog_tls_listen;
+    // With a certificate it is on, unless it is said to be off.
+    let syslog_tls = syslog_tls.or_else(|| tls.is_some().then(|| SYSLOG_TLS.to_owned()));
     let quotas = raw.quotas.into_iter().map(|(tenant, raw)| {
         let quota = quota(&raw);
         let path = format!("gateway.quotas.{tenant}");
@@ -61,6 +88,8 @@ pub(super) fn check(raw: raw::Gateway, query: &str, fault: &mut dyn FnMut(&str, 
         insecure: raw.insecure.unwrap_or(false),
         query: raw.query.unwrap_or_else(|| query.to_owned()),
         syslog_listen: (syslog_listen != "off").then_some(syslog_listen),
+        syslog_tls_listen: syslog_tls.filter(|address| address != "off"),
+        tls,
         syslog: (
             raw.syslog_tenant.unwrap_or_else(|| "default".to_owned()),
             raw.syslog_stream.unwrap_or_else(|| "syslog".to_owned()),
@@ -75,6 +104,29 @@ pub(super) fn check(raw: raw::Gateway, query: &str, fault: &mut dyn FnMut(&str, 
     addresses(&gateway, fault);
     bounds(&gateway, fault);
     gateway
+}
+
+fn tls(raw: raw::Tls, fault: &mut dyn FnMut(&str, String)) -> TlsConfig {
+    for (name, path) in [("certificate", &raw.certificate), ("key", &raw.key)] {
+        if path.is_empty() {
+            fault(&format!("gateway.tls.{name}"), "is missing: the path of a file in PEM".to_owned());
+        }
+    }
+    if raw.client_ca.is_none() && (raw.client_required.is_some() || !raw.tenants.is_empty()) {
+        let reason = "is missing: without it no client's certificate is asked for".to_owned();
+        fault("gateway.tls.client_ca", reason);
+    }
+    for (name, tenant) in raw.tenants.iter().filter(|(_, tenant)| !valid_id(tenant)) {
+        let reason = format!("{tenant:?} is not a tenant id, [a-z0-9-]{{1,64}}");
+        fault(&format!("gateway.tls.tenants.{name:?}"), reason);
+    }
+    TlsConfig {
+        certificate: raw.certificate.into(),
+        key: raw.key.into(),
+        client_ca: raw.client_ca.map(PathBuf::from),
+        client_required: raw.client_required.unwrap_or(true),
+        tenants: raw.tenants,
+    }
 }
 
 fn quota(raw: &raw::Quota) -> Quota {
@@ -106,6 +158,15 @@ fn addresses(gateway: &GatewayConfig, fault: &mut dyn FnMut(&str, String)) {
     if gateway.syslog_listen.as_deref().is_some_and(|text| address(text).is_err()) {
         let text = gateway.syslog_listen.as_deref().unwrap_or_default();
         fault("gateway.syslog_listen", format!("{text:?} is neither address:port nor \"off\""));
+    }
+    match gateway.syslog_tls_listen.as_deref() {
+        Some(text) if address(text).is_err() => {
+            fault("gateway.syslog_tls_listen", format!("{text:?} is neither address:port nor \"off\""));
+        }
+        Some(_) if gateway.tls.is_none() => {
+            fault("gateway.syslog_tls_listen", "needs gateway.tls: a certificate and a key".to_owned());
+        }
+        _ => {}
     }
     let (tenant, stream) = &gateway.syslog;
     for (path, tenant) in [("anonymous", gateway.anonymous.as_ref()), ("syslog_tenant", Some(tenant))] {

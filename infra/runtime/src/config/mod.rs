@@ -13,7 +13,7 @@ use crate::kafka::Kafka;
 use crate::log::Format;
 use crate::store::StoreOptions;
 
-pub use gateway::GatewayConfig;
+pub use gateway::{GatewayConfig, TlsConfig};
 pub use inputs::{InputConfig, MultilineConfig, StartConfig};
 pub use raw::FORWARD_DEFAULT_GLOBS;
 pub use upstream::{Secret, UpstreamConfig};

@@ -169,7 +169,19 @@ pub(super) struct Gateway {
     pub(super) max_connections: Option<usize>,
     pub(super) batches_kept: Option<usize>,
     pub(super) client_timeout_seconds: Option<u64>,
+    pub(super) syslog_tls_listen: Option<String>,
+    pub(super) tls: Option<Tls>,
     pub(super) quotas: BTreeMap<String, Quota>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tls {
+    pub(super) certificate: String,
+    pub(super) key: String,
+    pub(super) client_ca: Option<String>,
+    pub(super) client_required: Option<bool>,
+    pub(super) tenants: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

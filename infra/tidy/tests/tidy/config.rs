@@ -90,6 +90,7 @@ fn the_complete_configuration_names_true_defaults() {
         ("query", "anonymous"),
         ("gateway", "anonymous"),
         ("gateway", "quotas"),
+        ("gateway", "tls"),
     ] {
         let table = if section.is_empty() { &mut tree } else { tree[section].as_table_mut().unwrap() };
         assert!(table.remove(key).is_some(), "up.toml has no example of {section}.{key}");

@@ -12,6 +12,7 @@ pub(crate) mod relay;
 pub(crate) mod scratch;
 pub(crate) mod seed;
 pub(crate) mod spawn;
+pub(crate) mod tls;
 pub(crate) mod tmpfs;
 pub(crate) mod tools;
 pub(crate) mod until;
