@@ -92,7 +92,7 @@ impl ControlRecord {
         if self.kind == KEY { serde_json::from_str(&self.json).ok() } else { None }
     }
 
-    fn of(kind: &str, id: &str, entry: &impl Serialize) -> ControlRecord {
+    pub(crate) fn of(kind: &str, id: &str, entry: &impl Serialize) -> ControlRecord {
         let json = serde_json::to_string(entry).unwrap_or_default();
         ControlRecord { kind: kind.to_owned(), id: id.to_owned(), json }
     }

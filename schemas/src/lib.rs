@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod position;
 pub mod progress;
 pub mod raw;
+pub mod source;
 pub mod splice;
 pub mod subject;
 pub mod topics;

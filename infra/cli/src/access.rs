@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_runtime::kafka::{Guard, OutRecord, TxnProducer, read_to_mark};
+use millrace_runtime::kafka::read_to_mark;
 use millrace_runtime::keys::NewKey;
 use millrace_runtime::service::Service;
 use millrace_runtime::sink::now_micros;
@@ -13,6 +13,7 @@ use millrace_schemas::topics;
 use serde_json::{Value, json};
 
 use crate::args::{Format, KeyCreate, KeyLs, KeyRevoke, TenantCreate, TenantLs};
+use crate::control::Control;
 use crate::output::{Answer, minute, table};
 use crate::place;
 
@@ -49,23 +50,8 @@ impl Known {
     }
 }
 
-/// Writes one record. Two commands at once fence each other: one of them says so.
 fn write(service: &Service, record: &ControlRecord) -> anyhow::Result<()> {
-    let kafka = &service.config.kafka;
-    let mut producer =
-        TxnProducer::open(kafka, &format!("{}-access", kafka.prefix), false, Guard::default())?;
-    let mut value = Vec::new();
-    service.codecs.control().encode(record, &mut value)?;
-    producer.begin()?;
-    producer.send(OutRecord {
-        topic: topics::CONTROL,
-        partition: Some(0),
-        key: record.key().as_bytes(),
-        value: Some(&value),
-        headers: &[],
-        tag: usize::MAX,
-    })?;
-    Ok(producer.commit(None)?)
+    Control::open(service)?.write(service, &[(record.key(), Some(record.clone()))])
 }
 
 pub(crate) fn create_tenant(args: &TenantCreate) -> anyhow::Result<Answer> {

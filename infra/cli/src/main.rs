@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod books;
 mod cat;
+mod control;
 mod demo;
 mod dlq;
 mod doctor;
@@ -17,6 +18,7 @@ mod parse;
 mod place;
 mod search;
 mod services;
+mod source;
 mod spool;
 mod status;
 mod topics;
@@ -61,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
         Command::Dlq(command) => dlq::run(&command),
         Command::Parse(tool) => parse::run(&tool),
+        Command::Source(command) => source::run(&command),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),
         Command::Query(args) => services::run(services::Kind::Query, &args),
