@@ -283,9 +283,13 @@ impl Reader<'_> {
                 json!(text(0).parse::<f64>().map(|number| number as i64).map_err(|error| error.to_string())?)
             }
             "get" => arguments[0][text(1)].clone(),
+            // A text as it stands in the object: escapes are not undone.
             "JsonExtract" => {
                 let object: Value = serde_json::from_str(&text(0)).unwrap_or(Value::Null);
-                text(1).split('.').fold(object, |object, name| object[name].clone())
+                match text(1).split('.').fold(object, |object, name| object[name].clone()) {
+                    own @ Value::String(_) => json!(own.to_string().trim_matches('"')),
+                    own => own,
+                }
             }
             "UnmarshalJSON" => match serde_json::from_str(&text(0)) {
                 Ok(object) => {

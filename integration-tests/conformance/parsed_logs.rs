@@ -42,7 +42,9 @@ pub(crate) fn cases(folder: &Path) -> Cases {
 
 fn start(case: &Value) -> Event {
     let mut parsed = case["header"].as_object().cloned().unwrap_or_default();
-    parsed.insert("message".into(), case["message"].clone());
+    // What came without a header is the message as a whole.
+    let message = if case["message"].is_string() { "message" } else { "line" };
+    parsed.insert("message".into(), case[message].clone());
     if let Some(program) = case["log_type"].as_str().filter(|_| !parsed.contains_key("program")) {
         parsed.insert("program".into(), json!(program));
     }

@@ -18,6 +18,7 @@ pub mod position;
 pub mod progress;
 pub mod quota;
 pub mod raw;
+pub mod source;
 pub mod splice;
 pub mod subject;
 pub mod topics;

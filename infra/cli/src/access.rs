@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_runtime::kafka::{Guard, OutRecord, TxnProducer, read_to_mark};
+use millrace_runtime::kafka::read_to_mark;
 use millrace_runtime::keys::NewKey;
 use millrace_runtime::service::Service;
 use millrace_runtime::sink::now_micros;
@@ -14,6 +14,7 @@ use millrace_schemas::topics;
 use serde_json::{Value, json};
 
 use crate::args::{Format, KeyCreate, KeyLs, KeyRevoke, TenantCreate, TenantLs};
+use crate::control::Control;
 use crate::output::{Answer, minute, table};
 use crate::place;
 
@@ -59,26 +60,7 @@ impl Known {
 
 /// Writes one record.
 pub(crate) fn write(service: &Service, record: &ControlRecord) -> anyhow::Result<()> {
-    let mut value = Vec::new();
-    service.codecs.control().encode(record, &mut value)?;
-    send(service, &record.key(), Some(&value))
-}
-
-/// Writes a value, or that there is none. Two commands at once fence each other: one of them says so.
-pub(crate) fn send(service: &Service, key: &str, value: Option<&[u8]>) -> anyhow::Result<()> {
-    let kafka = &service.config.kafka;
-    let mut producer =
-        TxnProducer::open(kafka, &format!("{}-access", kafka.prefix), false, Guard::default())?;
-    producer.begin()?;
-    producer.send(OutRecord {
-        topic: topics::CONTROL,
-        partition: Some(0),
-        key: key.as_bytes(),
-        value,
-        headers: &[],
-        tag: usize::MAX,
-    })?;
-    Ok(producer.commit(None)?)
+    Control::open(service)?.write(service, &[(record.key(), Some(record.clone()))])
 }
 
 pub(crate) fn create_tenant(args: &TenantCreate) -> anyhow::Result<Answer> {

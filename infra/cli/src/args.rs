@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Try and test how lines are read, or have it proposed
     #[command(subcommand)]
     Parse(ParseTool),
+    /// Set, list and remove the sources of the parse job while it runs
+    #[command(subcommand)]
+    Source(crate::source::args::Sources),
     /// Index parsed lines into searchable splits
     Index(ServiceArgs),
     /// Archive parsed lines as Parquet files, and keep the topics within their bounds

@@ -6,6 +6,7 @@ mod batches;
 mod bench;
 mod books;
 mod cat;
+mod control;
 mod demo;
 mod dlq;
 mod doctor;
@@ -19,6 +20,7 @@ mod place;
 mod quota;
 mod search;
 mod services;
+mod source;
 mod spool;
 mod status;
 mod topics;
@@ -63,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
         Command::Dlq(command) => dlq::run(&command),
         Command::Parse(tool) => parse::run(&tool),
+        Command::Source(command) => source::run(&command),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),
         Command::Query(args) => services::run(services::Kind::Query, &args),

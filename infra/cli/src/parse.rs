@@ -73,13 +73,13 @@ pub(crate) fn load(
 fn sources(file: &Path) -> anyhow::Result<Vec<Source>> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("could not read the sources in {}", file.display()))?;
-    // A folder of patterns that is named relatively lies beside the file.
+    Source::list(&text, |folder| patterns(file, folder)).with_context(|| format!("in {}", file.display()))
+}
+
+/// Patterns of a folder that `file` names; named relatively it lies beside the file.
+pub(crate) fn patterns(file: &Path, folder: &str) -> Result<Vec<String>, String> {
     let beside = file.parent().unwrap_or(Path::new(""));
-    let patterns = |folder: &str| {
-        texts(&beside.join(folder))
-            .map_err(|error| format!("could not read the patterns in {folder}: {error}"))
-    };
-    Source::list(&text, patterns).with_context(|| format!("in {}", file.display()))
+    texts(&beside.join(folder)).map_err(|error| format!("could not read the patterns in {folder}: {error}"))
 }
 
 /// Texts of the files in a folder, in the order of their names: a later pattern takes the place of one of the same name.

@@ -4,8 +4,9 @@ use millrace_schemas::control::ControlRecord;
 use millrace_schemas::quota::Quota;
 use serde_json::json;
 
-use crate::access::{Known, send, write};
+use crate::access::{Known, write};
 use crate::args::{Format, QuotaBounds, TenantQuota};
+use crate::control::Control;
 use crate::output::Answer;
 use crate::place;
 
@@ -22,7 +23,8 @@ pub(crate) fn quota(args: &TenantQuota) -> anyhow::Result<Answer> {
         return Ok(Answer::No);
     }
     if args.clear {
-        send(&service, &ControlRecord::quota(&args.id, &wanted).key(), None)?;
+        let key = ControlRecord::quota(&args.id, &wanted).key();
+        Control::open(&service)?.write(&service, &[(key, None)])?;
     } else if wanted != Quota::default() {
         write(&service, &ControlRecord::quota(&args.id, &wanted))?;
     } else {

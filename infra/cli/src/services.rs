@@ -1,9 +1,9 @@
 //! Each service by itself.
 
-use millrace_jobs::Job;
 use millrace_jobs::parse::{Format, Memory, Parse, ParseConfig};
+use millrace_jobs::{Job, Table};
 use millrace_runner::kafka::{KafkaSession, SessionOptions};
-use millrace_runner::transact;
+use millrace_runner::transact_renewed;
 use millrace_runtime::config::Config;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_runtime::stop::Stop;
@@ -14,6 +14,7 @@ use crate::forward::{self, Process};
 use crate::inputs;
 use crate::output::Answer;
 use crate::place;
+use crate::source::live::Live;
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,16 +126,16 @@ pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
 }
 
 fn parse(service: &Service) -> Result<(), ServiceError> {
-    let job = parser(service)?;
+    let (job, live) = parser(service)?;
     let slot = service.slot(Parse::NAME)?;
     let n_loops = service.config.parse.loops;
     std::thread::scope(|scope| {
         let mut loops = Vec::new();
         for number in 0..n_loops {
-            let (slot, job) = (slot.number(), job.clone());
+            let (slot, job, live) = (slot.number(), job.clone(), live.clone());
             let spawn = std::thread::Builder::new().name(format!("parse-{number}"));
             let spawned = spawn.spawn_scoped(scope, move || {
-                let result = parse_loop(service, job, slot, number);
+                let result = parse_loop(service, job, &live, slot, number);
                 if result.is_err() {
                     service.stop.request();
                 }
@@ -150,8 +151,8 @@ fn parse(service: &Service) -> Result<(), ServiceError> {
     })
 }
 
-/// The job as the configuration describes it.
-fn parser(service: &Service) -> Result<Parse, ServiceError> {
+/// The job as the configuration describes it, and the sources that it takes up as they are set.
+fn parser(service: &Service) -> Result<(Parse, Live), ServiceError> {
     let config = &service.config.parse;
     let format = |name: &str| {
         Format::named(name).ok_or_else(|| ServiceError::Other(format!("parse format {name:?} is not known")))
@@ -165,12 +166,21 @@ fn parser(service: &Service) -> Result<Parse, ServiceError> {
         .map_err(|error| ServiceError::Other(crate::output::chain(&error.into())))?;
     let job = Parse::new(parse_config, service.codecs.raw().clone(), service.codecs.parsed().clone());
     let memory = Memory { window: config.dedup_window.as_micros() as i64, bytes: config.dedup_bytes };
-    Ok(job.with_memory(memory).with_sources(sources))
+    let live = Live::follow(service, sources.clone())?;
+    Ok((job.with_memory(memory).with_sources(sources), live))
 }
 
-fn parse_loop(service: &Service, mut job: Parse, slot: u32, number: u32) -> Result<(), ServiceError> {
+fn parse_loop(
+    service: &Service,
+    mut job: Parse,
+    live: &Live,
+    slot: u32,
+    number: u32,
+) -> Result<(), ServiceError> {
     let other = |error: millrace_runner::Error| ServiceError::Other(crate::output::chain(&error.into()));
     let options = SessionOptions::usual(Parse::NAME, job.inputs(), job.outputs(), slot, number);
     let mut session = KafkaSession::join(service, options).map_err(other)?;
-    transact(&mut job, &mut session, || service.stop.requested()).map_err(other)
+    let stopped = || service.stop.requested();
+    let renew = |job: &mut Parse, table: &Table| live.renew(job, table, stopped);
+    transact_renewed(&mut job, &mut session, renew, stopped).map_err(other)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use millrace_schemas::Event;
@@ -49,12 +50,43 @@ fn wrong_parser(test: &str) -> (World, std::path::PathBuf) {
     (world, file)
 }
 
-/// The parser with the word that the lines have.
-fn mend(world: &mut World) {
+/// A file with the parser that has the word which the lines have. What does not hold its own examples is not set.
+fn mended(world: &World) -> String {
     let right = source(2, "client=%{IP:client} total=%{NUMBER:total:float}");
-    fs::write(world.dir.join("sources.toml"), right).unwrap();
-    world.service("parse-0").kill();
-    world.service("parse-0").start();
+    let example = |client: &str| {
+        let line = "order=a client=10.0.0.1 total=1.5";
+        format!("[[source.example]]\nline = '{line}'\nexpect = {{ client = \"{client}\" }}\n")
+    };
+    let file = world.dir.join("mended.toml").display().to_string();
+    fs::write(&file, right.clone() + &example("10.0.0.2")).unwrap();
+    assert_eq!(world.cli(&["source", "set", &file]).status.code(), Some(1), "an example does not hold");
+    fs::write(&file, right + &example("10.0.0.1")).unwrap();
+    world.cli_ok(&["source", "set", &file, "--dry-run"]);
+    assert_eq!(set_sources(world), [("shop".to_owned(), 1)]);
+    file
+}
+
+/// Waits until a loop of the parse job reads by the second version; the others do so from their next batch on.
+fn wait_taken_up(world: &World, file: &std::path::Path) {
+    until("the source is taken up", Duration::from_secs(60), || {
+        let mut file = fs::OpenOptions::new().append(true).open(file).unwrap();
+        file.write_all(b"order=more client=10.0.0.1 total=1.50\n").unwrap();
+        let log = world.log();
+        let mut seen = false;
+        log.read("logs.parsed", "read_committed", |message| {
+            let event: Event<'_> = log.codecs().parsed().decode(message.payload().unwrap()).unwrap();
+            seen |= (event.parser.id, event.parser.version) == ("shop", 2);
+        });
+        if seen { Ok(()) } else { Err("no event by it".to_owned()) }
+    });
+}
+
+fn set_sources(world: &World) -> Vec<(String, u64)> {
+    let rows = json(world, &["source", "ls"]);
+    let row = |row: &serde_json::Value| {
+        (row["name"].as_str().unwrap().to_owned(), row["version"].as_u64().unwrap())
+    };
+    rows.as_array().unwrap().iter().map(row).collect()
 }
 
 fn json(world: &World, args: &[&str]) -> serde_json::Value {
@@ -83,7 +115,12 @@ fn kills_during_a_redrive_repair_each_dead_letter_once() {
     );
     world.wait_found("table:dead", LINES);
 
-    mend(&mut world);
+    let file_of_it = mended(&world);
+    world.cli_ok(&["source", "set", &file_of_it]);
+    assert_eq!(set_sources(&world), [("shop".to_owned(), 2)]);
+    // Whoever starts from now on reads by it, whatever the file says.
+    world.service("parse-0").kill();
+    world.service("parse-0").start();
     let n_broken = LINES / 100;
     let log = world.log();
     // Whoever sends, parses and stores dies at random moments; each sender sends anew what is owed still.
@@ -150,16 +187,18 @@ fn kills_during_a_redrive_repair_each_dead_letter_once() {
 
 #[test]
 fn the_examples_of_the_docs_repair_what_they_say() {
-    let (mut world, _) = wrong_parser("redrive-docs");
+    let (mut world, file) = wrong_parser("redrive-docs");
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dead-letters.md");
     let page = fs::read_to_string(page).unwrap();
     let blocks: Vec<&str> =
         page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 2, "look, then mend");
     let id = json(&world, &["dlq", "ls", "--limit", "1"])["letters"][0]["id"].as_str().unwrap().to_owned();
+    let mended = mended(&world);
     let run = |world: &World, block: &str, code: i32| {
         for command in block.lines().filter(|line| line.starts_with("millrace ")) {
-            let args = command.split(" #").next().unwrap().replace("3/1207", &id);
+            let args =
+                command.split(" #").next().unwrap().replace("3/1207", &id).replace("shop.toml", &mended);
             // A machine that is slow changes nothing.
             let args = args.replace("--wait 120s", "--wait 600s").replace("--wait 60s", "--wait 600s");
             let args: Vec<&str> = args.split_whitespace().skip(1).collect();
@@ -167,12 +206,14 @@ fn the_examples_of_the_docs_repair_what_they_say() {
             let said = [output.stdout, output.stderr].concat();
             let wanted = if args.contains(&"--wait") && args.contains(&"redrive") { code } else { 0 };
             assert_eq!(output.status.code(), Some(wanted), "{command}\n{}", String::from_utf8_lossy(&said));
+            if args[..2] == ["source", "set"] {
+                wait_taken_up(world, &file);
+            }
         }
     };
     run(&world, blocks[0], 0);
     assert_eq!(json(&world, &["dlq", "redrive", "--dry-run"])["would_send"], LINES);
-    mend(&mut world);
-    // Broken lines stay dead, and the exit code says so.
+    // Without a restart. Broken lines stay dead, and the exit code says so.
     run(&world, blocks[1], 1);
     assert_eq!(json(&world, &["dlq", "count"])["total"], LINES / 100);
     world.assert_balanced();

@@ -75,6 +75,11 @@ impl Table {
         self.partitions.get(&partition)?.cells.get(key).map(Vec::as_slice)
     }
 
+    /// Partitions that have cells.
+    pub fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.partitions.keys().copied()
+    }
+
     /// Number of cells.
     pub fn n_cells(&self) -> usize {
         self.partitions.values().map(|own| own.cells.len()).sum()

@@ -19,4 +19,4 @@ mod tests_conformance;
 
 pub use error::{Class, Error};
 pub use session::{Session, Turn};
-pub use transact::transact;
+pub use transact::{transact, transact_renewed};

@@ -7,7 +7,7 @@ use millrace_schemas::Origin;
 use millrace_schemas::dead::DeadLetter;
 
 use crate::scripted::{Fault, KNOWN_ID, Kind, Pace, SCHEMA, Scripted, World};
-use crate::{Class, transact};
+use crate::{Class, Error, transact, transact_renewed};
 
 /// Passes the first of each id on, drops the others, and keeps per id how often it came; rejects `bad…` after it has
 /// touched everything, and what it has no schema for.
@@ -230,4 +230,28 @@ fn steps_that_fail_again_and_again_are_overcome() {
             assert_eq!(run_at(pace, faults.clone(), 3).0, expected, "{class:?} {pace:?}");
         }
     }
+}
+
+#[test]
+fn a_job_is_renewed_before_each_batch_and_sees_what_was_committed() {
+    let world = World::new(input(), vec![]);
+    let mut most_cells = 0;
+    while !world.borrow().done() {
+        let mut session = Scripted::start(&world, 2, Pace::AtOnce);
+        let mut n_batches = 0;
+        let renew = |_: &mut Dedupe, table: &Table| {
+            n_batches += 1;
+            most_cells = most_cells.max(table.n_cells());
+            // The third batch of each process is not planned, the two before are committed.
+            if n_batches < 3 {
+                Ok(())
+            } else {
+                Err(Error::new(Class::Exit, "renew the job", "it is not there"))
+            }
+        };
+        let end = transact_renewed(&mut Dedupe::default(), &mut session, renew, || world.borrow().done());
+        assert_eq!(end.is_err(), n_batches == 3);
+    }
+    assert_eq!(outcome(&world.borrow()), run(vec![], 2).0);
+    assert!(most_cells >= 3, "{most_cells}");
 }

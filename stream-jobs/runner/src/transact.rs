@@ -23,9 +23,23 @@ pub fn transact<J: Job>(
     session: &mut impl Session,
     stop: impl Fn() -> bool,
 ) -> Result<(), Error> {
+    transact_renewed(job, session, |_, _| Ok(()), stop)
+}
+
+/// Same, for a job whose configuration changes: `renew` may change it, before a batch is planned. It gets the state, in which
+/// the job has said by what its partitions were read before (I3).
+///
+/// # Errors
+/// As [`transact`].
+pub fn transact_renewed<J: Job>(
+    job: &mut J,
+    session: &mut impl Session,
+    mut renew: impl FnMut(&mut J, &Table) -> Result<(), Error>,
+    stop: impl Fn() -> bool,
+) -> Result<(), Error> {
     let mut work = Work::default();
     while !stop() {
-        let Err(error) = turn(job, session, &mut work) else {
+        let Err(error) = turn(job, session, &mut renew, &mut work) else {
             continue;
         };
         // Whatever went wrong, what is in flight is decided first: a commit that succeeds is not read again.
@@ -71,7 +85,12 @@ impl Work {
 }
 
 /// Reads and plans one batch, and hands it over when the one before is committed.
-fn turn<J: Job>(job: &mut J, session: &mut impl Session, work: &mut Work) -> Result<(), Error> {
+fn turn<J: Job>(
+    job: &mut J,
+    session: &mut impl Session,
+    renew: &mut impl FnMut(&mut J, &Table) -> Result<(), Error>,
+    work: &mut Work,
+) -> Result<(), Error> {
     work.batch.clear();
     let start = Instant::now();
     if session.poll(&mut work.batch)? == Turn::Moved {
@@ -83,6 +102,7 @@ fn turn<J: Job>(job: &mut J, session: &mut impl Session, work: &mut Work) -> Res
     }
     let polled = start.elapsed();
     acquaint(job, session, &work.batch)?;
+    renew(job, &work.table)?;
     let mut plan = std::mem::take(&mut work.spare);
     plan.fill(job, &work.batch, &work.table, work.flying.as_ref().map(|flying| flying.writes()));
     let planned = start.elapsed();

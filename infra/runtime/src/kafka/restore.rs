@@ -42,6 +42,8 @@ pub struct Tailer {
     topic: String,
     waiting: Vec<i32>,
     positions: std::collections::BTreeMap<i32, i64>,
+    /// Ends at `open`.
+    marks: std::collections::BTreeMap<i32, i64>,
 }
 
 impl Tailer {
@@ -70,6 +72,7 @@ impl Tailer {
         let mut assignment = TopicPartitionList::new();
         let mut waiting = Vec::new();
         let mut positions = std::collections::BTreeMap::new();
+        let mut marks = std::collections::BTreeMap::new();
         for (&partition, &from) in from {
             let (low, mark) = watermarks(kafka, &uncommitted, topic, partition)?;
             let low = low.max(from);
@@ -80,6 +83,7 @@ impl Tailer {
                 )));
             }
             positions.insert(partition, low);
+            marks.insert(partition, mark);
             // The reader's end-of-partition counts only once nothing before the mark is open any more.
             let start = Instant::now();
             while low < mark && watermarks(kafka, &consumer, topic, partition)?.1 < mark {
@@ -96,7 +100,7 @@ impl Tailer {
             assignment.add_partition_offset(topic, partition, Offset::Offset(low)).map_err(refused)?;
         }
         consumer.assign(&assignment).map_err(refused)?;
-        Ok(Tailer { consumer, topic: topic.to_owned(), waiting, positions })
+        Ok(Tailer { consumer, topic: topic.to_owned(), waiting, positions, marks })
     }
 
     /// Whether everything that was there at `open` has been given.
@@ -107,6 +111,12 @@ impl Tailer {
     /// Next offset to read, by partition.
     pub fn positions(&self) -> &std::collections::BTreeMap<i32, i64> {
         &self.positions
+    }
+
+    /// Offset before which everything was given that there still is: also where compaction left nothing up to the end.
+    pub fn passed(&self, partition: i32) -> i64 {
+        let mark = self.marks.get(&partition).filter(|_| !self.waiting.contains(&partition));
+        self.positions.get(&partition).max(mark).copied().unwrap_or(0)
     }
 
     /// Gives what has come, waiting at most `wait` for the first record. Returns how many there were.

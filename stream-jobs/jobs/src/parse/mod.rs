@@ -3,7 +3,7 @@
 //! Reads `logs.raw` (RawEvent), and `logs.redrive`: dead letters sent again, each naming the raw record it was. Writes
 //! `logs.parsed` (Event) to the same partition number under the same key.
 //! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: which lines with an identity were seen (`seen.rs`),
-//! and the raw offsets that are dead (`owed.rs`). What is sent again counts only while its offset is among these: in it, it is
+//! the raw offsets that are dead (`owed.rs`), and how new the sources are (`renewal.rs`). What is sent again counts only while its offset is among these: in it, it is
 //! read anew; not in it, it is a duplicate. Order: a repaired line comes behind the lines that were parsed before.
 //! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
 //! `no_time`).
@@ -19,6 +19,7 @@ mod format;
 mod formats;
 mod found;
 mod owed;
+mod renewal;
 mod roles;
 mod seen;
 pub mod source;
@@ -40,13 +41,14 @@ use millrace_schemas::{Codec, Event, Origin, Parser, RawEvent, dead, topics};
 use crate::batch::Record;
 use crate::effects::{Effects, Partitioning};
 use crate::job::{Job, Reject, Verdict, reason};
-use crate::table::{Change, State};
+use crate::table::{Change, State, Writes};
 use seen::Sight;
 use time::{Clock, Zone};
 
 pub use format::{Format, ParseConfig};
 pub use found::{Found, Stopped};
 pub use owed::is_owed;
+pub use renewal::least as least_sources;
 pub use seen::Memory;
 pub use source::Source;
 
@@ -57,6 +59,8 @@ pub struct Parse {
     sources: Vec<Arc<Source>>,
     /// Source of a stream. Only looked up: its order decides nothing.
     by_stream: HashMap<String, usize>,
+    /// Place in `millrace.control` that the sources are of.
+    place: i64,
     memory: Memory,
     raw: Codec,
     event: Codec,
@@ -104,7 +108,8 @@ impl Parse {
     pub fn new(config: ParseConfig, raw: Codec, event: Codec) -> Parse {
         let keep_dead = Parse::KEEP_DEAD.as_micros() as i64;
         let memory = Memory::default();
-        Parse { config, sources: Vec::new(), by_stream: HashMap::new(), memory, raw, event, keep_dead }
+        let (sources, by_stream) = (Vec::new(), HashMap::new());
+        Parse { config, sources, by_stream, place: 0, memory, raw, event, keep_dead }
     }
 
     /// Same, with another bound on what is remembered of lines that were seen.
@@ -117,13 +122,24 @@ impl Parse {
     /// Same, with sources for the streams that they name; formats are for the others.
     #[must_use]
     pub fn with_sources(mut self, sources: Vec<Arc<Source>>) -> Parse {
+        self.renew(sources, 0);
+        self
+    }
+
+    /// Takes up other sources, which are of `place` in `millrace.control`. Of two that name a stream the later one reads it.
+    pub fn renew(&mut self, sources: Vec<Arc<Source>>, place: i64) {
         let streams = sources
             .iter()
             .enumerate()
             .flat_map(|(at, source)| source.streams().iter().map(move |own| (own.clone(), at)));
         self.by_stream = streams.collect();
         self.sources = sources;
-        self
+        self.place = place;
+    }
+
+    /// Place in `millrace.control` that the sources are of.
+    pub fn place(&self) -> i64 {
+        self.place
     }
 
     fn reading(&self, stream: &str) -> Reading<'_> {
@@ -205,6 +221,10 @@ impl Job for Parse {
             Parse::AGAIN => Vec::new(),
             _ => owed::bury(state, record.offset, record.appended, self.keep_dead),
         }
+    }
+
+    fn advance(&self, state: &State<'_>, partition: i32, writes: &mut Writes) {
+        renewal::note(state, partition, self.place, writes);
     }
 
     fn generation(&self, input: usize) -> i32 {

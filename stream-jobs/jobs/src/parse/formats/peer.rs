@@ -12,19 +12,24 @@ use crate::parse::found::{Found, Stopped};
 use crate::pattern::{Dialect, Pattern};
 
 const V4: &str = r"\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.[A-Za-z]|\.\d+\.)";
-const V6: &str = r"(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?)(?![0-9a-fA-F:]|\.\d)";
+/// A number of five digits behind it can only be a port.
+const V6: &str = r"(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?)(?:(?=:[1-9]\d{4}(?!\w))|(?![0-9a-fA-F:]|\.\d))";
 /// In brackets or quotes or without, perhaps an IPv4 address as IPv6.
 const ADDRESS: &str = r#"[\["'<(]?(?:IPv6:)?(?:::[fF]{4}:)?(?<peer>V4|V6)"#;
 const NAME: &str = r"(?<peer>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)";
 
 /// The first that matches counts.
-const FORMS: [&str; 15] = [
+const FORMS: [&str; 19] = [
+    r"\srhost=ADDRESS(?:\s+user=.*)?$",
     r"\srhost=ADDRESS",
     r".*\brip=ADDRESS",
     r"\[(?:client|remote) ADDRESS",
     r".*, client: ADDRESS",
     r"\bfrom [^\s\[\]]+ADDRESS\]:",
+    r"\bfrom NAME via \S+$",
+    r"\bfrom ADDRESS port \d+(?: ssh\d?)?(?::|$)",
     r"\bfrom ADDRESS port \d+",
+    r"(?i).*(?<![-\w])(?:from|client|remote_addr|relay|ip|host|for)[ =:@]+(?:0x\w+ )?ADDRESS",
     r"(?i).*\b(?:from|client|remote_addr|relay|ip|host|for)[ =:@]+(?:0x\w+ )?ADDRESS",
     r".* ADDRESS port \d",
     r".*\[(?:IPv6:)?(?:::[fF]{4}:)?(?<peer>V4|V6)[\]:]",
@@ -81,6 +86,14 @@ mod tests {
             ("refused connect from ::ffff:192.0.2.1 (::ffff:192.0.2.1)", "192.0.2.1"),
             ("Accepted key for al from 2001:db8::17 port 22", "2001:db8::17"),
             ("PAM: failure for al from host-1.example.org", "host-1.example.org"),
+            ("PAM: error for al from host-1.example.org via 10.0.0.1", "host-1.example.org"),
+            ("Failed password for from 1.2.3.4 port 5 ssh2 from 192.0.2.1 port 22 ssh2", "192.0.2.1"),
+            ("Failed publickey for al from 192.0.2.1 port 5 ssh2: from 1.2.3.4 port 22 ssh2", "192.0.2.1"),
+            ("auth failure; ruser=a rhost=1.2.3.4 rhost=192.0.2.1", "192.0.2.1"),
+            ("auth failure; ruser=a rhost=192.0.2.1  user=b rhost=1.2.3.4", "192.0.2.1"),
+            ("failed for al from 192.0.2.1(X-Real-IP: 1.2.3.4,X-Forwarded-For: 1.2.3.5).", "192.0.2.1"),
+            ("2001:db8::17:58430 [14/Nov/2015:22:45:11.608] main", "2001:db8::17"),
+            ("2001:db8::17:5843 [14/Nov/2015:22:45:11.608] main", "2001:db8::17:5843"),
             ("192.0.2.1 - - [05/Mar/2007:14:39:21 +0100] \"GET / HTTP/1.0\" 301 459", "192.0.2.1"),
         ] {
             let found = parse(line).unwrap();

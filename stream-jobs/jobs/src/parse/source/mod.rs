@@ -135,8 +135,8 @@ impl Source {
         Ok(sources)
     }
 
-    /// Folders of pattern files that a source names.
-    fn folders(table: &Table) -> Vec<&str> {
+    /// Folders of pattern files that the table of a source names.
+    pub fn folders(table: &Table) -> Vec<&str> {
         match table.get("patterns_dir") {
             Some(toml::Value::String(folder)) => vec![folder],
             Some(toml::Value::Array(folders)) => folders.iter().filter_map(toml::Value::as_str).collect(),

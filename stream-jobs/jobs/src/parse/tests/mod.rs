@@ -6,6 +6,7 @@ mod job;
 mod json;
 mod properties;
 mod redrive;
+mod renewal;
 mod seen;
 mod syslog;
 mod time;

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::time::{Civil, Clock, Zone, civil_of, days, epoch, epoch_fraction, whole};
+use super::super::time::{Civil, Clock, Zone, civil_of, days, epoch, epoch_fraction, find, whole};
 
 fn any(text: &str) -> Option<i64> {
     whole(text, Clock { received: super::RECEIVED, zone: &Zone::UTC })
@@ -42,6 +42,15 @@ fn texts_that_are_no_time() {
     ] {
         assert_eq!(any(text), None, "{text}");
     }
+}
+
+#[test]
+fn what_stands_at_a_time_is_its_zone() {
+    let zone = Zone::named("+05:00").unwrap();
+    let find = |text| find(text, Clock { received: super::RECEIVED, zone: &zone }).map(|(micros, _)| micros);
+    assert_eq!(find("2020-04-09T14:04:00Z: failed"), any("2020-04-09T14:04:00Z"));
+    assert_eq!(find("2020-04-09 14:04:00 EST failed"), any("2020-04-09T14:04:00-05:00"));
+    assert_eq!(find("2020-04-09 14:04:00 EST: failed"), any("2020-04-09T14:04:00+05:00"));
 }
 
 #[test]

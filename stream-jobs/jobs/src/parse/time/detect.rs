@@ -290,9 +290,9 @@ fn zone(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     }
     let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let name = std::str::from_utf8(&rest[..len.min(4)]).ok().filter(|_| len <= 4)?;
-    // A single letter is a zone only where nothing else is meant.
-    let alone =
-        !rest.get(len).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'='));
+    // Behind a blank it is a zone only where nothing else is meant.
+    let apart = |byte: &u8| byte.is_ascii_alphanumeric() || from > at && matches!(byte, b':' | b'=');
+    let alone = !rest.get(len).is_some_and(apart);
     let seconds = abbreviation(name)?;
     alone.then_some((seconds, from + len))
 }
