@@ -1,7 +1,7 @@
 //! What a client's certificate calls it: the common names of its subject, and the URIs of its alternative names. Pure.
 
+use rustls_webpki::EndEntityCert;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use webpki::EndEntityCert;
 
 /// DER of the type `commonName`, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
