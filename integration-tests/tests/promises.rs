@@ -42,6 +42,8 @@ mod restore;
 mod rotation;
 #[path = "promises/s3_faults.rs"]
 mod s3_faults;
+#[path = "promises/senders.rs"]
+mod senders;
 #[path = "promises/session_conformance.rs"]
 mod session_conformance;
 #[path = "promises/store_faults.rs"]

@@ -1,10 +1,12 @@
 //! Whose lines a request brings (I9): the key's tenant; without a key the certificate's, else the listener's own.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use millrace_runtime::keys::{Keyring, same};
 use millrace_schemas::access::Role;
 
-use crate::api::Request;
+use crate::api::{Dialect, Request};
 use crate::proxy::Proxy;
 use crate::tls::Client;
 
@@ -25,7 +27,7 @@ pub(crate) type Denied = (u16, &'static str);
 impl Access {
     /// Tenant of a request of `client` that comes at `now`, µs.
     pub(crate) fn tenant(&self, request: &Request<'_>, client: &Client, now: i64) -> Result<String, Denied> {
-        let named = request.parameter("tenant");
+        let named = request.parameter("tenant").or_else(|| org_id(request));
         if named.as_deref().is_some_and(|tenant| !millrace_schemas::id::valid_id(tenant)) {
             return Err((400, "tenant is not [a-z0-9-]{1,64}"));
         }
@@ -62,6 +64,12 @@ impl Access {
             (None, None) => Err((401, "the key is missing or wrong")),
         }
     }
+}
+
+/// The tenant that senders of Loki name; like `?tenant=` it opens nothing that the key does not.
+fn org_id<'a>(request: &Request<'a>) -> Option<Cow<'a, str>> {
+    let named = request.header("x-scope-orgid");
+    (Dialect::of(request.path) == Dialect::Loki && !named.is_empty()).then_some(Cow::Borrowed(named))
 }
 
 /// The key, in any of the places where senders put it. A header of a kind that is not known counts as a wrong key.
@@ -146,6 +154,22 @@ mod tests {
         for (name, value) in headers("geheil") {
             assert_eq!(ask(Some("own"), "", &[(name, &value)]), Err(401), "{value}");
         }
+    }
+
+    #[test]
+    fn an_org_id_names_a_tenant_to_keys_that_may() {
+        let ask = |path: &str, headers: &[(&str, &str)]| {
+            let (anonymous, admin_key) = (Some("own".to_owned()), Some("geheim".to_owned()));
+            let access = Access { anonymous, admin_key, keys: Keyring::default() };
+            let request = Request { method: "POST", path, query: "", headers, nonce: "n" };
+            access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
+        };
+        let (push, id) = ("/loki/api/v1/push", ("x-scope-orgid", "acme"));
+        assert_eq!(ask(push, &[id, ("x-api-key", "geheim")]), Ok("acme".to_owned()));
+        assert_eq!(ask(push, &[id]), Err(403), "the listener serves another tenant");
+        assert_eq!(ask(push, &[("x-scope-orgid", "own")]), Ok("own".to_owned()));
+        assert_eq!(ask(push, &[("x-scope-orgid", "A B")]), Err(400));
+        assert_eq!(ask("/v1/logs/web", &[id]), Ok("own".to_owned()), "it means nothing elsewhere");
     }
 
     #[test]

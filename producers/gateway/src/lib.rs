@@ -11,6 +11,8 @@ mod batch;
 mod budget;
 mod commit;
 pub mod encoding;
+#[cfg(test)]
+mod fuzz;
 pub mod item;
 mod json;
 mod lines;

@@ -12,10 +12,16 @@ use super::spawn::{mortal, spawn};
 use super::{http, until};
 
 /// Versions that are known to work together; pinned so that a release elsewhere does not break the build here.
-const PYTHON_PACKAGES: [&str; 2] = ["confluent-kafka[avro,schemaregistry]==2.12.1", "duckdb==1.4.1"];
+const PYTHON_PACKAGES: [&str; 5] = [
+    "confluent-kafka[avro,schemaregistry]==2.12.1",
+    "duckdb==1.4.1",
+    "elasticsearch==9.5.1",
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+];
 const S3_SERVER: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 
-/// A Python with an Avro consumer and DuckDB.
+/// A Python with an Avro consumer, DuckDB, and clients of Elasticsearch and OpenTelemetry.
 pub(crate) fn python() -> PathBuf {
     install("python", &PYTHON_PACKAGES.join("\n"), |dir| {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(dir), "python3-venv");

@@ -7,3 +7,4 @@ pub mod otlp;
 pub mod splunk;
 pub mod store;
 pub mod syslog;
+mod wire;

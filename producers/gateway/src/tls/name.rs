@@ -1,7 +1,7 @@
 //! What a client's certificate calls it: the common names of its subject, and the URIs of its alternative names. Pure.
 
+use rustls_webpki::EndEntityCert;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use webpki::EndEntityCert;
 
 /// DER of the type `commonName`, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
@@ -41,7 +41,7 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     // Above 127 it is the number of bytes of the length.
-    let n_bytes = usize::from(first.checked_sub(0x80).unwrap_or_default());
+    let n_bytes = usize::from(first.saturating_sub(0x80));
     let length = match (n_bytes, rest.get(..n_bytes)?) {
         (0, _) if first < 0x80 => usize::from(first),
         (1..=3, bytes) => bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),

@@ -62,36 +62,64 @@ pub fn read<'a>(
     body: &'a [u8],
     most: usize,
 ) -> Result<Taken<'a>, PushError> {
-    let pushed = match media_type(content_type).as_deref() {
-        Some("application/json") => json::read(body)?,
-        Some("application/x-protobuf") => protobuf::read(&crate::encoding::snappy_block(body, most)?)?,
+    let mut lines = Lines { default_stream, taken: Taken::default(), room: Room::new(2 * most), at: 0 };
+    match media_type(content_type).as_deref() {
+        Some("application/json") => {
+            for Pushed { labels, entries } in json::read(body)? {
+                let flow = lines.flow(labels);
+                entries.into_iter().try_for_each(|entry| lines.take(&flow, entry))?;
+            }
+        }
+        Some("application/x-protobuf") => {
+            protobuf::read(&crate::encoding::snappy_block(body, most)?, &mut lines)?;
+        }
         _ => return Err(PushError::MediaType(content_type.chars().take(64).collect())),
-    };
-    let mut taken = Taken::default();
-    let mut room = Room::new(2 * most);
-    let mut at = 0;
-    for Pushed { labels, entries } in pushed {
+    }
+    Ok(lines.taken)
+}
+
+/// A stream's labels, and what they name.
+struct Flow<'a> {
+    labels: Pairs<'a>,
+    stream: Cow<'a, str>,
+    host: Option<Cow<'a, str>>,
+    /// Bytes of the labels.
+    size: usize,
+}
+
+/// Lines as they are read, and what they become.
+struct Lines<'a> {
+    default_stream: &'a str,
+    taken: Taken<'a>,
+    room: Room,
+    at: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn flow(&self, labels: Pairs<'a>) -> Flow<'a> {
         let label = |names: &[&str]| {
             names.iter().find_map(|name| labels.iter().find(|(own, value)| own == name && !value.is_empty()))
         };
-        let stream =
-            label(&NAMES).and_then(|(_, value)| stream_of(value)).map_or(default_stream.into(), Cow::Owned);
+        let stream = label(&NAMES).and_then(|(_, value)| stream_of(value));
+        let stream = stream.map_or(Cow::Borrowed(self.default_stream), Cow::Owned);
         let host = label(&HOSTS).map(|(_, value)| value.clone());
-        let size: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        for entry in entries {
-            room.take(size + entry.line.len())?;
-            let mut item = Item::new(stream.clone(), entry.line);
-            item.host.clone_from(&host);
-            item.attributes.clone_from(&labels);
-            for (name, value) in entry.metadata {
-                item.attribute(name, value);
-            }
-            item.attribute(TIME, entry.nanos.to_string());
-            taken.push(at, item);
-            at += 1;
-        }
+        let size = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        Flow { labels, stream, host, size }
     }
-    Ok(taken)
+
+    fn take(&mut self, flow: &Flow<'a>, entry: Entry<'a>) -> Result<(), TooMany> {
+        self.room.take(flow.size + entry.line.len())?;
+        let mut item = Item::new(flow.stream.clone(), entry.line);
+        item.host.clone_from(&flow.host);
+        item.attributes.clone_from(&flow.labels);
+        for (name, value) in entry.metadata {
+            item.attribute(name, value);
+        }
+        item.attribute(TIME, entry.nanos.to_string());
+        self.taken.push(self.at, item);
+        self.at += 1;
+        Ok(())
+    }
 }
 
 /// Media type in lower case; `None` where the header is none, its parameters included.

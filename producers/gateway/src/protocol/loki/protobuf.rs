@@ -1,25 +1,17 @@
-//! The protobuf form: `logproto.PushRequest`. Lines are read as bytes: what is not text is kept.
+//! The protobuf form: `logproto.PushRequest`, line by line. Lines are read as bytes: what is not text is kept.
 
 use std::borrow::Cow;
 
 use prost::Message;
 
-use super::{Entry, Pushed, labels};
-use crate::item::Malformed;
+use super::{Entry, Lines, PushError, labels};
+use crate::item::{MAX_ATTRIBUTES, Malformed};
+use crate::protocol::wire::parts;
 
-#[derive(Clone, PartialEq, Message)]
-struct PushRequest {
-    #[prost(message, repeated, tag = "1")]
-    streams: Vec<Stream>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Stream {
-    #[prost(string, tag = "1")]
-    labels: String,
-    #[prost(message, repeated, tag = "2")]
-    entries: Vec<Line>,
-}
+/// Fields of `PushRequest`, `StreamAdapter` and `EntryAdapter` that are read part by part.
+const PUSH: &[u64] = &[1];
+const STREAM: &[u64] = &[1, 2];
+const LINE: &[u64] = &[3];
 
 #[derive(Clone, PartialEq, Message)]
 struct Line {
@@ -47,15 +39,28 @@ struct Pair {
     value: String,
 }
 
-pub(super) fn read(body: &[u8]) -> Result<Vec<Pushed<'static>>, Malformed> {
-    let push = PushRequest::decode(body).map_err(|error| Malformed(format!("not a PushRequest: {error}")))?;
-    let stream = |stream: Stream| {
-        let labels = labels::read(&stream.labels)?;
+pub(super) fn read(body: &[u8], lines: &mut Lines<'_>) -> Result<(), PushError> {
+    let malformed = |what: String| Malformed(format!("not a PushRequest: {what}"));
+    for stream in parts(body, PUSH, 1) {
+        let stream = stream?;
+        let text = parts(stream, STREAM, 1).last().transpose()?.unwrap_or_default();
+        let text = std::str::from_utf8(text).map_err(|error| malformed(error.to_string()))?;
+        let labels = labels::read(text)?;
         let labels = labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let entries = stream.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Pushed { labels, entries })
-    };
-    push.streams.into_iter().map(stream).collect()
+        let flow = lines.flow(labels);
+        for line in parts(stream, STREAM, 2) {
+            let line = line?;
+            let n_pairs = parts(line, LINE, 3).count();
+            if n_pairs > MAX_ATTRIBUTES {
+                let what =
+                    format!("a line with {n_pairs} pairs beside it, at most {MAX_ATTRIBUTES} are taken");
+                return Err(malformed(what).into());
+            }
+            let line = Line::decode(line).map_err(|error| malformed(error.to_string()))?;
+            lines.take(&flow, entry(line)?)?;
+        }
+    }
+    Ok(())
 }
 
 fn entry(line: Line) -> Result<Entry<'static>, Malformed> {

@@ -2,8 +2,6 @@
 
 use prost::{Message, Oneof};
 
-use crate::item::Malformed;
-
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Request {
     #[prost(message, repeated, tag = "1")]
@@ -132,13 +130,6 @@ pub(super) struct Status {
     code: i32,
     #[prost(string, tag = "2")]
     message: String,
-}
-
-impl Request {
-    /// Decodes; values nested deeper than protobuf's usual 100 levels are refused.
-    pub(super) fn read(body: &[u8]) -> Result<Request, Malformed> {
-        Request::decode(body).map_err(|error| Malformed(format!("not an ExportLogsServiceRequest: {error}")))
-    }
 }
 
 impl KeyValue {

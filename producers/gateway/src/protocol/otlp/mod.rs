@@ -2,8 +2,10 @@
 
 mod json;
 mod message;
+mod protobuf;
 mod record;
 
+use self::message::{KeyValue, LogRecord, Scope};
 use crate::item::{Item, Malformed, Room, TIME, Taken, TooMany, stream_of};
 
 /// The two forms; the answer has that of the request.
@@ -55,41 +57,76 @@ const HOSTS: [&str; 3] = ["host.name", "k8s.node.name", "host.id"];
 /// # Errors
 /// [`ReadError`]. A record with an id of a wrong length is refused by itself.
 pub fn read(form: Form, default_stream: &str, body: &[u8], most: usize) -> Result<Taken<'static>, ReadError> {
-    let request = match form {
-        Form::Json => json::read(body)?,
-        Form::Protobuf => message::Request::read(body)?,
-    };
-    let mut taken = Taken::default();
-    let mut room = Room::new(2 * most);
-    let mut at = 0;
-    for group in &request.resource_logs {
-        let resource = group.resource.as_ref().map(|own| own.attributes.as_slice()).unwrap_or_default();
-        let named =
-            |name: &str| resource.iter().find(|own| own.key == name).and_then(message::KeyValue::text);
-        let stream = named("service.name").and_then(stream_of).unwrap_or_else(|| default_stream.to_owned());
-        let host = HOSTS.iter().find_map(|name| named(name)).map(str::to_owned);
-        for scope in &group.scope_logs {
-            for record in &scope.log_records {
-                match record::document(resource, scope.scope.as_ref(), record) {
-                    Ok(document) => {
-                        room.take(document.len())?;
-                        let mut item = Item::new(stream.clone(), document.into_bytes());
-                        item.host = host.clone().filter(|host| !host.is_empty()).map(Into::into);
-                        if let Some(nanos) = record.nanos() {
-                            item.attribute(TIME, nanos.to_string());
-                        }
-                        taken.push(at, item);
-                    }
-                    Err(reason) => {
-                        room.take(reason.len())?;
-                        taken.refuse(at, reason);
+    let mut records = Records { default_stream, taken: Taken::default(), room: Room::new(2 * most), at: 0 };
+    match form {
+        Form::Protobuf => protobuf::read(body, &mut records)?,
+        Form::Json => {
+            for group in json::read(body)?.resource_logs {
+                let resource = group.resource.unwrap_or_default().attributes;
+                let source = Source::new(&resource, default_stream);
+                for scope in &group.scope_logs {
+                    for record in &scope.log_records {
+                        records.take(&source, scope.scope.as_ref(), record)?;
                     }
                 }
-                at += 1;
             }
         }
     }
-    Ok(taken)
+    Ok(records.taken)
+}
+
+/// What a resource says of its records.
+struct Source<'r> {
+    resource: &'r [KeyValue],
+    stream: String,
+    host: Option<String>,
+}
+
+impl<'r> Source<'r> {
+    fn new(resource: &'r [KeyValue], default_stream: &str) -> Source<'r> {
+        let named = |name: &str| resource.iter().find(|own| own.key == name).and_then(KeyValue::text);
+        let stream = named("service.name").and_then(stream_of).unwrap_or_else(|| default_stream.to_owned());
+        let host = HOSTS.iter().find_map(|name| named(name)).map(str::to_owned);
+        Source { resource, stream, host: host.filter(|host| !host.is_empty()) }
+    }
+}
+
+/// Records as they are read, and what they become.
+struct Records<'s> {
+    default_stream: &'s str,
+    taken: Taken<'static>,
+    room: Room,
+    at: usize,
+}
+
+impl Records<'_> {
+    fn take(
+        &mut self,
+        source: &Source<'_>,
+        scope: Option<&Scope>,
+        record: &LogRecord,
+    ) -> Result<(), TooMany> {
+        let document = match record::document(source.resource, scope, record) {
+            Ok(document) => document,
+            Err(reason) => return self.refuse(reason),
+        };
+        self.room.take(document.len())?;
+        let mut item = Item::new(source.stream.clone(), document.into_bytes());
+        item.host = source.host.clone().map(Into::into);
+        if let Some(nanos) = record.nanos() {
+            item.attribute(TIME, nanos.to_string());
+        }
+        self.taken.push(self.at, item);
+        self.at += 1;
+        Ok(())
+    }
+
+    fn refuse(&mut self, reason: String) -> Result<(), TooMany> {
+        self.room.take(reason.len())?;
+        self.taken.refuse(self.at, reason);
+        self.at += 1;
+        Ok(())
+    }
 }
 
 /// The answer to a request whose records were taken, but for `n_refused` of them.
