@@ -50,6 +50,14 @@ fn counted(world: &World) -> BTreeMap<(String, String), usize> {
     counts
 }
 
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_certificate_is_changed_under_load_and_no_request_notices() {
     const CLIENTS: usize = 3;
@@ -69,6 +77,8 @@ fn a_certificate_is_changed_under_load_and_no_request_notices() {
     let open = || Connection::open(gateway.port, &gateway.authority, None).unwrap();
     std::thread::scope(|scope| {
         let (done, open) = (&done, &open);
+        // However this ends, the clients do, too.
+        let _ending = Ending(done);
         for (client, sent) in sent.iter().enumerate() {
             scope.spawn(move || {
                 // One connection for all, but for the last client: that one opens one for each.
@@ -89,7 +99,6 @@ fn a_certificate_is_changed_under_load_and_no_request_notices() {
         });
         let so_far = sent.iter().map(|own| own.load(Ordering::Relaxed)).max().unwrap();
         all_sent(so_far + 10);
-        done.store(true, Ordering::Relaxed);
     });
     let mut wanted = BTreeMap::new();
     for (client, sent) in sent.iter().enumerate() {
