@@ -46,15 +46,16 @@ impl BatchState {
         scope("batch", self.minute, &self.host, self.source.as_deref())
     }
 
-    /// Number of the attempt whose lines count: the last that came whole, before the first has, the one that grows.
-    pub fn counts(&self) -> Option<i64> {
-        self.ended.or(self.open).map(|attempt| attempt.number)
+    /// The attempt whose lines count: the last that came whole, before the first has, the one that grows.
+    pub fn counts(&self) -> Option<BatchAttempt> {
+        self.ended.or(self.open)
     }
 
     /// [`attempt_id`] of each attempt whose lines are superseded: readers leave them out.
     pub fn superseded(&self) -> Vec<String> {
         let last = [self.open, self.ended].into_iter().flatten().map(|own| own.number).max().unwrap_or(0);
-        let others = (1..=last).filter(|number| self.counts() != Some(*number));
+        let counts = self.counts().map(|own| own.number);
+        let others = (1..=last).filter(|number| counts != Some(*number));
         others.map(|number| attempt_id(&self.stream, &self.scope(), number)).collect()
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use millrace_runtime::batches;
 use millrace_runtime::follow::follow;
-use millrace_runtime::kafka::{Error, read_to_mark};
+use millrace_runtime::kafka::Error;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::attempt::{BatchState, attempt_id};
 use millrace_schemas::topics;
@@ -62,14 +63,7 @@ impl Superseded {
     /// Kafka does not answer, or a record cannot be read.
     pub fn now(service: &Service) -> Result<Superseded, Error> {
         let superseded = Superseded::default();
-        read_to_mark(&service.config.kafka, topics::BATCHES, &[0], |_, offset, key, value| {
-            let state = value.map(|value| service.codecs.batches().decode::<BatchState>(value));
-            let broken = |reason| {
-                Error::Broken(format!("could not read offset {offset} of {}: {reason}", topics::BATCHES))
-            };
-            superseded.note(key, state.transpose().map_err(broken)?.as_ref());
-            Ok(())
-        })?;
+        batches::read(service, |key, state| superseded.note(key, state.as_ref()))?;
         Ok(superseded)
     }
 

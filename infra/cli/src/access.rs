@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Format, KeyCreate, KeyLs, KeyRevoke, TenantCreate, TenantLs};
 use crate::control::Control;
-use crate::output::{Answer, minute, table};
+use crate::output::{Answer, minute, print_rows};
 use crate::place;
 
 /// The tenant that there is without being made.
@@ -88,7 +88,7 @@ pub(crate) fn ls_tenants(args: &TenantLs) -> anyhow::Result<Answer> {
     for (id, tenant) in known.tenants.iter().filter(|(id, _)| *id != DEFAULT) {
         rows.push(json!({"id": id, "created": minute(tenant.created), "keys": n_keys(id)}));
     }
-    print(args.format, &["id", "created"], &["keys"], &rows)?;
+    print_rows(args.format, &["id", "created"], &["keys"], &rows)?;
     Ok(Answer::Yes)
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn ls_keys(args: &KeyLs) -> anyhow::Result<Answer> {
                    "created": minute(key.created), "expires": key.expires.map(minute), "note": key.note})
         })
         .collect();
-    print(args.format, &["id", "tenant", "roles", "state", "created", "expires", "note"], &[], &rows)?;
+    print_rows(args.format, &["id", "tenant", "roles", "state", "created", "expires", "note"], &[], &rows)?;
     Ok(Answer::Yes)
 }
 
@@ -152,20 +152,4 @@ pub(crate) fn revoke_key(args: &KeyRevoke) -> anyhow::Result<Answer> {
     write(&service, &ControlRecord::api_key(&args.id, &KeyEntry { revoked, ..entry }))?;
     println!("key {} is revoked: within a second it opens nothing", args.id);
     Ok(Answer::Yes)
-}
-
-fn print(format: Format, texts: &[&str], numbers: &[&str], rows: &[Value]) -> anyhow::Result<()> {
-    if format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(rows)?);
-        return Ok(());
-    }
-    let columns = [texts, numbers].concat();
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let lines = rows.iter().map(|row| columns.iter().map(|column| text(&row[*column])).collect());
-    println!("{}", table(&columns, texts.len(), lines));
-    Ok(())
 }

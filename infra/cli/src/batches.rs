@@ -1,10 +1,9 @@
 //! `millrace batches`: the minutes that came by `PUT /v1/batches/…`, and which attempt of each counts.
 
 use clap::Args;
-use millrace_runtime::kafka::read_to_mark;
+use millrace_runtime::batches;
 use millrace_runtime::sink::now_micros;
-use millrace_schemas::attempt::BatchState;
-use millrace_schemas::topics;
+use millrace_schemas::attempt::{BatchAttempt, BatchState};
 use serde_json::json;
 
 use crate::args::{Format, Place};
@@ -54,13 +53,9 @@ pub(crate) fn ls(args: &Batches) -> anyhow::Result<Answer> {
     let service = place::service(&args.place)?;
     // The last record of each counts.
     let mut found = std::collections::HashMap::new();
-    read_to_mark(&service.config.kafka, topics::BATCHES, &[0], |_, _, key, value| {
-        let state = value.and_then(|value| service.codecs.batches().decode::<BatchState>(value).ok());
-        match state.filter(|state| args.wants(state, from)) {
-            Some(state) => drop(found.insert(key.to_vec(), state)),
-            None => drop(found.remove(key)),
-        }
-        Ok(())
+    batches::read(&service, |key, state| match state.filter(|state| args.wants(state, from)) {
+        Some(state) => drop(found.insert(key.to_vec(), state)),
+        None => drop(found.remove(key)),
     })?;
     let mut states: Vec<BatchState> = found.into_values().collect();
     states.sort_by_key(|state| (state.minute, state.key()));
@@ -70,10 +65,8 @@ pub(crate) fn ls(args: &Batches) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     let rows = states.iter().map(|state| {
-        let counts = if state.ended.is_some() { state.ended } else { state.open };
-        let number = |of: fn(&millrace_schemas::attempt::BatchAttempt) -> i64| {
-            counts.as_ref().map(of).map_or_else(String::new, grouped)
-        };
+        let number =
+            |of: fn(BatchAttempt) -> i64| state.counts().map_or_else(String::new, |own| grouped(of(own)));
         vec![
             minute(state.minute.saturating_mul(MINUTE_MICROS)),
             state.stream.clone(),
@@ -98,6 +91,6 @@ fn json(state: &BatchState) -> serde_json::Value {
         "scope": state.scope(),
         "open": state.open,
         "ended": state.ended,
-        "counts": state.counts(),
+        "counts": state.counts().map(|own| own.number),
     })
 }

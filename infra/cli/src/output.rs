@@ -1,6 +1,9 @@
 //! How answers are given: exit codes, tables, numbers.
 
 use comfy_table::{CellAlignment, Table, presets};
+use serde_json::Value;
+
+use crate::args::Format;
 
 /// What a command answers; becomes the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,28 @@ pub(crate) fn table(headers: &[&str], n_text: usize, rows: impl IntoIterator<Ite
         table.add_row(row);
     }
     table
+}
+
+/// Prints objects as JSON, or as a table of these columns of theirs: texts, then numbers.
+pub(crate) fn print_rows(
+    format: Format,
+    texts: &[&str],
+    numbers: &[&str],
+    rows: &[Value],
+) -> anyhow::Result<()> {
+    if format == Format::Json {
+        println!("{}", serde_json::to_string_pretty(rows)?);
+        return Ok(());
+    }
+    let columns = [texts, numbers].concat();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let lines = rows.iter().map(|row| columns.iter().map(|column| text(&row[*column])).collect());
+    println!("{}", table(&columns, texts.len(), lines));
+    Ok(())
 }
 
 /// 1234567 as `1,234,567`.

@@ -43,7 +43,7 @@ pub fn mortal(program: &Path) -> Result<Command, Error> {
 ///
 /// # Errors
 /// The process cannot be started.
-pub fn spawn(mut command: Command) -> io::Result<process::Child> {
+pub fn spawn(command: Command) -> io::Result<process::Child> {
     type Request = (Command, Sender<io::Result<process::Child>>);
     static SPAWNER: OnceLock<Sender<Request>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -62,7 +62,6 @@ pub fn spawn(mut command: Command) -> io::Result<process::Child> {
         requests
     });
     let (answer, answered) = channel();
-    command.stdin(Stdio::null());
     spawner.send((command, answer)).map_err(|_| io::Error::other("the spawning thread has gone"))?;
     answered.recv().map_err(|_| io::Error::other("the spawning thread has gone"))?
 }

@@ -1,5 +1,6 @@
 //! A compacted topic of one partition, read whole and then followed: what it says now, in the memory of a process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::kafka::{Error, Tailer};
@@ -16,19 +17,35 @@ pub fn follow(
     service: &Service,
     topic: &'static str,
     name: &str,
-    take: impl Fn(&[u8], Option<&[u8]>) + Send + 'static,
+    take: impl Fn(&[u8], Option<&[u8]>) + Send + Sync + 'static,
 ) -> Result<(), ServiceError> {
-    let mut tailer = read(service, topic, &take)?;
-    let service = service.clone();
+    let take = Arc::new(take);
+    let (own, taking) = (service.clone(), take.clone());
+    let open = move || read(&own, topic, &*taking);
+    follow_by(service, topic, name, open, move |tailer| look(tailer, WAIT, &*take))
+}
+
+/// Same, for who applies what it reads in steps of its own: `open` reads the topic whole, `look` takes what came since.
+///
+/// # Errors
+/// *Exit*: the topic cannot be read to its end.
+pub fn follow_by(
+    service: &Service,
+    topic: &'static str,
+    name: &str,
+    open: impl Fn() -> Result<Tailer, Error> + Send + 'static,
+    look: impl Fn(&mut Tailer) -> Result<(), Error> + Send + 'static,
+) -> Result<(), ServiceError> {
+    let mut tailer = open()?;
+    let stop = service.stop.clone();
     let follow = move || {
-        while !service.stop.requested() {
-            if let Err(error) = look(&mut tailer, WAIT, &take) {
-                tracing::warn!(%error, topic, "could not follow a topic, reading it anew");
-                service.stop.sleep(Duration::from_secs(1));
-                match read(&service, topic, &take) {
-                    Ok(anew) => tailer = anew,
-                    Err(error) => tracing::warn!(%error, topic, "could not read a topic"),
-                }
+        while !stop.requested() {
+            let Err(error) = look(&mut tailer) else { continue };
+            tracing::warn!(%error, topic, "could not follow a topic, reading it anew");
+            stop.sleep(Duration::from_secs(1));
+            match open() {
+                Ok(anew) => tailer = anew,
+                Err(error) => tracing::warn!(%error, topic, "could not read a topic"),
             }
         }
     };

@@ -2,6 +2,7 @@
 //! stops.
 #![warn(missing_docs)]
 
+pub mod batches;
 pub mod config;
 pub mod flow;
 pub mod folder;

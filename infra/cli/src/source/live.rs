@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use millrace_jobs::Table;
 use millrace_jobs::parse::{Parse, Source, least_sources};
 use millrace_runner::{Class, Error};
+use millrace_runtime::follow::follow_by;
 use millrace_runtime::kafka::{self, Tailer};
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::control::ControlRecord;
@@ -105,23 +106,10 @@ impl Live {
     pub(crate) fn follow(service: &Service, seeds: Vec<Arc<Source>>) -> Result<Live, ServiceError> {
         let known = Known { seeds, set: BTreeMap::new(), read: 0, changed: 0 };
         let live = Live(Arc::new(Mutex::new(known)));
-        let mut tailer = live.open(service)?;
-        let (own, service) = (live.clone(), service.clone());
-        let follow = move || {
-            while !service.stop.requested() {
-                let Err(error) = own.look(&service, &mut tailer) else { continue };
-                tracing::warn!(%error, "could not follow the sources, reading them anew");
-                service.stop.sleep(Duration::from_secs(1));
-                match own.open(&service) {
-                    Ok(anew) => tailer = anew,
-                    Err(error) => tracing::warn!(%error, "could not read the sources"),
-                }
-            }
-        };
-        std::thread::Builder::new()
-            .name("sources".to_owned())
-            .spawn(follow)
-            .map_err(|error| ServiceError::Other(format!("could not start a thread: {error}")))?;
+        let (opening, looking) = ((live.clone(), service.clone()), (live.clone(), service.clone()));
+        let open = move || opening.0.open(&opening.1);
+        let look = move |tailer: &mut Tailer| looking.0.look(&looking.1, tailer);
+        follow_by(service, topics::CONTROL, "sources", open, look)?;
         Ok(live)
     }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::args::Format;
 use crate::control::Control;
-use crate::output::{Answer, minute, table};
+use crate::output::{Answer, minute, print_rows};
 use crate::place;
 use args::{Ls, Rm, Set, Show, Sources};
 use draft::Draft;
@@ -61,6 +61,7 @@ fn set(args: &Set) -> anyhow::Result<Answer> {
     }
     let n_examples = |draft: &Draft| match draft.source.examples().len() {
         0 => "it has no examples".to_owned(),
+        1 => "its example holds".to_owned(),
         n => format!("{n} examples hold"),
     };
     let said = if control.is_some() { "is set" } else { "can be set" };
@@ -92,14 +93,7 @@ fn ls(args: &Ls) -> anyhow::Result<Answer> {
                              "streams": source.streams().join(",")}));
         }
     }
-    if args.format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
-        return Ok(Answer::Yes);
-    }
-    let columns = ["name", "streams", "set", "version"];
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let lines = rows.iter().map(|row| columns.iter().map(|column| text(&row[*column])).collect());
-    println!("{}", table(&columns, 3, lines));
+    print_rows(args.format, &["name", "streams", "set"], &["version"], &rows)?;
     Ok(Answer::Yes)
 }
 

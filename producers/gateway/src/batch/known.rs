@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use millrace_runtime::batches;
 use millrace_runtime::kafka::{Error, Tailer};
 use millrace_runtime::service::Service;
 use millrace_schemas::attempt::{BatchAttempt, BatchState};
@@ -107,12 +108,8 @@ impl Batches {
         let mut tailer = Tailer::open_at(kafka, topics::BATCHES, &BTreeMap::from([(0, from)]))?;
         while !tailer.caught_up() {
             tailer.poll(Duration::from_millis(100), &mut |_, offset, key, value| {
-                let broken = |reason: String| {
-                    Error::Broken(format!("could not read offset {offset} of {}: {reason}", topics::BATCHES))
-                };
-                let key = std::str::from_utf8(key).map_err(|error| broken(error.to_string()))?;
-                let state = value.map(|value| service.codecs.batches().decode::<BatchState>(value));
-                let state = state.transpose().map_err(|error| broken(error.to_string()))?;
+                let key = std::str::from_utf8(key).map_err(|error| batches::unreadable(offset, &error))?;
+                let state = batches::state(service, offset, value)?;
                 let mut table = self.table();
                 table.note(key.into(), state.as_ref().map(Known::of), offset);
                 table.read_to = offset + 1;
