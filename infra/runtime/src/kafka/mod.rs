@@ -189,7 +189,10 @@ impl Kafka {
         config.set("acks", "all");
         config.set("compression.type", "lz4");
         config.set("linger.ms", "1");
-        config.set("batch.size", "262144");
+        // An idempotent producer has one request of a partition on its way at a time (librdkafka 2.12 counts messages where it
+        // means requests), and looks without a pause whether it has come back while a whole batch waits behind it. So: few and
+        // large ones, as large as the smallest `max.message.bytes` takes whatever its lines are.
+        config.set("batch.size", "1000000");
         config.set("queue.buffering.max.messages", "500000");
         config.set("queue.buffering.max.kbytes", "32768");
         config.set("message.max.bytes", "4194304");
