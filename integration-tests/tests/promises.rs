@@ -36,6 +36,8 @@ mod redrive;
 mod refuse_to_start;
 #[path = "promises/refused_record.rs"]
 mod refused_record;
+#[path = "promises/relays.rs"]
+mod relays;
 #[path = "promises/restore.rs"]
 mod restore;
 #[path = "promises/rotation.rs"]

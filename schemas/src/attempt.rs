@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Sum;
 
+/// Attempts of one batch that are taken: readers go through the numbers.
+pub const MAX_ATTEMPTS: i64 = 100;
+
 /// Value under [`BatchState::key`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchState {
@@ -36,6 +39,11 @@ pub struct BatchAttempt {
 }
 
 impl BatchState {
+    /// Number of the newest attempt, 0 where there is none.
+    pub fn last(&self) -> i64 {
+        [self.open, self.ended].into_iter().flatten().map(|own| own.number).max().unwrap_or(0)
+    }
+
     /// Key of its record.
     pub fn key(&self) -> String {
         format!("{}/{}", self.tenant, scope(&self.stream, self.minute, &self.host, self.source.as_deref()))
@@ -53,9 +61,8 @@ impl BatchState {
 
     /// [`attempt_id`] of each attempt whose lines are superseded: readers leave them out.
     pub fn superseded(&self) -> Vec<String> {
-        let last = [self.open, self.ended].into_iter().flatten().map(|own| own.number).max().unwrap_or(0);
         let counts = self.counts().map(|own| own.number);
-        let others = (1..=last).filter(|number| counts != Some(*number));
+        let others = (1..=self.last()).filter(|number| counts != Some(*number));
         others.map(|number| attempt_id(&self.stream, &self.scope(), number)).collect()
     }
 }

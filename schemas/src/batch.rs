@@ -2,12 +2,16 @@
 //! their count and hash, so that a body that was cut on its way is not taken for a whole one.
 //!
 //! A record is a raw event in the frame of [`crate::codec`], whose id is the number of the schema's version, from 1: a host
-//! behind a gateway knows no registry.
+//! behind a gateway knows no registry. A relay tells of batches that it took itself between the lines: [`TOLD`].
 
 use xxhash_rust::xxh3::Xxh3;
 
 /// Content-Type of such a body.
 pub const MEDIA_TYPE: &str = "application/x-millrace-records";
+
+/// Begins a record that is no line: behind it stands a [`crate::attempt::BatchState`] in its frame. A batch was taken by a
+/// relay, and its lines, which bear its scope and their attempt, are among those that the relay sends.
+pub const TOLD: u8 = 1;
 
 /// Bytes before a record.
 pub const LENGTH: usize = 4;

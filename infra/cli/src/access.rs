@@ -1,6 +1,11 @@
 //! `millrace tenant` and `millrace key`: who may do what, as records of `millrace.control`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
 
 use millrace_runtime::kafka::read_to_mark;
 use millrace_runtime::keys::NewKey;
@@ -94,6 +99,9 @@ pub(crate) fn ls_tenants(args: &TenantLs) -> anyhow::Result<Answer> {
 
 pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
     let expires = args.expires.as_deref().map(place::duration).transpose()?;
+    if let Some(file) = &args.relay {
+        return create_at_relay(args, expires, file);
+    }
     let service = place::service(&args.place)?;
     if !Known::read(&service)?.has_tenant(&args.tenant) {
         println!("there is no tenant {}; `millrace tenant create {}` makes it", args.tenant, args.tenant);
@@ -110,13 +118,37 @@ pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
         note: args.note.clone(),
     };
     write(&service, &ControlRecord::api_key(&key.id, &entry))?;
-    match args.format {
+    show(args.format, &key, "it holds within a second");
+    Ok(Answer::Yes)
+}
+
+fn show(format: Format, key: &NewKey, then: &str) {
+    match format {
         Format::Json => println!("{}", json!({"id": key.id, "key": key.text})),
         Format::Text => {
             println!("{}", key.text);
-            eprintln!("this is the only time that key {} is shown; it holds within a second", key.id);
+            eprintln!("this is the only time that key {} is shown; {then}", key.id);
         }
     }
+}
+
+/// Adds a key to the configuration of a relay, which has no `millrace.control`.
+fn create_at_relay(args: &KeyCreate, expires: Option<Duration>, file: &Path) -> anyhow::Result<Answer> {
+    anyhow::ensure!(valid_id(&args.tenant), "{:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'", args.tenant);
+    let key = NewKey::make()?;
+    let mut text = format!("\n[gateway.keys.{}]", key.id);
+    if let Some(note) = &args.note {
+        let plain: String = note.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        text += &format!("\n# {plain}");
+    }
+    text += &format!("\ntenant = \"{}\"\nhash = \"{}\"\nroles = {:?}\n", args.tenant, key.hash, args.roles);
+    if let Some(at) = expires.and_then(|span| SystemTime::now().checked_add(span)) {
+        text += &format!("expires = \"{}\"\n", humantime::format_rfc3339_seconds(at));
+    }
+    let written =
+        std::fs::File::options().append(true).open(file).and_then(|mut own| own.write_all(text.as_bytes()));
+    written.with_context(|| format!("could not add the key to {}", file.display()))?;
+    show(args.format, &key, "it holds when the relay is started again");
     Ok(Answer::Yes)
 }
 

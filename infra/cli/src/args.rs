@@ -141,10 +141,10 @@ pub(crate) enum Spool {
 /// Where the spools are.
 #[derive(Debug, Args)]
 pub(crate) struct SpoolPlace {
-    /// Configuration of the forwarder: its data_dir is looked into
+    /// Configuration of the forwarder or relay: its data_dir is looked into
     #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Data folder of the forwarder
+    /// Data folder of the forwarder or relay
     #[arg(long, value_name = "DIR", env = "MILLRACE_DATA")]
     pub(crate) data: Option<PathBuf>,
     /// Only this spool, as `ls` names it

@@ -11,6 +11,7 @@ mod demo;
 mod dlq;
 mod doctor;
 mod forward;
+mod gateway;
 mod inputs;
 mod ledger;
 mod loadgen;
@@ -25,6 +26,7 @@ mod spool;
 mod status;
 mod topics;
 mod up;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -61,7 +63,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Up(args) => up::run(&args),
         Command::Forward(args) => forward::run(&args),
-        Command::Gateway(args) => services::run(services::Kind::Gateway, &args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Job(Job::Parse(args)) => services::run(services::Kind::Parse, &args),
         Command::Dlq(command) => dlq::run(&command),
         Command::Parse(tool) => parse::run(&tool),

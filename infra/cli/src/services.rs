@@ -11,6 +11,7 @@ use millrace_runtime::{log, ops};
 
 use crate::args::{Place, ServiceArgs};
 use crate::forward::{self, Process};
+use crate::gateway;
 use crate::inputs;
 use crate::output::Answer;
 use crate::place;
@@ -113,9 +114,7 @@ fn load(place: &Place) -> anyhow::Result<Config> {
 pub(crate) fn serve(kind: Kind, service: &Service) -> Result<(), ServiceError> {
     match kind {
         Kind::Forward => forward::serve(service),
-        Kind::Gateway => millrace_gateway::run(service, |address| {
-            tracing::info!(%address, "taking lines over HTTP");
-        }),
+        Kind::Gateway => gateway::serve(service),
         Kind::Parse => parse(service),
         Kind::Index => millrace_indexer::run(service),
         Kind::Archive => millrace_archiver::run(service),

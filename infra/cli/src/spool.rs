@@ -8,8 +8,8 @@ use millrace_spool::{Name, Overview, drop_parked, look, retry_parked};
 use serde_json::{Value, json};
 
 use crate::args::{Format, SpoolLs, SpoolMove, SpoolPlace};
-use crate::forward::SPOOLS;
 use crate::output::{Answer, grouped, minute, size, table};
+use crate::upstream::folders;
 
 const MINUTE: i64 = 60_000_000;
 
@@ -125,18 +125,8 @@ fn spools(place: &SpoolPlace) -> anyhow::Result<Spools> {
         Some(data) => data.clone(),
         None => Config::load(place.config.as_deref())?.data_dir,
     };
-    let mut found: Spools = Vec::new();
-    for name in &SPOOLS[..2] {
-        found.push(((*name).to_owned(), data.join(name)));
-    }
-    for entry in std::fs::read_dir(&data).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.strip_prefix(SPOOLS[2]).is_some_and(|rest| rest.starts_with('-')) {
-            found.push((name, entry.path()));
-        }
-    }
-    found.retain(|(name, dir)| dir.is_dir() && place.spool.as_ref().is_none_or(|own| own == name));
+    let mut found = folders(&data);
+    found.retain(|(name, _)| place.spool.as_ref().is_none_or(|own| own == name));
     anyhow::ensure!(!found.is_empty(), "there is no spool in {}; check --config or --data", data.display());
-    found.sort();
     Ok(found)
 }

@@ -99,6 +99,13 @@ impl Keyring {
         Ok(keys)
     }
 
+    /// These keys and no others, and no quotas.
+    pub fn of(keys: impl IntoIterator<Item = (String, KeyEntry)>) -> Keyring {
+        let own = Keyring::default();
+        own.held().keys.extend(keys);
+        own
+    }
+
     fn held(&self) -> RwLockWriteGuard<'_, Held> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }

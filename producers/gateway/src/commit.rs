@@ -4,9 +4,8 @@
 //! Owns: the transactional producer. Blocks: in Kafka. Fails: requests of a group that was not committed are told so; one
 //! whose end is in doubt is decided by the group number that the next producer finds.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use millrace_runtime::flow::Gate;
 use millrace_runtime::kafka::{Class, Guard, OutRecord, TxnProducer, read_to_mark};
@@ -18,12 +17,9 @@ use millrace_schemas::progress::Progress;
 use millrace_schemas::topics;
 
 use crate::batch::{Batches, Step};
+use crate::group::{self, answer};
 use crate::recent::Recent;
 use crate::waiting::{Closed, Outcome, State, Waiting};
-
-/// A group is not joined further beyond this.
-const GROUP_BYTES: usize = 8 << 20;
-const GROUP_REQUESTS: usize = 4_096;
 
 /// Why a group was not committed, as far as is known.
 enum Failure {
@@ -94,30 +90,16 @@ impl Committer {
                 // The server has gone, and with it everybody who could wait.
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
-            let group = self.gather(first);
+            let group = group::gather(&self.queue, first, self.service.config.gateway.group_wait);
             self.settle(group)?;
         }
     }
 
-    fn gather(&self, first: Waiting) -> Vec<Waiting> {
-        let until = Instant::now() + self.service.config.gateway.group_wait;
-        let mut n_bytes = first.prepared.len();
-        let mut group = vec![first];
-        while n_bytes < GROUP_BYTES && group.len() < GROUP_REQUESTS {
-            let Ok(next) = self.queue.recv_timeout(until.saturating_duration_since(Instant::now())) else {
-                break;
-            };
-            n_bytes += next.prepared.len();
-            group.push(next);
-        }
-        group
-    }
-
     /// Commits a group and answers it.
     fn settle(&mut self, group: Vec<Waiting>) -> Result<(), ServiceError> {
-        let group = self.admit(group);
+        let group = group::admit(&self.batches, group);
         match self.commit(&group) {
-            Ok(()) => self.answer_committed(group),
+            Ok(()) => group::answer_committed(group, &mut self.recent),
             Err(Failure::Absent(error)) => return self.absent(group, error),
             Err(Failure::Doubt(error)) => {
                 tracing::warn!(%error, n_requests = group.len(), "group in doubt, asking what became of it");
@@ -130,26 +112,13 @@ impl Committer {
                     }
                 };
                 if self.next > own {
-                    self.answer_committed(group);
+                    group::answer_committed(group, &mut self.recent);
                 } else {
                     answer(group, &Outcome::Later);
                 }
             }
         }
         Ok(())
-    }
-
-    /// Those that take no batch further than from where it stands; the others are told so.
-    fn admit(&self, group: Vec<Waiting>) -> Vec<Waiting> {
-        let mut stepped = HashSet::new();
-        let (admitted, overtaken) = group.into_iter().partition(|waiting| {
-            let step = waiting.prepared.step.as_ref();
-            step.is_none_or(|step| {
-                self.batches.known(&step.key) == step.from && stepped.insert(step.key.clone())
-            })
-        });
-        answer(overtaken, &Outcome::Overtaken);
-        admitted
     }
 
     /// Answers a group of which nothing is committed. Where Kafka refused a record its group is halved until that record's
@@ -178,19 +147,6 @@ impl Committer {
         self.settle(rest)
     }
 
-    fn answer_committed(&mut self, group: Vec<Waiting>) {
-        for waiting in group {
-            let mut n_known = 0;
-            for (identity, content) in waiting.prepared.records.iter().filter_map(|record| record.identity) {
-                n_known += usize::from(self.recent.knows(identity, content));
-                self.recent.note(identity, content);
-            }
-            metrics::gateway_known(n_known as u64);
-            // Who has gone will find out by sending again.
-            drop(waiting.answer.send(Outcome::Committed { n_known }));
-        }
-    }
-
     /// One transaction.
     fn commit(&mut self, group: &[Waiting]) -> Result<(), Failure> {
         let Some(mut producer) = self.producer.take() else {
@@ -208,7 +164,7 @@ impl Committer {
                 });
                 committed.map(|()| {
                     self.next += 1;
-                    steps.into_iter().for_each(|(step, offset)| self.batches.note(step, offset));
+                    steps.iter().for_each(|(step, offset)| self.batches.note(step, *offset));
                 })
             }
             Err(error) => Err(Failure::Absent(error)),
@@ -219,27 +175,13 @@ impl Committer {
 
     /// Sends all that is new in the group; `None` where nothing is. Gives what it does to batches, and where that is
     /// written.
-    fn send<'g>(
+    fn send(
         &mut self,
         producer: &mut TxnProducer,
-        group: &'g [Waiting],
-    ) -> Result<Option<Vec<(&'g Step, i64)>>, ServiceError> {
-        let mut new = Vec::new();
-        // What an earlier request of the same group brings counts as known, too.
-        let mut own = HashMap::new();
-        for waiting in group {
-            for record in &waiting.prepared.records {
-                let known =
-                    record.identity.is_some_and(|(identity, content)| match own.insert(identity, content) {
-                        Some(last) => last == content,
-                        None => self.recent.knows(identity, content),
-                    });
-                if !known {
-                    new.push((&waiting.prepared, record));
-                }
-            }
-        }
-        let steps: Vec<&Step> = group.iter().filter_map(|waiting| waiting.prepared.step.as_ref()).collect();
+        group: &[Waiting],
+    ) -> Result<Option<Vec<(Step, i64)>>, ServiceError> {
+        let new = group::new(group, &self.recent);
+        let steps = self.batches.steps(group);
         if new.is_empty() && steps.is_empty() {
             return Ok(None);
         }
@@ -289,7 +231,7 @@ impl Committer {
     fn send_steps(
         &mut self,
         producer: &mut TxnProducer,
-        steps: &[&Step],
+        steps: &[Step],
         tag: usize,
     ) -> Result<(), ServiceError> {
         let record = OutRecord {
@@ -363,12 +305,5 @@ impl Committer {
             self.service.stop.sleep(pause);
             pause = (pause * 2).min(Duration::from_secs(5));
         }
-    }
-}
-
-fn answer(group: Vec<Waiting>, outcome: &Outcome) {
-    for waiting in group {
-        // Who has gone will find out by sending again.
-        drop(waiting.answer.send(outcome.clone()));
     }
 }

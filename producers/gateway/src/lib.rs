@@ -1,4 +1,4 @@
-//! Takes lines from the network and answers when they are committed in Kafka (I11).
+//! Takes lines from the network and answers when they are committed in Kafka (I11); a relay, when they are on its disk.
 //!
 //! `protocol`, `item`, `encoding` and `api` are pure: bytes of a request in, items and answers out. The rest carries:
 //! listeners, the committing thread, and what they share.
@@ -13,6 +13,7 @@ mod commit;
 pub mod encoding;
 #[cfg(test)]
 mod fuzz;
+mod group;
 pub mod item;
 mod json;
 mod lines;
@@ -25,9 +26,10 @@ mod recent;
 mod run;
 mod server;
 mod shared;
+mod spooled;
 mod syslog;
 mod take;
 mod tls;
 mod waiting;
 
-pub use run::run;
+pub use run::{Relay, relay, run};

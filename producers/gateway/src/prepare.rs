@@ -1,12 +1,16 @@
 //! Items as records: encoded, hashed for the ledger and keyed in the request's own task, so that the committing thread
 //! only sends.
 
+use millrace_schemas::attempt::BatchState;
 use millrace_schemas::ledger::{Sum, line_hash, line_seed};
 use millrace_schemas::{Attributes, Codec, CodecError, Dedup, LineEnd, Piece, RawEvent};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::batch::Step;
 use crate::item::{Item, MAX_BODY};
+
+/// What is told of a batch counts for so many bytes.
+const TOLD: usize = size_of::<BatchState>() + 256;
 
 /// Who sent a request, and when.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +46,8 @@ pub(crate) struct Prepared {
     pub(crate) records: Vec<Record>,
     /// How far they take the batch that they belong to.
     pub(crate) step: Option<Step>,
+    /// What a relay tells of batches that it has taken.
+    pub(crate) told: Vec<BatchState>,
     streams: Vec<String>,
 }
 
@@ -178,12 +184,12 @@ impl Prepared {
 
     /// Bytes to send.
     pub(crate) fn len(&self) -> usize {
-        self.data.len()
+        self.data.len() + self.told.len() * TOLD
     }
 
     /// Bytes held.
     pub(crate) fn size(&self) -> usize {
-        self.data.capacity() + self.records.capacity() * size_of::<Record>()
+        self.data.capacity() + self.records.capacity() * size_of::<Record>() + self.told.len() * TOLD
     }
 }
 

@@ -1,25 +1,35 @@
-//! The gateway as a service: listeners on a small runtime of their own, and the thread that commits.
+//! The gateway as a service: listeners on a small runtime of their own, and the thread that commits: to Kafka, or as a
+//! relay to a spool.
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicI64;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use millrace_runtime::config::{Config, GatewayConfig};
 use millrace_runtime::keys::Keyring;
+use millrace_runtime::ops::Health;
 use millrace_runtime::service::{Service, ServiceError};
+use millrace_runtime::stop::Stop;
 use millrace_schemas::ledger::stage;
+use millrace_schemas::{Codec, Subject};
+use millrace_spool::Spool;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
 use crate::attempts::Attempts;
-use crate::batch::Batches;
+use crate::batch::{Batches, codec};
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::proxy::Proxy;
 use crate::quota::Quotas;
-use crate::shared::Shared;
+use crate::shared::{Behind, Shared, admin_key};
+use crate::spooled::{Spooler, batches_kept};
 use crate::tls::Tls;
-use crate::waiting::State;
+use crate::waiting::{State, Waiting};
 use crate::{server, syslog};
 
 /// Threads that read requests.
@@ -31,54 +41,72 @@ const THREADS: usize = 2;
 /// An address is taken, or Kafka is of class *Exit*.
 pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), ServiceError> {
     let config = &service.config.gateway;
-    let other = |text: String| ServiceError::Other(text);
-    let taken = |key: &'static str, address: &str| {
-        let address = address.to_owned();
-        move |error: std::io::Error| {
-            other(format!("could not listen on {address} for lines: {error}; choose another gateway.{key}"))
-        }
-    };
-    let tls = config.tls.as_ref().map(Tls::open).transpose().map_err(other)?.map(Arc::new);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .thread_name(stage::GATEWAY)
-        .enable_all()
-        .build()
-        .map_err(|error| other(error.to_string()))?;
-    // Sockets register with the runtime they are made in.
-    let entered = runtime.enter();
-    let bind = |key, address: &str| {
-        let listener = std::net::TcpListener::bind(address).map_err(taken(key, address))?;
-        listener.set_nonblocking(true).map_err(taken(key, address))?;
-        tokio::net::TcpListener::from_std(listener).map_err(taken(key, address))
-    };
-    let http = bind("listen", &config.listen)?;
-    let address = http.local_addr().map_err(taken("listen", &config.listen))?;
-    let syslog_tls = config.syslog_tls_listen.as_deref();
-    let syslog_tls = syslog_tls.map(|address| bind("syslog_tls_listen", address)).transpose()?;
-    let syslogs = match &config.syslog_listen {
-        None => None,
-        Some(address) => {
-            let socket = std::net::UdpSocket::bind(address).map_err(taken("syslog_listen", address))?;
-            socket.set_nonblocking(true).map_err(taken("syslog_listen", address))?;
-            let socket = tokio::net::UdpSocket::from_std(socket).map_err(taken("syslog_listen", address))?;
-            Some((bind("syslog_listen", address)?, socket))
-        }
-    };
-
-    drop(entered);
-
+    let listeners = Listeners::bind(config)?;
     let slot = service.slot(stage::GATEWAY)?;
     let (queue, waiting) = mpsc::channel();
-    let state = State::default();
-    let batches = Batches::new(config.batches_kept);
+    let (state, batches) = (State::default(), Batches::new(config.batches_kept));
     let committer = Committer::open(service, slot.number(), waiting, state.clone(), batches.clone())?;
-    let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
-    let admin_key = admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+    let admin_key = admin_key(&service.config.data_dir);
     let keys = Keyring::follow(service)?;
-    let shared = Arc::new(Shared {
-        service: service.clone(),
-        query: Proxy::new(&config.query, admin_key.as_deref()),
+    let shared = shared(
+        &service.config,
+        (service.codecs.raw().clone(), service.stop.clone()),
+        (Behind::Kafka(service.clone()), Some(Proxy::new(&config.query, admin_key.as_deref()))),
+        (admin_key, keys),
+        (state, batches, queue),
+    );
+    let ended = listeners.serve(shared, listening, move || committer.run());
+    drop(slot);
+    ended
+}
+
+/// A gateway that passes on what it takes: whoever starts it sends what the spool holds.
+pub struct Relay {
+    /// Checked configuration.
+    pub config: Config,
+    /// Told to stop?
+    pub stop: Stop,
+    /// Live? Ready?
+    pub health: Health,
+    /// Where lines wait.
+    pub spool: Arc<Spool>,
+}
+
+/// The same as [`run`], for a relay: a request is answered when its lines are on disk.
+///
+/// # Errors
+/// An address is taken, or the spool is of class *Exit*.
+pub fn relay(relay: Relay, listening: impl FnOnce(SocketAddr)) -> Result<(), ServiceError> {
+    let Relay { config, stop, health, spool } = relay;
+    let listeners = Listeners::bind(&config.gateway)?;
+    let (queue, waiting) = mpsc::channel();
+    let kept = batches_kept(&config.gateway, config.upstream.spool_bytes);
+    let (state, batches) = (State::default(), Batches::new(kept));
+    let own = (spool, config.forward.host.clone());
+    let spooler = Spooler::open(own, &config.gateway, health, waiting, state.clone(), batches.clone())?;
+    let shared = shared(
+        &config,
+        (codec(Subject::Raw)?, stop),
+        (Behind::Spool, None),
+        (admin_key(&config.data_dir), Keyring::of(config.gateway.keys.clone())),
+        (state, batches, queue),
+    );
+    listeners.serve(shared, listening, move || spooler.run())
+}
+
+fn shared(
+    config: &Config,
+    (codec, stop): (Codec, Stop),
+    (behind, query): (Behind, Option<Proxy>),
+    (admin_key, keys): (Option<String>, Keyring),
+    (state, batches, queue): (State, Batches, Sender<Waiting>),
+) -> Arc<Shared> {
+    let config = config.gateway.clone();
+    Arc::new(Shared {
+        codec,
+        stop,
+        behind,
+        query,
         access: Access { anonymous: config.anonymous.clone(), admin_key, keys: keys.clone() },
         attempts: Attempts::default(),
         quotas: Quotas::new(config.quotas.clone(), keys),
@@ -88,43 +116,111 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         received: AtomicI64::new(0),
         queue,
         large: Semaphore::new(THREADS),
-    });
-    let (stopping, stopped) = watch::channel(false);
-    if let Some((tcp, udp)) = syslogs {
-        runtime.spawn(syslog::tcp(tcp, None, shared.clone(), stopped.clone()));
-        runtime.spawn(syslog::udp(udp, shared.clone(), stopped.clone()));
-    }
-    if let Some(tcp) = syslog_tls {
-        runtime.spawn(syslog::tcp(tcp, tls.clone(), shared.clone(), stopped.clone()));
-    }
-    if let Some(tls) = &tls {
-        runtime.spawn(tls.clone().follow(stopped.clone()));
-    }
-    let serving = runtime.spawn(server::serve(http, tls, shared, stopped));
-    listening(address);
+        config,
+    })
+}
 
-    let ended = std::thread::scope(|scope| {
-        let committing =
-            std::thread::Builder::new().name("gateway-commit".to_owned()).spawn_scoped(scope, || {
-                let ended = committer.run();
+/// Sockets that are bound and not served yet.
+struct Listeners {
+    runtime: Runtime,
+    tls: Option<Arc<Tls>>,
+    http: TcpListener,
+    address: SocketAddr,
+    syslog_tls: Option<TcpListener>,
+    syslogs: Option<(TcpListener, UdpSocket)>,
+}
+
+impl Listeners {
+    fn bind(config: &GatewayConfig) -> Result<Listeners, ServiceError> {
+        let taken = |key: &'static str, address: &str| {
+            let address = address.to_owned();
+            move |error: std::io::Error| {
+                other(format!(
+                    "could not listen on {address} for lines: {error}; choose another gateway.{key}"
+                ))
+            }
+        };
+        let tls = config.tls.as_ref().map(Tls::open).transpose().map_err(other)?.map(Arc::new);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name(stage::GATEWAY)
+            .enable_all()
+            .build()
+            .map_err(|error| other(error.to_string()))?;
+        // Sockets register with the runtime they are made in.
+        let entered = runtime.enter();
+        let bind = |key, address: &str| {
+            let listener = std::net::TcpListener::bind(address).map_err(taken(key, address))?;
+            listener.set_nonblocking(true).map_err(taken(key, address))?;
+            TcpListener::from_std(listener).map_err(taken(key, address))
+        };
+        let http = bind("listen", &config.listen)?;
+        let address = http.local_addr().map_err(taken("listen", &config.listen))?;
+        let syslog_tls = config.syslog_tls_listen.as_deref();
+        let syslog_tls = syslog_tls.map(|address| bind("syslog_tls_listen", address)).transpose()?;
+        let syslogs = match &config.syslog_listen {
+            None => None,
+            Some(address) => {
+                let socket = std::net::UdpSocket::bind(address).map_err(taken("syslog_listen", address))?;
+                socket.set_nonblocking(true).map_err(taken("syslog_listen", address))?;
+                let socket = UdpSocket::from_std(socket).map_err(taken("syslog_listen", address))?;
+                Some((bind("syslog_listen", address)?, socket))
+            }
+        };
+        drop(entered);
+        Ok(Listeners { runtime, tls, http, address, syslog_tls, syslogs })
+    }
+
+    /// Serves until told to stop, while `commit` runs on a thread of its own; it must end when nobody waits any more.
+    fn serve(
+        self,
+        shared: Arc<Shared>,
+        listening: impl FnOnce(SocketAddr),
+        commit: impl FnOnce() -> Result<(), ServiceError> + Send,
+    ) -> Result<(), ServiceError> {
+        let Listeners { runtime, tls, http, address, syslog_tls, syslogs } = self;
+        let stop = shared.stop.clone();
+        let (stopping, stopped) = watch::channel(false);
+        if let Some((tcp, udp)) = syslogs {
+            runtime.spawn(syslog::tcp(tcp, None, shared.clone(), stopped.clone()));
+            runtime.spawn(syslog::udp(udp, shared.clone(), stopped.clone()));
+        }
+        if let Some(tcp) = syslog_tls {
+            runtime.spawn(syslog::tcp(tcp, tls.clone(), shared.clone(), stopped.clone()));
+        }
+        if let Some(tls) = &tls {
+            runtime.spawn(tls.clone().follow(stopped.clone()));
+        }
+        let serving = runtime.spawn(server::serve(http, tls, shared, stopped));
+        listening(address);
+
+        std::thread::scope(|scope| {
+            let asked = stop.clone();
+            let spawn = std::thread::Builder::new().name("gateway-commit".to_owned());
+            let committing = spawn.spawn_scoped(scope, move || {
+                let ended = commit();
                 if ended.is_err() {
-                    service.stop.request();
+                    asked.request();
                 }
                 ended
             });
-        let committing = committing.map_err(|error| other(format!("could not start a thread: {error}")))?;
-        runtime.block_on(async {
-            while !service.stop.requested() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            stopping.send_replace(true);
-            // Requests that are being answered still need the committing thread.
-            drop(serving.await);
-        });
-        // Ends every task that is left, and with the last of them the queue: then the committing thread ends.
-        runtime.shutdown_timeout(Duration::from_secs(5));
-        committing.join().unwrap_or_else(|_| Err(other("the committing thread panicked".to_owned())))
-    });
-    drop(slot);
-    ended
+            let committing =
+                committing.map_err(|error| other(format!("could not start a thread: {error}")))?;
+            runtime.block_on(async {
+                while !stop.requested() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                stopping.send_replace(true);
+                // Requests that are being answered still need the committing thread.
+                drop(serving.await);
+            });
+            // Ends every task that is left, and with the last of them the queue: then the committing thread ends.
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            committing.join().unwrap_or_else(|_| Err(other("the committing thread panicked".to_owned())))
+        })
+    }
+}
+
+fn other(text: String) -> ServiceError {
+    ServiceError::Other(text)
 }

@@ -41,7 +41,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let most = shared.service.config.gateway.max_connections;
+    let most = shared.config.max_connections;
     let places = Arc::new(Semaphore::new(most));
     loop {
         let place = tokio::select! {
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
         };
         let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
         tokio::spawn(async move {
-            let stream = Patient::new(stream, shared.service.config.gateway.client_timeout);
+            let stream = Patient::new(stream, shared.config.client_timeout);
             match tls {
                 None => connection(stream, peer, Client::Unknown, shared, stopped).await,
                 Some(tls) => {

@@ -1,13 +1,17 @@
 //! What every listener shares, and the way of a request's records to the committing thread and back.
 
+use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use millrace_runtime::config::GatewayConfig;
 use millrace_runtime::metrics;
 use millrace_runtime::service::Service;
 use millrace_runtime::sink::now_micros;
+use millrace_runtime::stop::Stop;
+use millrace_schemas::Codec;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Access;
@@ -24,11 +28,16 @@ use crate::waiting::{Outcome, State, Waiting};
 const COMMIT: Duration = Duration::from_secs(25);
 
 pub(crate) struct Shared {
-    pub(crate) service: Service,
+    pub(crate) config: GatewayConfig,
+    /// Of the lines.
+    pub(crate) codec: Codec,
+    pub(crate) stop: Stop,
+    pub(crate) behind: Behind,
     pub(crate) access: Access,
     pub(crate) attempts: Attempts,
     pub(crate) quotas: Quotas,
-    pub(crate) query: Proxy,
+    /// The query service, where there is one to ask.
+    pub(crate) query: Option<Proxy>,
     pub(crate) batches: Batches,
     pub(crate) budget: Budget,
     pub(crate) state: State,
@@ -37,6 +46,29 @@ pub(crate) struct Shared {
     pub(crate) queue: Sender<Waiting>,
     /// Large bodies that are read at once: each takes some times its size meanwhile.
     pub(crate) large: Semaphore,
+}
+
+/// What lines are committed to.
+pub(crate) enum Behind {
+    Kafka(Service),
+    /// A relay's spool.
+    Spool,
+}
+
+impl Behind {
+    /// The label of refusals, and why nothing is committed.
+    pub(crate) fn silent(&self) -> (&'static str, &'static str) {
+        match self {
+            Behind::Kafka(_) => ("kafka", "kafka does not answer"),
+            Behind::Spool => ("spool", "the disk of this relay takes nothing"),
+        }
+    }
+}
+
+/// The first key of the installation in `folder`, if it is here.
+pub(crate) fn admin_key(folder: &Path) -> Option<String> {
+    let key = std::fs::read_to_string(folder.join("admin.key")).ok()?;
+    Some(key.trim().to_owned()).filter(|key| !key.is_empty())
 }
 
 impl Shared {
@@ -48,7 +80,7 @@ impl Shared {
         items: &[Item<'_>],
     ) -> Result<Prepared, PrepareError> {
         let sender = Origin { tenant, address, received: self.now() };
-        let prepared = Prepared::new(self.service.codecs.raw(), sender, items, self.most_prepared());
+        let prepared = Prepared::new(&self.codec, sender, items, self.most_prepared());
         if let Err(PrepareError::Codec(error)) = &prepared {
             tracing::error!(%error, "could not encode a record");
         }
@@ -64,7 +96,7 @@ impl Shared {
 
     /// Records of one request may take so many bytes: lines, and what stands beside each of them.
     fn most_prepared(&self) -> usize {
-        4 * self.service.config.gateway.max_body_bytes
+        4 * self.config.max_body_bytes
     }
 
     /// Hands records over and waits until it is known what became of them.

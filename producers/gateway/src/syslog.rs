@@ -44,7 +44,7 @@ pub(crate) async fn tcp(
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(shared.service.config.gateway.max_connections));
+    let places = Arc::new(Semaphore::new(shared.config.max_connections));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -55,7 +55,7 @@ pub(crate) async fn tcp(
             Ok((stream, peer)) => {
                 let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
                 tokio::spawn(async move {
-                    let (tenant, _) = &shared.service.config.gateway.syslog;
+                    let (tenant, _) = &shared.config.syslog;
                     match tls {
                         None => connection(stream, peer, tenant, &shared, stopped).await,
                         Some(tls) => secured(&tls, stream, peer, &shared, stopped).await,
@@ -80,7 +80,7 @@ async fn secured(
     stopped: watch::Receiver<bool>,
 ) {
     let Some((stream, client)) = tls.accept(stream, &peer).await else { return };
-    let (own, _) = &shared.service.config.gateway.syslog;
+    let (own, _) = &shared.config.syslog;
     match client {
         Client::Tenant(tenant) => connection(stream, peer, &tenant, shared, stopped).await,
         Client::Unknown => connection(stream, peer, own, shared, stopped).await,
@@ -112,7 +112,7 @@ async fn connection(
         if ended {
             frames.extend(std::iter::from_fn(|| framer.take_last()));
         }
-        let (_, stream_name) = &shared.service.config.gateway.syslog;
+        let (_, stream_name) = &shared.config.syslog;
         let account = shared.quotas.account(tenant);
         let items: Vec<Item<'_>> = frames
             .iter()
@@ -256,7 +256,7 @@ pub(crate) async fn udp(socket: UdpSocket, shared: Arc<Shared>, mut stopped: wat
         tokio::select! {
             read = socket.recv_from(&mut datagram) => match read {
                 Ok((n_bytes, peer)) => {
-                    let account = shared.quotas.account(&shared.service.config.gateway.syslog.0);
+                    let account = shared.quotas.account(&shared.config.syslog.0);
                     let over = account.and_then(|account| {
                         let take = || account.take([].into_iter(), n_bytes as u64, 1, Instant::now());
                         account.line(n_bytes).and_then(|()| take()).err()
@@ -288,7 +288,7 @@ async fn commit_datagrams(
 ) {
     let mut datagrams = Vec::with_capacity(TOGETHER);
     while waiting.recv_many(&mut datagrams, TOGETHER).await > 0 {
-        let (tenant, stream_name) = &shared.service.config.gateway.syslog;
+        let (tenant, stream_name) = &shared.config.syslog;
         // Each host's together: the sender's address is the host of messages that name none.
         datagrams.sort_by_key(|(peer, ..)| peer.ip());
         for same in datagrams.chunk_by(|(a, ..), (b, ..)| a.ip() == b.ip()) {

@@ -31,6 +31,8 @@ const LARGE: usize = 64 << 10;
 /// What health checks ask: no key, no body.
 const OPEN: [&str; 3] = ["/ruok", "/services/collector/health", "/services/collector/health/1.0"];
 
+const NO_QUERY: &str = "this gateway is a relay and has nothing to search: ask the gateway that it sends to";
+
 pub(crate) const NO_ROOM: &str = "too many requests are being taken, try again later";
 
 /// A refusal, in the words of the request's protocol, and counted.
@@ -65,10 +67,13 @@ pub(crate) async fn take(
         Err(_) if request.method == "GET" && OPEN.contains(&request.path) => String::new(),
         Err((status, reason)) => return deny(shared, peer, request, status, reason).await,
     };
-    if Proxy::serves(request) {
-        return shared.query.ask(request, &tenant, share).await;
-    }
     let refuse = Refuse(request);
+    if Proxy::serves(request) {
+        return match &shared.query {
+            Some(query) => query.ask(request, &tenant, share).await,
+            None => refuse.because("relay", 501, NO_QUERY, None),
+        };
+    }
     let mut account = None;
     let mut _place = None;
     if matches!(request.method, "POST" | "PUT") {
@@ -90,7 +95,7 @@ pub(crate) async fn take(
         return batch::put(shared, &tenant, account.as_deref(), request, name, body, share).await;
     }
     let most = most_of_body(shared, account.as_ref());
-    let client_timeout = shared.service.config.gateway.client_timeout;
+    let client_timeout = shared.config.client_timeout;
     let body = match tokio::time::timeout(client_timeout, read_body(body, most, share)).await {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::TooLarge)) => {
@@ -138,7 +143,10 @@ pub(crate) async fn take(
         Outcome::Committed { n_known } => {
             let mut found = true;
             if let (Promise::Found(_), Some(stamp)) = (&promise, stamp) {
-                found = shared.query.wait_for(request, &tenant, stamp, n_records - n_known).await;
+                found = match &shared.query {
+                    Some(query) => query.wait_for(request, &tenant, stamp, n_records - n_known).await,
+                    None => false,
+                };
             }
             let mut answer = promise.keep(n_items, n_known);
             if !found {
@@ -148,15 +156,18 @@ pub(crate) async fn take(
             answer
         }
         Outcome::Later => {
-            let reason = "kafka does not answer, nothing was taken; try again later";
-            refuse.because("kafka", 503, reason, Some(2))
+            let (label, why) = shared.behind.silent();
+            refuse.because(label, 503, &format!("{why}, nothing was taken; try again later"), Some(2))
         }
         Outcome::Never(reason) => refuse.because("invalid", 400, &reason, None),
         // The latter is a batch's alone.
         Outcome::Unknown | Outcome::Overtaken => {
-            let reason = "kafka has not answered in time, the request may or may not have been taken; send it again, \
-                          with its ids or its Idempotency-Key if it has any";
-            refuse.because("kafka", 503, reason, Some(2))
+            let (label, why) = shared.behind.silent();
+            let reason = format!(
+                "{why} in time, the request may or may not have been taken; send it again, with its ids or its \
+                 Idempotency-Key if it has any"
+            );
+            refuse.because(label, 503, &reason, Some(2))
         }
     }
 }
@@ -181,7 +192,7 @@ async fn deny(shared: &Shared, peer: IpAddr, request: &Request<'_>, status: u16,
 
 /// Largest body: the gateway's bound, or a lower one of the tenant.
 fn most_of_body(shared: &Shared, account: Option<&Arc<Account>>) -> usize {
-    let most = shared.service.config.gateway.max_body_bytes;
+    let most = shared.config.max_body_bytes;
     let own = account.and_then(|account| account.quota().max_body_bytes);
     own.and_then(|own| usize::try_from(own).ok()).map_or(most, |own| own.min(most))
 }

@@ -47,6 +47,8 @@ pub(crate) enum Closed {
     Away,
     /// A topic is over its bound.
     Full,
+    /// The spool of a relay is, or its disk.
+    Disk,
 }
 
 impl Closed {
@@ -55,6 +57,7 @@ impl Closed {
         match self {
             Closed::Away => ("kafka", "kafka is away, try again later", 2),
             Closed::Full => ("topic", "a topic is over its bound, try again later", 5),
+            Closed::Disk => ("spool", "the spool of this relay is full, try again later", 5),
         }
     }
 }
@@ -63,6 +66,7 @@ impl State {
     /// `None` while requests are taken.
     pub(crate) fn closed(&self) -> Option<Closed> {
         match self.0.load(Ordering::Relaxed) {
+            3 => Some(Closed::Disk),
             2 => None,
             1 => Some(Closed::Full),
             _ => Some(Closed::Away),
@@ -71,6 +75,7 @@ impl State {
 
     pub(crate) fn set(&self, closed: Option<Closed>) {
         let code = match closed {
+            Some(Closed::Disk) => 3,
             None => 2,
             Some(Closed::Full) => 1,
             Some(Closed::Away) => 0,

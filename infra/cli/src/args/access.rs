@@ -1,5 +1,7 @@
 //! Tenants, their quotas, and keys.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::{Format, Place};
@@ -99,6 +101,9 @@ pub(crate) struct KeyCreate {
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+    /// Configuration of a relay: the key is added there, and to nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) relay: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
     #[command(flatten)]

@@ -21,8 +21,7 @@ use crate::args::Forward;
 use crate::inputs;
 use crate::output::{Answer, chain};
 use crate::services::{self, Kind};
-
-pub(crate) use upstream::SPOOLS;
+use crate::upstream::{FILES, JOURNAL, STDIN};
 
 /// What every forwarder needs of its process.
 #[derive(Clone)]
@@ -99,7 +98,8 @@ pub(crate) fn serve(service: &Service) -> Result<(), ServiceError> {
 }
 
 impl Process {
-    fn of(service: &Service) -> Process {
+    /// Of one service among others.
+    pub(crate) fn of(service: &Service) -> Process {
         let Service { config, stop, health, .. } = service.clone();
         Process { config, stop, health }
     }
@@ -147,7 +147,7 @@ fn files<W: Way>(
         limits: limits(process),
         once: config.once,
     };
-    let outlet = way.open(id.as_str(), &folder.join(SPOOLS[0]))?;
+    let outlet = way.open(id.as_str(), &folder.join(FILES))?;
     let mut lost = 0;
     let progress = millrace_forwarder::run(
         options,
@@ -171,7 +171,7 @@ fn standard_input<W: Way>(
     told: impl FnMut(&Progress),
 ) -> Result<(), ServiceError> {
     let id = format!("stdin-{}", uuid::Uuid::new_v4().simple());
-    let outlet = way.open(&id, &process.config.data_dir.join(SPOOLS[2]))?;
+    let outlet = way.open(&id, &process.config.data_dir.join(STDIN))?;
     let limits = limits(process);
     let max = limits.max_line_bytes;
     let open = |_: Option<&str>| feed::start(move |to| stdin::read(std::io::stdin(), max, to));
@@ -192,7 +192,7 @@ fn the_journal<W: Way>(
 ) -> Result<(), ServiceError> {
     let folder = process.config.data_dir.join("journald");
     let id = id::load_or_make(&folder).map_err(|error| other(error.to_string()))?;
-    let outlet = way.open(id.as_str(), &process.config.data_dir.join(SPOOLS[1]))?;
+    let outlet = way.open(id.as_str(), &process.config.data_dir.join(JOURNAL))?;
     let limits = limits(process);
     let (max, follow) = (limits.max_line_bytes, !args.once);
     // Until the run is over.

@@ -8,7 +8,8 @@ use millrace_schemas::id::valid_id;
 use millrace_schemas::topics;
 
 use super::{
-    Config, ForwardConfig, Output, ParseConfig, QueryConfig, SinkConfig, gateway, inputs, raw, upstream,
+    Config, ForwardConfig, Output, ParseConfig, QueryConfig, SinkConfig, gateway, inputs, raw, relay,
+    upstream,
 };
 use crate::kafka::Kafka;
 use crate::log::Format;
@@ -141,14 +142,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
             partial_line_timeout: Duration::from_millis(raw.forward.partial_line_timeout_ms.unwrap_or(5_000)),
             max_line_bytes: raw.forward.max_line_bytes.unwrap_or(1 << 20),
             once: raw.forward.once.unwrap_or(false),
-            output: match raw.forward.output.as_deref() {
-                None | Some("kafka") => Output::Kafka,
-                Some("http") => Output::Http,
-                Some(other) => {
-                    fault("forward.output", format!("{other:?} is neither \"kafka\" nor \"http\""));
-                    Output::Kafka
-                }
-            },
+            output: output("forward.output", raw.forward.output.as_deref(), &mut fault),
         }
     };
     let upstream = upstream::check(raw.upstream, &mut fault);
@@ -236,6 +230,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     }
 
     let gateway = gateway::check(raw.gateway, &query.listen, &mut fault);
+    relay::check(&gateway, &upstream, &forward.host, &mut fault);
 
     let ops_listen = match raw.ops.listen.as_deref() {
         None => Some("127.0.0.1:9464".to_owned()),
@@ -277,6 +272,18 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         data_dir,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+/// Where lines go, as it stands at `path`.
+pub(super) fn output(path: &str, text: Option<&str>, fault: &mut dyn FnMut(&str, String)) -> Output {
+    match text {
+        None | Some("kafka") => Output::Kafka,
+        Some("http") => Output::Http,
+        Some(other) => {
+            fault(path, format!("{other:?} is neither \"kafka\" nor \"http\""));
+            Output::Kafka
+        }
+    }
 }
 
 fn host_name() -> String {

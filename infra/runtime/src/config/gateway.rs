@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_schemas::access::KeyEntry;
 use millrace_schemas::id::{valid_id, valid_stream};
 use millrace_schemas::quota::{EVERYBODY, Quota};
 
-use super::raw;
+use super::check::output;
+use super::{Output, raw, relay};
 
 /// Where syslog over TLS is taken, where nothing else is said.
 const SYSLOG_TLS: &str = "127.0.0.1:6514";
@@ -18,6 +20,8 @@ const SYSLOG_TLS: &str = "127.0.0.1:6514";
 pub struct GatewayConfig {
     /// Address of HTTP.
     pub listen: String,
+    /// Where lines go: Kafka, or as a relay the gateway of [`super::UpstreamConfig`].
+    pub output: Output,
     /// Tenant of requests without a key.
     pub anonymous: Option<String>,
     /// Allows `anonymous` on an address that others can reach.
@@ -46,6 +50,8 @@ pub struct GatewayConfig {
     pub client_timeout: Duration,
     /// Quotas of tenants, where `millrace.control` has none for them; [`EVERYBODY`] is who is not named.
     pub quotas: BTreeMap<String, Quota>,
+    /// Keys of a relay, by their ids: it has no `millrace.control` to ask.
+    pub keys: BTreeMap<String, KeyEntry>,
 }
 
 /// TLS of listeners.
@@ -83,6 +89,8 @@ pub(super) fn check(raw: raw::Gateway, query: &str, fault: &mut dyn FnMut(&str, 
     });
     let gateway = GatewayConfig {
         quotas: quotas.collect(),
+        output: output("gateway.output", raw.output.as_deref(), fault),
+        keys: relay::keys(raw.keys, fault),
         listen: raw.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
         anonymous: raw.anonymous,
         insecure: raw.insecure.unwrap_or(false),

@@ -4,6 +4,7 @@ mod check;
 mod gateway;
 mod inputs;
 mod raw;
+mod relay;
 mod upstream;
 
 use std::path::{Path, PathBuf};

@@ -157,6 +157,7 @@ pub(super) struct Query {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Gateway {
     pub(super) listen: Option<String>,
+    pub(super) output: Option<String>,
     pub(super) anonymous: Option<String>,
     pub(super) insecure: Option<bool>,
     pub(super) query: Option<String>,
@@ -172,6 +173,7 @@ pub(super) struct Gateway {
     pub(super) syslog_tls_listen: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) quotas: BTreeMap<String, Quota>,
+    pub(super) keys: BTreeMap<String, Key>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -182,6 +184,15 @@ pub(super) struct Tls {
     pub(super) client_ca: Option<String>,
     pub(super) client_required: Option<bool>,
     pub(super) tenants: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Key {
+    pub(super) tenant: String,
+    pub(super) hash: String,
+    pub(super) roles: Option<Vec<String>>,
+    pub(super) expires: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -90,6 +90,7 @@ fn the_complete_configuration_names_true_defaults() {
         ("query", "anonymous"),
         ("gateway", "anonymous"),
         ("gateway", "quotas"),
+        ("gateway", "keys"),
         ("gateway", "tls"),
     ] {
         let table = if section.is_empty() { &mut tree } else { tree[section].as_table_mut().unwrap() };

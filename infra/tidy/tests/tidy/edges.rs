@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("spool", &["schemas"]),
     ("uplink", &["schemas", "spool"]),
     ("forwarder", &["schemas", "runtime", "spool"]),
-    ("gateway", &["schemas", "runtime"]),
+    ("gateway", &["schemas", "runtime", "spool"]),
     ("indexer", &["schemas", "runtime", "formats"]),
     ("archiver", &["schemas", "runtime", "formats"]),
     ("query", &["schemas", "runtime", "formats"]),

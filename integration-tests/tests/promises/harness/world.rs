@@ -188,6 +188,13 @@ impl World {
         logs
     }
 
+    /// Starts `service` as `name`, with a configuration that has nothing of this world's.
+    pub(crate) fn start_alone(&mut self, name: &str, service: &str, config: &Table) -> &mut Service {
+        let path = self.dir.join(format!("{name}.toml"));
+        fs::write(&path, toml::to_string(config).unwrap()).unwrap();
+        self.launch(name, &[service, "--config", path.to_str().unwrap()])
+    }
+
     fn launch(&mut self, name: &str, args: &[&str]) -> &mut Service {
         if !self.services.iter().any(|own| own.name == name) {
             self.services.push(Service::new(name, args, &self.dir.join("log")));

@@ -1,6 +1,7 @@
 //! The body of a batch as it comes: records of a forwarder, or plain lines. Holds one line and what was fed last. Pure.
 
-use millrace_schemas::batch::{Digest, Fault, MEDIA_TYPE, Reader};
+use millrace_schemas::attempt::BatchState;
+use millrace_schemas::batch::{Digest, Fault, MEDIA_TYPE, Reader, TOLD};
 use millrace_schemas::{Attributes, Codec, CodecError, LineEnd, Piece, RawEvent, Subject};
 
 use super::Name;
@@ -12,10 +13,25 @@ const MAX_RECORD: u32 = (MAX_BODY + (256 << 10)) as u32;
 /// A body that is being read.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// Of a forwarder.
-    Records(Reader, Codec),
+    /// Of a forwarder or a relay.
+    Records(Box<Records>),
     /// Text.
     Lines(Lines),
+}
+
+/// Records that are read.
+#[derive(Debug)]
+pub(crate) struct Records {
+    reader: Reader,
+    lines: Codec,
+    batches: Codec,
+}
+
+/// What stands next in a body.
+pub(crate) enum Entry<'a> {
+    Line(RawEvent<'a>),
+    /// What a relay tells of a batch that it took.
+    Told(BatchState),
 }
 
 /// Why a batch can never be taken.
@@ -23,17 +39,17 @@ pub(crate) enum Body {
 pub(crate) enum BodyError {
     #[error(transparent)]
     Fault(#[from] Fault),
-    #[error("record {at} cannot be read: {source}; is the forwarder newer than the gateway?")]
+    #[error("record {at} cannot be read: {source}; is its sender newer than this gateway?")]
     Record { at: u64, source: CodecError },
 }
 
-/// Reads what forwarders write, who know no registry: the version of the schema stands where its id would.
+/// Reads and writes what is sent by those who know no registry: the version of the schema stands where its id would.
 ///
 /// # Errors
 /// A schema that does not parse.
-fn codec() -> Result<Codec, CodecError> {
-    let versions = Subject::Raw.versions();
-    let mut codec = Codec::new("logs.raw-value", versions.len() as u32, Subject::Raw.schema())?;
+pub(crate) fn codec(subject: Subject) -> Result<Codec, CodecError> {
+    let versions = subject.versions();
+    let mut codec = Codec::new(subject.folder(), versions.len() as u32, subject.schema())?;
     for (at, text) in versions.iter().enumerate() {
         codec.learn(at as u32 + 1, text)?;
     }
@@ -47,7 +63,11 @@ impl Body {
     /// A schema that does not parse: a bug.
     pub(crate) fn new(media_type: &str) -> Result<Body, CodecError> {
         Ok(match media_type {
-            MEDIA_TYPE => Body::Records(Reader::new(MAX_RECORD), codec()?),
+            MEDIA_TYPE => Body::Records(Box::new(Records {
+                reader: Reader::new(MAX_RECORD),
+                lines: codec(Subject::Raw)?,
+                batches: codec(Subject::Batches)?,
+            })),
             _ => Body::Lines(Lines::default()),
         })
     }
@@ -55,7 +75,7 @@ impl Body {
     /// Adds what came.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         match self {
-            Body::Records(reader, _) => reader.feed(bytes),
+            Body::Records(own) => own.reader.feed(bytes),
             Body::Lines(lines) => lines.feed(bytes),
         }
     }
@@ -70,7 +90,7 @@ impl Body {
     /// Whether all of it came. Plain lines have no mark of their end; a transfer that broke off is known otherwise.
     pub(crate) fn is_whole(&self) -> bool {
         match self {
-            Body::Records(reader, _) => reader.whole().is_some(),
+            Body::Records(own) => own.reader.whole().is_some(),
             Body::Lines(lines) => lines.ended,
         }
     }
@@ -78,35 +98,42 @@ impl Body {
     /// Count and hash of what was given.
     pub(crate) fn digest(&self) -> &Digest {
         match self {
-            Body::Records(reader, _) => reader.digest(),
+            Body::Records(own) => own.reader.digest(),
             Body::Lines(lines) => &lines.digest,
         }
     }
 
-    /// The next line; `None` until more was fed. Plain lines get what `name`, `tenant` and `received` say.
+    /// What stands next; `None` until more was fed. Plain lines get what `name`, `tenant` and `received` say.
     pub(crate) fn next<'a>(
         &'a mut self,
         (tenant, name, received): (&'a str, &'a Name, i64),
-    ) -> Result<Option<RawEvent<'a>>, BodyError> {
+    ) -> Result<Option<Entry<'a>>, BodyError> {
         match self {
-            Body::Records(reader, codec) => {
+            Body::Records(own) => {
+                let Records { reader, lines, batches } = &mut **own;
                 let at = reader.digest().n_records();
                 let Some(record) = reader.next_record()? else { return Ok(None) };
-                codec.decode(record).map(Some).map_err(|source| BodyError::Record { at, source })
+                let entry = match record.split_first() {
+                    Some((&TOLD, state)) => batches.decode(state).map(Entry::Told),
+                    _ => lines.decode(record).map(Entry::Line),
+                };
+                entry.map(Some).map_err(|source| BodyError::Record { at, source })
             }
-            Body::Lines(lines) => Ok(lines.next().map(|(body, line_end, piece)| RawEvent {
-                tenant,
-                stream: &name.stream,
-                host: &name.host,
-                file: None,
-                file_id: None,
-                attributes: Attributes::default(),
-                received,
-                position: None,
-                line_end,
-                piece,
-                dedup: None,
-                body,
+            Body::Lines(lines) => Ok(lines.next().map(|(body, line_end, piece)| {
+                Entry::Line(RawEvent {
+                    tenant,
+                    stream: &name.stream,
+                    host: &name.host,
+                    file: None,
+                    file_id: None,
+                    attributes: Attributes::default(),
+                    received,
+                    position: None,
+                    line_end,
+                    piece,
+                    dedup: None,
+                    body,
+                })
             })),
         }
     }
@@ -167,6 +194,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_a_relay_tells_stands_between_lines() {
+        let name = Name { stream: "web".into(), host: "h".into(), minute: 7, source: None };
+        let told = name.state("acme");
+        let mut record = vec![TOLD];
+        codec(Subject::Batches).unwrap().encode(&told, &mut record).unwrap();
+        let (mut bytes, mut digest) = (Vec::new(), Digest::default());
+        assert!(millrace_schemas::batch::put_record(&mut bytes, &record));
+        digest.add(1, &bytes);
+        bytes.extend(digest.end());
+        let mut body = Body::new(MEDIA_TYPE).unwrap();
+        body.feed(&bytes);
+        let entry = body.next(("acme", &name, 0)).unwrap();
+        assert!(matches!(entry, Some(Entry::Told(own)) if own == told));
+        assert!(body.next(("acme", &name, 0)).unwrap().is_none() && body.is_whole());
+        // One that is cut.
+        let mut body = Body::new(MEDIA_TYPE).unwrap();
+        body.feed(&[1, 0, 0, 0, TOLD]);
+        assert!(body.next(("acme", &name, 0)).is_err());
+    }
 
     type Found = (Vec<u8>, LineEnd, Option<Piece>);
 

@@ -13,6 +13,8 @@ use millrace_runtime::service::Service;
 use millrace_schemas::attempt::{BatchAttempt, BatchState};
 use millrace_schemas::topics;
 
+use crate::waiting::Waiting;
+
 /// What is committed of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -31,8 +33,18 @@ pub(crate) struct Step {
 }
 
 impl Known {
-    fn of(state: &BatchState) -> Known {
+    pub(crate) fn of(state: &BatchState) -> Known {
         Known { open: state.open, ended: state.ended }
+    }
+
+    /// What two tell of one batch, in whichever order: the newest attempt that came whole, and one that grows after it.
+    pub(crate) fn merged(self, other: Known) -> Known {
+        let newest = |a: Option<BatchAttempt>, b: Option<BatchAttempt>| {
+            [a, b].into_iter().flatten().max_by_key(|own| (own.number, own.count))
+        };
+        let ended = newest(self.ended, other.ended);
+        let last = ended.map_or(0, |own| own.number);
+        Known { open: newest(self.open, other.open).filter(|own| own.number > last), ended }
     }
 
     /// Readers have to know of it for as long as its lines are kept.
@@ -66,15 +78,45 @@ impl Batches {
         self.table().known(key)
     }
 
+    /// Whether anything is known of a batch.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.table().by_key.contains_key(key)
+    }
+
     /// Notes that `step` was committed at `offset`.
     pub(crate) fn note(&self, step: &Step, offset: i64) {
         self.table().note(step.key.clone(), Some(Known::of(&step.to)), offset);
     }
 
     /// Keys whose records are to be deleted for those of `steps` that are new.
-    pub(crate) fn too_old(&self, steps: &[&Step]) -> Vec<Arc<str>> {
+    pub(crate) fn too_old(&self, steps: &[Step]) -> Vec<Arc<str>> {
         let table = self.table();
-        table.too_old(steps.iter().filter(|step| !table.by_key.contains_key(&step.key)).count())
+        let oldest = table.oldest(steps.iter().filter(|step| !table.by_key.contains_key(&step.key)).count());
+        oldest.into_iter().filter(|key| !table.known(key).replaces()).collect()
+    }
+
+    /// Keys that are forgotten when those of `steps` are noted.
+    pub(crate) fn forgotten(&self, steps: &[Step]) -> Vec<Arc<str>> {
+        let table = self.table();
+        table.oldest(steps.iter().filter(|step| !table.by_key.contains_key(&step.key)).count())
+    }
+
+    /// What `group` does to batches: its own steps, and what relays tell of theirs.
+    pub(crate) fn steps(&self, group: &[Waiting]) -> Vec<Step> {
+        let mut steps: Vec<Step> = group.iter().filter_map(|waiting| waiting.prepared.step.clone()).collect();
+        for told in group.iter().flat_map(|waiting| &waiting.prepared.told) {
+            let key: Arc<str> = told.key().into();
+            let at = steps.iter().position(|own| own.key == key);
+            let from = at.map_or_else(|| self.known(&key), |at| Known::of(&steps[at].to));
+            let merged = from.merged(Known::of(told));
+            let to = BatchState { open: merged.open, ended: merged.ended, ..told.clone() };
+            match at {
+                Some(at) => steps[at].to = to,
+                None if merged == from => {}
+                None => steps.push(Step { key, from, to }),
+            }
+        }
+        steps
     }
 
     /// Learns all that was committed, or being committed, at the call. Many calls at once make one or two refreshes.
@@ -158,10 +200,10 @@ impl Table {
         }
     }
 
-    fn too_old(&self, n_new: usize) -> Vec<Arc<str>> {
+    /// Those that are forgotten when so many new ones come.
+    fn oldest(&self, n_new: usize) -> Vec<Arc<str>> {
         let n_over = (self.by_key.len() + n_new).saturating_sub(self.most);
-        let oldest = self.by_offset.values().take(n_over);
-        oldest.filter(|key| !self.known(key).replaces()).cloned().collect()
+        self.by_offset.values().take(n_over).cloned().collect()
     }
 }
 
@@ -188,14 +230,42 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_of_longest_ago_is_forgotten() {
-        let mut table = Table { most: 3, ..Table::default() };
-        for (offset, key) in ["a", "b", "c", "a"].into_iter().enumerate() {
-            table.note(key.into(), ended(if key == "c" { 2 } else { 1 }), offset as i64);
+    fn told_in_any_order_the_last_attempt_counts() {
+        let at = |number, count| BatchAttempt { number, count, hash: Sum(0) };
+        let known = |open: Option<BatchAttempt>, ended: Option<BatchAttempt>| Known { open, ended };
+        let told = [
+            known(Some(at(1, 3)), None),
+            known(None, Some(at(1, 5))),
+            known(Some(at(2, 0)), Some(at(1, 5))),
+            known(Some(at(2, 4)), Some(at(1, 5))),
+            known(None, Some(at(2, 6))),
+        ];
+        for (first, then) in
+            told.iter().enumerate().flat_map(|own| told.iter().enumerate().map(move |other| (own, other)))
+        {
+            let wanted = if first.0 > then.0 { first.1 } else { then.1 };
+            assert_eq!(first.1.merged(*then.1), *wanted, "{first:?} {then:?}");
         }
-        let old = |n_new| table.too_old(n_new).iter().map(ToString::to_string).collect::<Vec<_>>();
+    }
+
+    #[test]
+    fn what_was_heard_of_longest_ago_is_forgotten() {
+        let batches = Batches::new(3);
+        for (offset, key) in ["a", "b", "c", "a"].into_iter().enumerate() {
+            batches.table().note(key.into(), ended(if key == "c" { 2 } else { 1 }), offset as i64);
+        }
+        let step = |host: &str| {
+            let [tenant, stream, host] = ["t", "s", host].map(str::to_owned);
+            let to = BatchState { tenant, stream, host, minute: 7, source: None, open: None, ended: None };
+            Step { key: to.key().into(), from: Known::default(), to }
+        };
+        let steps = [step("x"), step("y")];
+        let shown = |keys: Vec<Arc<str>>| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let old = |n_new: usize| shown(batches.too_old(&steps[..n_new]));
         assert_eq!((old(0), old(1)), (vec![], vec!["b".to_owned()]));
         assert_eq!(old(2), ["b"], "c replaced another: its record stays");
+        assert_eq!(shown(batches.forgotten(&steps)), ["b", "c"]);
+        let mut table = batches.table();
         table.note("d".into(), ended(1), 9);
         assert_eq!((table.by_key.len(), table.known("b")), (3, Known::default()));
     }

@@ -43,19 +43,19 @@ impl Name {
         if !valid_stream(stream) {
             return Err(stream_fault(stream));
         }
-        for (what, text, most) in
-            [("the host", Some(host), MAX_HOST), ("source", source.as_deref(), MAX_SOURCE)]
-        {
-            let Some(text) = text else { continue };
-            if text.is_empty() || text.len() > most || text.contains(char::is_control) {
-                return Err(format!("{what} is a name of 1 to {most} bytes without control characters"));
-            }
+        if let Some((what, most)) = wrong(host, source.as_deref()) {
+            return Err(format!("{what} is a name of 1 to {most} bytes without control characters"));
         }
         let at = chrono::NaiveDateTime::parse_from_str(minute, "%Y-%m-%dT%H:%MZ");
         let at = at.map_err(|_| format!("{minute:?} is no minute like 2026-01-31T23:59Z"))?;
         let minute = at.and_utc().timestamp() / 60;
         let (stream, host) = (stream.to_owned(), host.to_owned());
         Ok(Name { stream, host, minute, source: source.map(Cow::into_owned) })
+    }
+
+    /// Whether host and source are such as a name may have.
+    pub(super) fn is_good(host: &str, source: Option<&str>) -> bool {
+        wrong(host, source).is_none()
     }
 
     /// Of which nothing is known, as a batch of `tenant`.
@@ -69,6 +69,15 @@ impl Name {
         let at = chrono::DateTime::from_timestamp(self.minute * 60, 0).unwrap_or_default();
         at.format("%Y-%m-%dT%H:%MZ").to_string()
     }
+}
+
+/// Which of them is no name, and how long it may be.
+fn wrong(host: &str, source: Option<&str>) -> Option<(&'static str, usize)> {
+    let all = [("the host", Some(host), MAX_HOST), ("source", source, MAX_SOURCE)];
+    let wrong = |text: &str, most| text.is_empty() || text.len() > most || text.contains(char::is_control);
+    let (what, _, most) =
+        all.into_iter().find(|(_, text, most)| text.is_some_and(|text| wrong(text, *most)))?;
+    Some((what, most))
 }
 
 #[cfg(test)]

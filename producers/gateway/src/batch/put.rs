@@ -11,18 +11,19 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use millrace_runtime::metrics;
 use millrace_runtime::sink::now_micros;
-use millrace_schemas::attempt::BatchState;
-use millrace_schemas::{Dedup, RawEvent};
+use millrace_schemas::Dedup;
+use millrace_schemas::attempt::{BatchState, MAX_ATTEMPTS};
 
 use super::attempt::{Attempt, Next};
-use super::body::{Body, BodyError};
+use super::body::{Body, BodyError, Entry};
+use super::fault::{line_fault, told_fault};
 use super::{Known, Name, Step};
 use crate::api::{Answer, Dialect, Request};
 use crate::budget::Share;
 use crate::item;
 use crate::prepare::Prepared;
 use crate::quota::{Account, Excess};
-use crate::shared::Shared;
+use crate::shared::{Behind, Shared};
 use crate::take::NO_ROOM;
 use crate::waiting::Outcome;
 
@@ -126,14 +127,7 @@ impl<'a> Put<'a> {
         media_type: String,
         share: &'a mut Share,
     ) -> Result<Put<'a>, Refused> {
-        let refreshed = tokio::time::timeout(MINUTE / 2, shared.batches.refreshed(&shared.service)).await;
-        if let Some(error) =
-            refreshed.map_or(Some("no answer in time".to_owned()), |own| Some(own.err()?.to_string()))
-        {
-            tracing::warn!(error, "could not learn what is committed of a batch");
-            let reason = "kafka does not answer, nothing was taken; try again later";
-            return Err(Refused::later("kafka", reason));
-        }
+        learn(shared).await?;
         let state = name.state(tenant);
         let key: Arc<str> = state.key().into();
         let known = shared.batches.known(&key);
@@ -164,7 +158,7 @@ impl<'a> Put<'a> {
 
     /// Reads to the end.
     async fn read(&mut self, mut incoming: Incoming) -> Result<Answer, Refused> {
-        let patience = MINUTE + self.shared.service.config.gateway.client_timeout;
+        let patience = MINUTE + self.shared.config.client_timeout;
         let mut last = Instant::now();
         loop {
             let wait = self.part_since.map_or(LOOK, |since| PART_WAIT.saturating_sub(since.elapsed()));
@@ -182,7 +176,7 @@ impl<'a> Put<'a> {
                 }
                 Err(_) => {}
             }
-            if self.shared.service.stop.requested() {
+            if self.shared.stop.requested() {
                 return Err(Refused::later("stopping", "the gateway is stopping; send the batch again"));
             }
             if self.part_since.is_some_and(|since| since.elapsed() >= PART_WAIT) {
@@ -248,32 +242,47 @@ impl<'a> Put<'a> {
                 self.held = None;
             }
             let index = self.body.digest().n_records() as i64;
-            let Some(mut raw) = self.body.next((self.tenant, &self.name, self.received))? else {
+            let Some(entry) = self.body.next((self.tenant, &self.name, self.received))? else {
                 return Ok(());
             };
-            match next {
-                Next::Skip => self.n_skipped += 1,
-                Next::Write => {
-                    if let Some(reason) = fault(&raw, self.tenant, &self.name) {
+            match (next, entry) {
+                (Next::Skip, _) => self.n_skipped += 1,
+                (Next::Write, Entry::Told(state)) => {
+                    if let Some(reason) = told_fault(&state, self.tenant, &self.name) {
+                        return Err(Refused::invalid(format!("record {index} cannot be taken: {reason}")));
+                    }
+                    self.part.told.push(state);
+                    self.part_since.get_or_insert_with(Instant::now);
+                    if self.part.len() >= PART_BYTES {
+                        self.commit(false).await?;
+                    }
+                }
+                (Next::Write, Entry::Line(mut raw)) => {
+                    if let Some(reason) = line_fault(&raw, self.tenant, &self.name) {
                         return Err(Refused::invalid(format!("record {index} cannot be taken: {reason}")));
                     }
                     self.account.map_or(Ok(()), |account| account.line(raw.body.len()))?;
                     let own = Dedup { scope: &self.scope, index, attempt: Some(self.attempt.number) };
                     raw.dedup = raw.dedup.or(Some(own));
-                    let codec = self.shared.service.codecs.raw();
+                    let codec = &self.shared.codec;
                     self.part.push(codec, &raw, None, &mut self.scratch).map_err(internal)?;
                     self.part_since.get_or_insert_with(Instant::now);
                     if self.part.len() >= PART_BYTES {
                         self.commit(false).await?;
                     }
                 }
-                Next::End | Next::Differs => self.begin_anew().await?,
+                (Next::End | Next::Differs, _) => self.begin_anew().await?,
             }
         }
     }
 
     /// The batch differs from what is committed under its name: it is a new attempt, from its first line on.
     async fn begin_anew(&mut self) -> Result<(), Refused> {
+        if self.attempt.number >= MAX_ATTEMPTS {
+            let reason =
+                format!("this batch was replaced {MAX_ATTEMPTS} times; tell another one apart by ?source=");
+            return Err(Refused("attempt", 409, reason, None));
+        }
         self.attempt = self.attempt.instead();
         self.n_skipped = 0;
         let Some(held) = self.held.take() else {
@@ -309,6 +318,10 @@ impl<'a> Put<'a> {
             let (label, reason, retry) = closed.said();
             return Err(Refused(label, 503, reason.to_owned(), Some(retry)));
         }
+        if !self.part.told.is_empty() {
+            // What is told of them is joined with what is known.
+            learn(self.shared).await?;
+        }
         let at = self.attempt.at(self.body.digest());
         let known = if end {
             Known { open: None, ended: Some(at) }
@@ -333,8 +346,9 @@ impl<'a> Put<'a> {
                 Err(Refused::later("attempt", "another request is sending this batch, try again later"))
             }
             Outcome::Later | Outcome::Unknown => {
-                let reason = "kafka does not answer; send the batch again, what is committed is known";
-                Err(Refused::later("kafka", reason))
+                let (label, why) = self.shared.behind.silent();
+                let reason = format!("{why}; send the batch again, what is committed is known");
+                Err(Refused::later(label, &reason))
             }
             Outcome::Never(reason) => Err(Refused::invalid(reason)),
         }
@@ -353,7 +367,7 @@ impl<'a> Put<'a> {
             else {
                 return Ok(());
             };
-            match over.after.filter(|after| now + *after <= until && !self.shared.service.stop.requested()) {
+            match over.after.filter(|after| now + *after <= until && !self.shared.stop.requested()) {
                 Some(after) => tokio::time::sleep(after).await,
                 None => return Err(over.into()),
             }
@@ -361,26 +375,20 @@ impl<'a> Put<'a> {
     }
 }
 
+/// Learns what other gateways have committed of batches; a relay has nobody to ask.
+async fn learn(shared: &Shared) -> Result<(), Refused> {
+    let Behind::Kafka(service) = &shared.behind else { return Ok(()) };
+    let refreshed = tokio::time::timeout(MINUTE / 2, shared.batches.refreshed(service)).await;
+    let Some(error) =
+        refreshed.map_or(Some("no answer in time".to_owned()), |own| Some(own.err()?.to_string()))
+    else {
+        return Ok(());
+    };
+    tracing::warn!(error, "could not learn what is committed of a batch");
+    Err(Refused::later("kafka", "kafka does not answer, nothing was taken; try again later"))
+}
+
 fn internal(error: millrace_schemas::CodecError) -> Refused {
     tracing::error!(%error, "could not read or write a record of a batch");
     Refused("invalid", 500, error.to_string(), None)
-}
-
-/// Why a record cannot be taken (I9, I10).
-fn fault(raw: &RawEvent<'_>, tenant: &str, name: &Name) -> Option<String> {
-    for (what, own, wanted) in
-        [("tenant", raw.tenant, tenant), ("stream", raw.stream, &name.stream), ("host", raw.host, &name.host)]
-    {
-        if own != wanted {
-            return Some(format!("its {what} is not that of the batch"));
-        }
-    }
-    let size: usize = raw.attributes.0.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let file = raw.file.unwrap_or_default().len().max(raw.file_id.unwrap_or_default().len());
-    let over = |what: &str, is: usize, most: usize| {
-        (is > most).then(|| format!("{what} has {is} bytes, at most {most} are taken"))
-    };
-    over("its body", raw.body.len(), item::MAX_BODY)
-        .or_else(|| over("its file", file, item::MAX_FILE))
-        .or_else(|| over("what stands beside it", size, item::MAX_ATTRIBUTE_BYTES))
 }

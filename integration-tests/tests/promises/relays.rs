@@ -1,0 +1,492 @@
+//! Relays: senders → relay → gateway → Kafka. What the relay acknowledged arrives, whoever dies or is away; batches keep
+//! their attempts, lines their host, tenant and stamp.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use millrace_kafka_local::free_port;
+use millrace_schemas::RawEvent;
+use millrace_schemas::attempt::BatchState;
+use rand::Rng;
+use rdkafka::message::Message;
+use toml::Table;
+
+use crate::harness::http::{get_with, post, put};
+use crate::harness::spawn::{mortal, spawn};
+use crate::harness::tmpfs::Tmpfs;
+use crate::harness::{Lines, Seed, World, Writer, until};
+
+const WAIT: Duration = Duration::from_secs(120);
+
+/// The gateway that writes to Kafka.
+fn centre(world: &mut World) -> u16 {
+    let port = free_port().unwrap();
+    world.set("gateway", "listen", format!("127.0.0.1:{port}"));
+    world.set("gateway", "anonymous", "default");
+    world.start("gateway", 0).wait_ready();
+    port
+}
+
+/// A relay before `centre`, with a change to its configuration, which names neither broker nor registry.
+fn relay(world: &mut World, centre: u16, change: impl FnOnce(&mut Table)) -> u16 {
+    let port = free_port().unwrap();
+    let data = world.dir.join("data-relay");
+    let text = format!(
+        "data_dir = \"{}\"\n[kafka]\nbrokers = \"127.0.0.1:1\"\n[forward]\nhost = \"site-1\"\n\
+         [gateway]\noutput = \"http\"\nlisten = \"127.0.0.1:{port}\"\nanonymous = \"default\"\n\
+         [upstream]\nurl = \"http://127.0.0.1:{centre}\"\n",
+        data.display()
+    );
+    let mut config = text.parse().unwrap();
+    change(&mut config);
+    world.start_alone("relay", "gateway", &config).wait_ready();
+    port
+}
+
+/// Sets `section.key`.
+fn set(config: &mut Table, section: &str, key: &str, value: impl Into<toml::Value>) {
+    config[section].as_table_mut().unwrap().insert(key.to_owned(), value.into());
+}
+
+/// What a thread sends again and again until each is taken; gives the lines that were.
+struct Sender {
+    done: Arc<AtomicBool>,
+    taken: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sender {
+    /// `send` sends the lines of request `number`, and answers with the status.
+    fn start(
+        name: String,
+        send: impl Fn(usize, &[String]) -> std::io::Result<u16> + Send + 'static,
+    ) -> Sender {
+        let (done, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (stop, own) = (done.clone(), taken.clone());
+        let thread = std::thread::spawn(move || {
+            for number in 0.. {
+                let lines: Vec<String> =
+                    (0..20).map(|line| format!("{{\"id\":\"{name}-{number}-{line}\"}}")).collect();
+                // Also when it is over: what may be there is there once.
+                loop {
+                    match send(number, &lines) {
+                        Ok(200) => break,
+                        Ok(503) | Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                        Ok(status) => panic!("{name} got {status}"),
+                    }
+                }
+                own.lock().unwrap().extend(lines);
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        Sender { done, taken, thread: Some(thread) }
+    }
+
+    fn n_taken(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+
+    fn finish(&mut self) -> Vec<String> {
+        self.done.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+        std::mem::take(&mut self.taken.lock().unwrap())
+    }
+}
+
+fn post_with_key(port: u16, client: usize) -> Sender {
+    Sender::start(format!("post{client}"), move |number, lines| {
+        let key = format!("{client}-{number}");
+        let headers = [("content-type", "application/x-ndjson"), ("idempotency-key", key.as_str())];
+        let target = "/v1/logs/posted?host=own-host";
+        post(port, target, &headers, lines.join("\n").as_bytes()).map(|own| own.0)
+    })
+}
+
+fn put_batches(port: u16) -> Sender {
+    Sender::start("put".to_owned(), move |number, lines| {
+        let path = format!("/v1/batches/batches/put-host/2026-01-31T23:59Z?source={number}");
+        let text: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+        let chunks: Vec<&[u8]> = text.iter().map(|line| line.as_bytes()).collect();
+        put(port, &path, &chunks).map(|own| own.0)
+    })
+}
+
+/// How often each body is in `logs.raw`, by stream and host.
+fn bodies(world: &World) -> BTreeMap<(String, String), BTreeMap<String, u32>> {
+    let (log, mut found) = (world.log(), BTreeMap::<_, BTreeMap<_, _>>::new());
+    log.read("logs.raw", "read_committed", |message| {
+        let raw: RawEvent<'_> = log.codecs().raw().decode(message.payload().unwrap()).unwrap();
+        let own = found.entry((raw.stream.to_owned(), raw.host.to_owned())).or_default();
+        *own.entry(String::from_utf8_lossy(raw.body).into_owned()).or_default() += 1;
+    });
+    found
+}
+
+#[test]
+fn what_a_relay_acknowledged_arrives_though_anybody_is_killed() {
+    let seed = Seed::take("relay-kill");
+    let mut rng = seed.rng(1);
+    let mut world = World::new("relay-kill");
+    world.apply_topics();
+    let centre = centre(&mut world);
+    let port = relay(&mut world, centre, |_| {});
+    world.set("upstream", "url", format!("http://127.0.0.1:{port}"));
+    let logs = world.forward_with("web1", |section| drop(section.insert("output".to_owned(), "http".into())));
+    world.start_all();
+    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("a"), 30_000, 1_000);
+    let mut senders: Vec<Sender> = (0..2).map(|client| post_with_key(port, client)).collect();
+    senders.push(put_batches(port));
+    let is_going_on = |world: &mut World, what: &str| {
+        for sender in &senders {
+            let before = sender.n_taken();
+            until(what, WAIT, || {
+                world.check();
+                if sender.n_taken() > before + 200 { Ok(()) } else { Err("few yet") }
+            });
+        }
+    };
+    for round in 0..9 {
+        is_going_on(&mut world, "requests are taken");
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..1_500)));
+        let victim = ["relay", "gateway-0", "relay", "forward-web1"][round % 4];
+        println!("{victim} killed at line {}", writer.written());
+        world.service(victim).kill();
+        if victim == "gateway-0" {
+            is_going_on(&mut world, "requests are taken while the centre is away");
+        }
+        world.service(victim).start();
+    }
+    world.service("relay").wait_ready();
+    let taken: Vec<Vec<String>> = senders.iter_mut().map(Sender::finish).collect();
+    let n_file = writer.join();
+    let n_lines = n_file + taken.iter().map(|lines| lines.len() as u64).sum::<u64>();
+    world.wait_through(n_lines);
+    world.assert_balanced();
+
+    let raw = bodies(&world);
+    let of = |stream: &str, host: &str| {
+        raw.get(&(stream.to_owned(), host.to_owned())).cloned().unwrap_or_default()
+    };
+    let (posted, batches, file) = (of("posted", "own-host"), of("batches", "put-host"), of("web", "web1"));
+    assert_eq!(raw.len(), 3, "lines of other hosts or streams: {:?}", raw.keys());
+    let lost: Vec<&String> = taken
+        .iter()
+        .flatten()
+        .filter(|line| !posted.contains_key(*line) && !batches.contains_key(*line))
+        .collect();
+    assert!(lost.is_empty(), "{} acknowledged lines are lost: {lost:?}", lost.len());
+    // Batches are never written twice; requests with a key may be, over a kill of the relay, and are dropped by `parse`.
+    assert!(batches.values().all(|n| *n == 1), "{batches:?}");
+    assert!(
+        file.values().all(|n| *n == 1) && file.len() as u64 == n_file,
+        "{} of {n_file} lines",
+        file.len()
+    );
+    let lines = [world.log().parsed(), world.log().dead()].concat();
+    assert_eq!(lines.len() as u64, n_lines, "lines that are parsed or dead");
+    let kept: BTreeSet<_> = lines.iter().map(|line| (line.host.clone(), line.body.clone())).collect();
+    assert_eq!(kept.len(), lines.len(), "a line is there twice");
+    let truth = std::fs::read(&writer.path).unwrap();
+    let file = writer.path.display().to_string();
+    assert!(world.cat("web1", &file, &[]) == truth, "the file is not what was written");
+    world.stop();
+}
+
+/// Lines of stream `web`, by attempt and number.
+fn numbered(world: &World) -> BTreeMap<(i64, i64), String> {
+    let (log, mut found) = (world.log(), BTreeMap::new());
+    log.read("logs.raw", "read_committed", |message| {
+        let raw: RawEvent<'_> = log.codecs().raw().decode(message.payload().unwrap()).unwrap();
+        let dedup = raw.dedup.unwrap();
+        let body = String::from_utf8_lossy(raw.body).into_owned();
+        let twice = found.insert((dedup.attempt.unwrap(), dedup.index), body);
+        assert!(twice.is_none(), "line {} of attempt {:?} is there twice", dedup.index, dedup.attempt);
+    });
+    found
+}
+
+const PATH: &str = "/v1/batches/web/h/2026-01-31T23:59Z";
+
+#[test]
+fn a_batch_keeps_its_attempts_through_a_relay() {
+    let mut world = World::new("relay-batches");
+    world.apply_topics();
+    let centre = centre(&mut world);
+    let port = relay(&mut world, centre, |_| {});
+    world.start_all();
+    let send = |text: &str| {
+        let (status, body) = put(port, PATH, &[text.as_bytes()]).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        assert_eq!(status, 200, "{body}");
+        ["attempt", "count", "known"].map(|name| answer[name].as_i64().unwrap())
+    };
+    let texts = |word: &str, lines: std::ops::Range<u32>| -> String {
+        lines.map(|n| format!("{{\"word\":\"{word}\",\"n\":{n}}}\n")).collect()
+    };
+    // Breaks off once its beginning is at the centre.
+    let begun = texts("first", 0..10);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "PUT {PATH} HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    write!(stream, "{:x}\r\n{begun}\r\n", begun.len()).unwrap();
+    let arrive = |world: &World, n_lines: usize| {
+        until(&format!("{n_lines} lines are at the centre"), WAIT, || match numbered(world).len() {
+            n if n == n_lines => Ok(()),
+            n => Err(format!("{n} lines")),
+        });
+    };
+    arrive(&world, 10);
+    world.service("relay").kill();
+    drop(stream);
+    world.service("relay").start();
+    world.service("relay").wait_ready();
+    assert_eq!(send(&texts("first", 0..30)), [1, 30, 10], "it goes on behind what was on disk");
+    arrive(&world, 30);
+    world.service("relay").kill();
+    world.service("relay").start();
+    world.service("relay").wait_ready();
+    assert_eq!(send(&texts("first", 0..30)), [1, 30, 30], "the same again");
+    // Another one, while the centre is away.
+    world.service("gateway-0").kill();
+    assert_eq!(send(&texts("second", 0..20)), [2, 20, 0]);
+    world.service("gateway-0").start();
+    arrive(&world, 50);
+    let see = |world: &mut World, wanted: [u64; 2]| {
+        until("searches find the attempt that counts", WAIT, || {
+            world.check();
+            let found = ["first", "second"].map(|word| world.n_found(&format!("word:{word}")));
+            if found == wanted.map(Ok) { Ok(()) } else { Err(format!("{found:?}, not {wanted:?}")) }
+        });
+    };
+    see(&mut world, [0, 20]);
+    world.assert_balanced();
+    let log = world.log();
+    let states = log.compacted("millrace.batches").into_values().flatten();
+    let states = states.map(|value| log.codecs().batches().decode::<BatchState>(&value).unwrap());
+    let own: Vec<BatchState> = states.filter(|state| state.host == "h").collect();
+    let ended = own[0].ended.unwrap();
+    assert_eq!((own.len(), own[0].open, ended.number, ended.count), (1, None, 2, 20), "{own:?}");
+    // The centre goes on with what the relay told it.
+    let (status, body) = put(centre, PATH, &[texts("second", 0..20).as_bytes()]).unwrap();
+    assert!(status == 200 && body.contains("\"known\":20"), "{body}");
+    world.stop();
+}
+
+#[test]
+fn tenants_keys_open_a_relay_and_what_cannot_be_sent_yet_waits_by_itself() {
+    let mut world = World::new("relay-tenants");
+    world.apply_topics();
+    let centre = centre(&mut world);
+    let made = |said: Vec<u8>| {
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+        said["key"].as_str().unwrap().to_owned()
+    };
+    let mut key_files = Table::new();
+    let [acme, shop] = ["acme", "shop"].map(|tenant| {
+        world.cli_ok(&["tenant", "create", tenant]);
+        let own = ["key", "create", "--format", "json", "--tenant", tenant, "--role", "ingest"];
+        let file = world.dir.join(format!("{tenant}.key"));
+        key_files.insert(tenant.to_owned(), file.display().to_string().into());
+        (made(world.cli_ok(&own)), file)
+    });
+    std::fs::write(&acme.1, &acme.0).unwrap();
+    std::fs::write(&shop.1, "mk_0000000000000000_00").unwrap();
+    let port = relay(&mut world, centre, |config| {
+        config["gateway"].as_table_mut().unwrap().remove("anonymous");
+        set(config, "upstream", "key_files", key_files);
+    });
+    // Keys are added to its configuration, and hold from its next start on.
+    let file = world.dir.join("relay.toml");
+    let [of_acme, of_shop, reads] =
+        [("acme", "ingest"), ("shop", "ingest"), ("acme", "read")].map(|(tenant, role)| {
+            let own = ["key", "create", "--format", "json", "--tenant", tenant, "--role", role, "--relay"];
+            made(world.cli_ok(&[&own[..], &[file.to_str().unwrap()]].concat()))
+        });
+    let send = |key: &str, target: &str, line: &str| {
+        post(port, target, &[("x-api-key", key)], line.as_bytes()).unwrap().0
+    };
+    assert_eq!(send(&of_acme, "/v1/logs/web", "early"), 401);
+    world.service("relay").stop();
+    world.service("relay").start();
+    world.service("relay").wait_ready();
+    assert_eq!(send(&of_shop, "/v1/logs/web?host=h", "of shop"), 200);
+    assert_eq!(send(&of_acme, "/v1/logs/web?host=h", "of acme"), 200);
+    for (key, target, status) in [
+        (&of_acme, "/v1/logs/web?tenant=shop", 403),
+        (&reads, "/v1/logs/web", 403),
+        (&acme.0, "/v1/logs/web", 401),
+    ] {
+        assert_eq!(send(key, target, "refused"), status, "{target}");
+    }
+    let found = get_with(port, "/api/v1/search?q=", &[("x-api-key", reads.as_str())]).unwrap();
+    assert!(found.0 == 501 && found.1.contains("is a relay"), "{found:?}");
+    let keys = |world: &World| -> Vec<(String, String)> {
+        let lines = world.log().raw().into_iter();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        lines.map(|line| (text(line.key), text(line.body))).collect()
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    until("acme's line is at the centre", WAIT, || match keys(&world) {
+        found if found.is_empty() => Err("nothing came"),
+        found => Ok(assert_eq!(found, [pair("acme/h", "of acme")])),
+    });
+    let waiting = || {
+        let said = world.cli_ok(&[
+            "spool",
+            "ls",
+            "--format",
+            "json",
+            "--data",
+            world.dir.join("data-relay").to_str().unwrap(),
+        ]);
+        let said: Vec<serde_json::Value> = serde_json::from_slice(&said).unwrap();
+        said.iter().map(|row| (row["spool"].clone(), row["tenant"].clone())).collect::<Vec<_>>()
+    };
+    assert!(waiting().contains(&("relay/spool".into(), "shop".into())), "{:?}", waiting());
+    until("the log says why", WAIT, || {
+        let log = world.service("relay").log();
+        if log.contains("takes nothing until this is mended") { Ok(()) } else { Err("not yet") }
+    });
+    std::fs::write(&shop.1, &shop.0).unwrap();
+    until("shop's line is at the centre, too", WAIT, || {
+        let mut found = keys(&world);
+        found.sort();
+        if found == [pair("acme/h", "of acme"), pair("shop/h", "of shop")] {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    });
+    world.stop();
+}
+
+#[test]
+fn a_full_disk_or_spool_refuses_and_recovers() {
+    let mut world = World::new("relay-full");
+    world.apply_topics();
+    let centre = centre(&mut world);
+    let disk = Tmpfs::mount(&world.dir.join("disk"), 200);
+    let syslog = free_port().unwrap();
+    let port = relay(&mut world, centre, |config| {
+        config.insert("data_dir".to_owned(), disk.path.join("data").display().to_string().into());
+        set(config, "gateway", "max_body_mib", 8);
+        set(config, "gateway", "syslog_listen", format!("127.0.0.1:{syslog}"));
+        set(config, "upstream", "spool_mib", 64);
+    });
+    world.service("gateway-0").kill();
+    let send = |line: &str| post(port, "/v1/logs/web?host=h", &[], line.as_bytes());
+    assert_eq!(send("before").unwrap().0, 200);
+    // Longer than what is left of the file's last page.
+    let refused = || {
+        until("it is said that there is no room", WAIT, || match send(&"x".repeat(20_000)) {
+            Ok((503, answer)) if answer.to_lowercase().contains("retry-after: ") => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    };
+    let taken = |line: &str| {
+        until(&format!("{line:.20} is taken"), WAIT, || match send(line) {
+            Ok((200, _)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    };
+    let filler = disk.fill();
+    refused();
+    // Syslog over TCP waits meanwhile.
+    let mut stream = TcpStream::connect(("127.0.0.1", syslog)).unwrap();
+    stream.write_all(b"<13>by syslog\n").unwrap();
+    std::fs::remove_file(filler).unwrap();
+    taken("after");
+    // Until the spool is at its bound.
+    let large = |n: usize| vec![format!("{n:04} {}", "x".repeat(99_990)); 40].join("\n");
+    let mut n_large = 0;
+    let start = Instant::now();
+    while send(&large(n_large)).unwrap().0 == 200 {
+        n_large += 1;
+        assert!(start.elapsed() < WAIT && n_large < 20, "{n_large} times 4 MB in a spool of 64 MiB");
+    }
+    refused();
+    assert!(world.service("relay").metric("millrace_gateway_refused_total", "spool") > 0.0);
+    world.service("gateway-0").start();
+    taken("at last");
+    drop(stream);
+    let wanted = n_large * 40 + 4;
+    until("every line is at the centre", WAIT, || match world.log().count("logs.raw") {
+        n if n == wanted => Ok(()),
+        n => Err(format!("{n} of {wanted}")),
+    });
+    let raw = bodies(&world);
+    let bodies = raw.values().flat_map(BTreeMap::keys);
+    let mut small: Vec<&String> = bodies.filter(|body| body.len() < 90_000).collect();
+    small.sort();
+    assert_eq!(small, ["<13>by syslog", "after", "at last", "before"], "what was refused is not there");
+    world.stop();
+}
+
+#[test]
+fn the_examples_of_the_docs_work() {
+    let mut world = World::new("relay-docs");
+    world.apply_topics();
+    let centre = centre(&mut world);
+    world.start_all();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/relay.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let [http, syslog, ops] = [(); 3].map(|()| free_port().unwrap().to_string());
+    let replaced = |text: &str| {
+        let text = text.replace("\"relay-data\"", &format!("\"{}\"", world.dir.join("data-site").display()));
+        let text = text.replace("8080", &centre.to_string()).replace("8180", &http);
+        text.replace("5614", &syslog).replace("9564", &ops)
+    };
+    let blocks = |kind: &str| -> Vec<String> {
+        let opened = format!("```{kind}\n");
+        page.split(&opened).skip(1).map(|rest| replaced(rest.split("```").next().unwrap())).collect()
+    };
+    let dir = world.dir.join("site");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("relay.toml"), &blocks("toml")[0]).unwrap();
+    let binary = crate::harness::process::binary();
+    for block in blocks("sh") {
+        if block.trim() == "millrace gateway --config relay.toml" {
+            let config: Table = std::fs::read_to_string(dir.join("relay.toml")).unwrap().parse().unwrap();
+            world.start_alone("relay", "gateway", &config).wait_ready();
+            continue;
+        }
+        let script = format!(
+            "set -eu\ncd {}\ncurl() {{ command curl --fail-with-body -sS \"$@\"; }}\nmillrace() {{ {} \"$@\"; }}\n{block}",
+            dir.display(),
+            binary.display()
+        );
+        let mut command = mortal(Path::new("sh"));
+        command.args(["-c", &script]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let output = spawn(command).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{block}\n{said}");
+    }
+    let words = ["one", "two", "three"].map(|word| format!("by-relay {word}"));
+    until("every line is at the centre", WAIT, || {
+        let raw = world.log().raw();
+        let has = |word: &String| raw.iter().any(|line| String::from_utf8_lossy(&line.body).contains(word));
+        match words.iter().find(|word| !has(word)) {
+            None => Ok(()),
+            Some(word) => Err(format!("{word} is missing")),
+        }
+    });
+    // Of _bulk, what needs a search is said, and the lines are taken.
+    let key = std::fs::read_to_string(dir.join("relay.key")).unwrap();
+    let headers = [("content-type", "application/x-ndjson"), ("x-api-key", key.trim())];
+    let port = http.parse().unwrap();
+    let answer =
+        post(port, "/shop/_bulk?refresh=true", &headers, b"{\"create\":{\"_id\":\"1\"}}\n{\"a\":1}\n")
+            .unwrap();
+    assert!(answer.0 == 200 && answer.1.to_lowercase().contains("warning: 299"), "{answer:?}");
+    world.wait_through(4);
+    world.assert_balanced();
+    world.stop();
+}
