@@ -277,6 +277,72 @@ fn a_source_is_tried_set_and_taken_up() {
 }
 
 #[test]
+fn writers_at_once_lose_nothing_that_was_acknowledged() {
+    const EACH: usize = 6;
+    let mut world = World::new("admin-writers");
+    let port = installation(&mut world);
+    let first = Client { port, key: FIRST };
+    let world = &world;
+    std::thread::scope(|scope| {
+        // The one ends what the other has begun; whoever is told so sends it again.
+        scope.spawn(|| {
+            for number in 0..EACH {
+                until("the API has made it", 2 * LONG, || {
+                    match first.json("POST tenants", &json!({"id": format!("api-{number}")})) {
+                        (201 | 409, _) => Ok(()),
+                        (503, body) => Err(body.to_string()),
+                        (status, body) => panic!("{status}: {body}"),
+                    }
+                });
+            }
+        });
+        for number in 0..EACH {
+            until("the command has made it", 2 * LONG, || {
+                let output = world.cli(&["tenant", "create", &format!("cli-{number}")]);
+                match output.status.code() {
+                    // 1: it is there, by a command that was told otherwise.
+                    Some(0 | 1) => Ok(()),
+                    _ => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+                }
+            });
+        }
+    });
+    let there = first.get("tenants").1;
+    let there: BTreeSet<&str> =
+        there.as_array().unwrap().iter().filter_map(|row| row["id"].as_str()).collect();
+    for number in 0..EACH {
+        for who in ["api", "cli"] {
+            assert!(there.contains(format!("{who}-{number}").as_str()), "{who}-{number} is not in {there:?}");
+        }
+    }
+}
+
+#[test]
+fn while_the_broker_is_away_changes_are_told_to_come_again() {
+    let mut world = World::with_own_broker("admin-away");
+    let port = installation(&mut world);
+    let first = Client { port, key: FIRST };
+    assert_eq!(first.json("POST tenants", &json!({"id": "before"})).0, 201);
+    world.cluster.broker().kill();
+    let bearer = format!("Bearer {FIRST}");
+    let headers = [("authorization", bearer.as_str())];
+    let answer = http::post(port, "/api/v1/admin/tenants", &headers, br#"{"id":"away"}"#).unwrap();
+    assert!(answer.0 == 503 && answer.1.to_lowercase().contains("retry-after: "), "{answer:?}");
+    // What needs no broker is answered all the same.
+    assert_eq!(first.ask("POST parse/try?source=json", "text/plain", "{}").0, 200);
+    world.cluster.broker().restart().unwrap();
+    // The one that was told so may have been done since.
+    until("it is made", 2 * LONG, || match first.json("POST tenants", &json!({"id": "away"})) {
+        (201 | 409, _) => Ok(()),
+        (status, body) => Err(format!("{status}: {body}")),
+    });
+    let there = first.get("tenants").1;
+    let ids: Vec<&str> = there.as_array().unwrap().iter().filter_map(|row| row["id"].as_str()).collect();
+    assert_eq!(ids, ["default", "away", "before"]);
+    world.stop();
+}
+
+#[test]
 fn kills_amid_changes_leave_all_of_each_or_nothing() {
     const ROUNDS: usize = 5;
     let mut rng = Seed::take("admin-kill").rng(1);

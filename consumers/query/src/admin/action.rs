@@ -245,13 +245,14 @@ fn expected(asked: &Asked<'_>) -> Result<Expected, Reply> {
 }
 
 fn tried(asked: &Asked<'_>, query: &mut BTreeMap<String, String>) -> Result<Action, Reply> {
-    if !asked.is_json {
-        let source = query.remove("source").ok_or_else(|| {
-            wrong(
-                "name a format or a source that is set by ?source=, or send JSON with \"toml\" and \"lines\"",
-            )
-        })?;
+    // Lines may be JSON themselves.
+    if let Some(source) = query.remove("source") {
         return Ok(Action::Try { source: Tried::Named(source), lines: lines(asked)? });
+    }
+    if !asked.is_json {
+        return Err(wrong(
+            "name a format or a source that is set by ?source=, or send JSON with \"toml\" and \"lines\"",
+        ));
     }
     let new: NewTry = json(asked)?;
     let source = match (new.source, new.toml) {
