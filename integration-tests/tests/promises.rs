@@ -6,6 +6,8 @@
 //! `children`, `containers`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "promises/admin.rs"]
+mod admin;
 #[path = "promises/bad_input.rs"]
 mod bad_input;
 #[path = "promises/batches.rs"]

@@ -20,6 +20,11 @@ impl Role {
     /// All of them.
     pub const ALL: [Role; 3] = [Role::Ingest, Role::Read, Role::Admin];
 
+    /// By its name.
+    pub fn named(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {

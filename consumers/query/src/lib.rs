@@ -1,6 +1,7 @@
 //! Reading what is stored: search over the index, files rebuilt from the archive, and the server in front of them.
 #![warn(missing_docs)]
 
+mod admin;
 pub mod cat;
 pub mod search;
 pub mod server;

@@ -21,6 +21,7 @@ use millrace_schemas::manifest::Fold;
 use millrace_schemas::topics;
 use serde::Deserialize;
 
+use crate::admin;
 use crate::search::{
     CacheOptions, Plan, SearchError, SearchRequest, SearchResponse, SplitCache, plan, run as run_plan,
 };
@@ -64,12 +65,14 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
     )
     .map_err(|error| other(error.to_string()))?;
     let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
+    let admin_key = admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+    let keys = Keyring::follow(service)?;
     let shared = Arc::new(Shared {
         service: service.clone(),
         fold: RwLock::new(Fold::default()),
         cache,
-        admin_key: admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()),
-        keys: Keyring::follow(service)?,
+        admin_key: admin_key.clone(),
+        keys: keys.clone(),
         superseded: Superseded::follow(service)?,
     });
     let n_partitions = Admin::open(&service.config.kafka)?.partitions(topics::SPLITS)?;
@@ -88,7 +91,8 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
     let router = axum::Router::new()
         .route("/api/v1/search", get(answer))
         .route("/store/log", get(store_log))
-        .with_state(shared.clone());
+        .with_state(shared.clone())
+        .merge(admin::router(service, keys, admin_key));
     let stop = service.stop.clone();
     let serving = runtime.spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -6,7 +6,6 @@ mod batches;
 mod bench;
 mod books;
 mod cat;
-mod control;
 mod demo;
 mod dlq;
 mod doctor;

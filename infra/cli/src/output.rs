@@ -1,6 +1,8 @@
 //! How answers are given: exit codes, tables, numbers.
 
 use comfy_table::{CellAlignment, Table, presets};
+use millrace_admin::control;
+pub(crate) use millrace_admin::minute;
 use serde_json::Value;
 
 use crate::args::Format;
@@ -14,6 +16,21 @@ pub(crate) enum Answer {
     No,
     /// 2
     Unknown,
+}
+
+/// Says what came of a change: why it was refused, or what `done` says.
+pub(crate) fn answered<T>(
+    changed: Result<T, control::Error>,
+    done: impl FnOnce(T) -> anyhow::Result<()>,
+) -> anyhow::Result<Answer> {
+    match changed {
+        Ok(answer) => done(answer).map(|()| Answer::Yes),
+        Err(control::Error::Refused(refusal)) => {
+            println!("{refusal}");
+            Ok(Answer::No)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// An error with its causes, each said once.
@@ -91,13 +108,6 @@ pub(crate) fn size(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
-}
-
-/// µs since the epoch as RFC 3339, to the minute.
-pub(crate) fn minute(micros: i64) -> String {
-    let system = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.max(0) as u64);
-    let text = humantime::format_rfc3339_seconds(system).to_string();
-    format!("{}Z", &text[..16])
 }
 
 #[cfg(test)]

@@ -6,19 +6,16 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use millrace_admin::parse::{MOST_LINES, of_format, one_of, proposed, tried};
 use millrace_jobs::parse::source::rfc3339_text as time;
 use millrace_jobs::parse::suggest::suggest;
 use millrace_jobs::parse::{Format as LineFormat, Found, Source, Stopped};
 use millrace_runtime::config::{ConfigError, ParseConfig};
 use millrace_schemas::Value;
-use serde_json::{Map, json};
 
 use crate::args::{Format, ParseTool};
 use crate::output::{Answer, chain};
-
-/// Lines that a proposal looks at.
-const MOST_LINES: usize = 1_000;
 
 pub(crate) fn run(tool: &ParseTool) -> anyhow::Result<Answer> {
     match tool {
@@ -92,21 +89,12 @@ fn texts(folder: &Path) -> std::io::Result<Vec<String>> {
 }
 
 fn chosen(source: &str, name: Option<&str>) -> anyhow::Result<Source> {
-    if LineFormat::named(source).is_some() {
-        let file = format!("[[source]]\nname = \"{source}\"\nsteps = [\"{source}\"]");
-        let mut all = Source::list(&file, |_| Ok(Vec::new()))?;
-        return Ok(all.remove(0));
+    if let Some(own) = of_format(source) {
+        return Ok(own);
     }
-    let all = sources(Path::new(source))?;
-    let names: Vec<String> = all.iter().map(|own| own.name().to_owned()).collect();
-    let mut wanted = all.into_iter().filter(|own| name.is_none_or(|name| own.name() == name));
-    match (wanted.next(), wanted.next()) {
-        (Some(own), None) => Ok(own),
-        (None, _) => bail!("there is no such source in {source}; it has: {}", names.join(", ")),
-        (Some(_), Some(_)) => {
-            bail!("{source} has several sources; choose one by --name: {}", names.join(", "))
-        }
-    }
+    one_of(sources(Path::new(source))?, name)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("in {source}"))
 }
 
 fn try_lines(source: &str, name: Option<&str>, format: Format) -> anyhow::Result<Answer> {
@@ -123,32 +111,12 @@ fn try_lines(source: &str, name: Option<&str>, format: Format) -> anyhow::Result
             answer = Answer::No;
         }
         match (format, read) {
-            (Format::Json, Ok(found)) => writeln!(out, "{}", object(line, &found))?,
-            (Format::Json, Err(stopped)) => {
-                let reason = if stopped.complex { "too_complex" } else { "no_match" };
-                let refused =
-                    json!({"line": line, "reason": reason, "at": stopped.at, "expected": stopped.expected});
-                writeln!(out, "{refused}")?;
-            }
+            (Format::Json, read) => writeln!(out, "{}", tried(line, &read))?,
             (Format::Text, Ok(found)) => show(&mut out, line, &found)?,
             (Format::Text, Err(stopped)) => refuse(&mut out, line, &stopped)?,
         }
     }
     Ok(answer)
-}
-
-fn object(line: &str, found: &Found<'_>) -> serde_json::Value {
-    let value = |value: &Value<'_>| match value {
-        Value::String(text) => json!(text),
-        Value::Long(number) => json!(number),
-        Value::Double(number) => json!(number),
-        Value::Boolean(truth) => json!(truth),
-    };
-    let fields: Map<_, _> = found.fields.0.iter().map(|(name, own)| (name.to_string(), value(own))).collect();
-    json!({
-        "line": line, "time": found.time.map(time), "severity": found.severity, "user": found.user,
-        "message": found.message.as_deref().unwrap_or(line), "fields": fields, "flags": found.flags,
-    })
 }
 
 fn show(out: &mut impl Write, line: &str, found: &Found<'_>) -> std::io::Result<()> {
@@ -208,9 +176,6 @@ fn propose() -> anyhow::Result<Answer> {
         println!("there are no lines to look at");
         return Ok(Answer::Unknown);
     };
-    println!(
-        "# Reads {} of {} lines.\n[[source]]\nname = \"suggested\"\nsteps = {}",
-        found.read, found.of, found.steps
-    );
+    print!("{}", proposed(&found));
     Ok(if found.read * 2 >= found.of { Answer::Yes } else { Answer::No })
 }

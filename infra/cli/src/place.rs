@@ -79,6 +79,5 @@ pub(crate) fn service(place: &Place) -> anyhow::Result<Service> {
 
 /// `30m`, `1h`, `7d`.
 pub(crate) fn duration(text: &str) -> anyhow::Result<std::time::Duration> {
-    humantime::parse_duration(text)
-        .with_context(|| format!("{text:?} is not a time span such as 30m, 1h or 7d"))
+    millrace_admin::span(text).map_err(anyhow::Error::msg)
 }

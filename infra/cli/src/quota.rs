@@ -1,38 +1,29 @@
 //! `millrace tenant quota`: what a tenant may send, as a record of `millrace.control`.
 
-use millrace_schemas::control::ControlRecord;
+use millrace_admin::{access, control};
 use millrace_schemas::quota::Quota;
 use serde_json::json;
 
-use crate::access::{Known, write};
 use crate::args::{Format, QuotaBounds, TenantQuota};
-use crate::control::Control;
-use crate::output::Answer;
+use crate::output::{Answer, answered};
 use crate::place;
 
 pub(crate) fn quota(args: &TenantQuota) -> anyhow::Result<Answer> {
     let wanted = of(&args.bounds);
-    let faults: Vec<_> = wanted.faults().iter().map(|(name, why)| format!("{name} {why}")).collect();
-    if !faults.is_empty() {
-        anyhow::bail!("{}", faults.join("; "));
-    }
     let service = place::service(&args.place)?;
-    let known = Known::read(&service)?;
-    if !known.has_tenant(&args.id) {
-        println!("there is no tenant {}; `millrace tenant create {}` makes it", args.id, args.id);
-        return Ok(Answer::No);
+    if !args.clear && wanted == Quota::default() {
+        let known = control::read(&service)?;
+        let shown = known.tenant(&args.id).map_err(control::Error::from);
+        return answered(shown, |()| show(args, known.quotas.get(&args.id)));
     }
-    if args.clear {
-        let key = ControlRecord::quota(&args.id, &wanted).key();
-        Control::open(&service)?.write(&service, &[(key, None)])?;
-    } else if wanted != Quota::default() {
-        write(&service, &ControlRecord::quota(&args.id, &wanted))?;
-    } else {
-        show(args, known.quotas.get(&args.id))?;
-        return Ok(Answer::Yes);
-    }
-    println!("within a second it holds at every gateway");
-    Ok(Answer::Yes)
+    let changed = control::change(&service, false, |known| match args.clear {
+        true => access::clear_quota(known, &args.id),
+        false => access::set_quota(known, &args.id, &wanted),
+    });
+    answered(changed, |()| {
+        println!("within a second it holds at every gateway");
+        Ok(())
+    })
 }
 
 fn of(bounds: &QuotaBounds) -> Quota {

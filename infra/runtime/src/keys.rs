@@ -60,6 +60,8 @@ pub fn same(a: &str, b: &str) -> bool {
 /// What a key opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
+    /// The part of the key that is no secret.
+    pub id: String,
     /// Tenant.
     pub tenant: String,
     roles: Vec<Role>,
@@ -110,7 +112,8 @@ impl Keyring {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, key: &[u8], record: &ControlRecord) {
+    /// Takes up what the record `key` says now.
+    pub fn note(&self, key: &[u8], record: &ControlRecord) {
         if let Some(entry) = record.as_api_key() {
             self.put(&record.id, entry);
         } else if let Some(quota) = record.as_quota() {
@@ -150,7 +153,7 @@ impl Keyring {
         let entry = held.keys.get(id);
         let is_same = same(entry.map_or(&"0".repeat(hash.len()), |entry| &entry.hash), &hash);
         let entry = entry.filter(|entry| is_same && entry.is_valid(now))?;
-        Some(Grant { tenant: entry.tenant.clone(), roles: entry.roles.clone() })
+        Some(Grant { id: id.to_owned(), tenant: entry.tenant.clone(), roles: entry.roles.clone() })
     }
 }
 

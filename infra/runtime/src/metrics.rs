@@ -78,6 +78,10 @@ pub fn describe() {
         "syslog messages that were dropped, by reason"
     );
     describe_histogram!("millrace_search_seconds", "how long searches took");
+    describe_counter!(
+        "millrace_admin_requests_total",
+        "requests to the admin API, by what they ask and the status of the answer"
+    );
 }
 
 /// A transaction ended; the call took `took`.
@@ -155,6 +159,12 @@ pub fn lost_bytes(bytes: u64) {
 /// A search took `took`.
 pub fn search(took: Duration) {
     histogram!("millrace_search_seconds").record(took.as_secs_f64());
+}
+
+/// A request to the admin API asked for `action` and was answered.
+pub fn admin_request(action: &'static str, status: u16) {
+    counter!("millrace_admin_requests_total", "action" => action, "status" => status.to_string())
+        .increment(1);
 }
 
 /// What waits for a gateway, and how it is sent; counts are since the start.

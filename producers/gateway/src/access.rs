@@ -55,9 +55,14 @@ impl Access {
                     Some(Role::Ingest) if !grant.allows(Role::Ingest) => {
                         Err((403, "the key does not have the role \"ingest\""))
                     }
+                    Some(Role::Admin) if !grant.allows(Role::Admin) => {
+                        Err((403, "the key does not have the role \"admin\""))
+                    }
                     _ => Ok(grant.tenant),
                 }
             }
+            // Neither listener nor certificate stands for this role.
+            (None, _) if needed(request) == Some(Role::Admin) => Err((401, "the key is missing or wrong")),
             (None, Some(own)) if named.as_deref().is_none_or(|named| named == own) => Ok(own.clone()),
             (None, Some(_)) => Err((403, "this listener or certificate is another tenant's")),
             (None, None) if *client == Client::Stranger => Err((403, "the certificate belongs to no tenant")),
@@ -100,6 +105,9 @@ pub(crate) fn secret(request: &Request<'_>) -> Option<String> {
 
 /// What a key must allow for a request; `None` where any will do: what senders ask before they send.
 fn needed(request: &Request<'_>) -> Option<Role> {
+    if Proxy::is_admin(request) {
+        return Some(Role::Admin);
+    }
     if Proxy::serves(request) {
         return Some(Role::Read);
     }
@@ -108,6 +116,10 @@ fn needed(request: &Request<'_>) -> Option<Role> {
 
 #[cfg(test)]
 mod tests {
+    use millrace_runtime::keys::NewKey;
+    use millrace_schemas::access::KeyEntry;
+    use millrace_schemas::control::ControlRecord;
+
     use super::*;
 
     fn ask(anonymous: Option<&str>, query: &str, headers: &[(&str, &str)]) -> Result<String, u16> {
@@ -115,6 +127,40 @@ mod tests {
         let access = Access { anonymous, admin_key: Some("geheim".to_owned()), keys };
         let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
         access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
+    }
+
+    #[test]
+    fn the_admin_api_asks_for_a_key_that_may() {
+        let keys = Keyring::default();
+        let make = |role: Role| {
+            let new = NewKey::make().unwrap();
+            let (tenant, hash) = ("acme".to_owned(), new.hash.clone());
+            let roles = vec![role];
+            let entry =
+                KeyEntry { tenant, roles, hash, created: 0, expires: None, revoked: None, note: None };
+            let record = ControlRecord::api_key(&new.id, &entry);
+            keys.note(record.key().as_bytes(), &record);
+            new.text
+        };
+        let own = Some("own".to_owned());
+        let access = Access { anonymous: own, admin_key: Some("geheim".to_owned()), keys: keys.clone() };
+        let ask = |client: &Client, key: &str, query: &str| {
+            let headers = if key.is_empty() { vec![] } else { vec![("x-api-key", key)] };
+            let path = "/api/v1/admin/keys";
+            let request = Request { method: "GET", path, query, headers: &headers, nonce: "n" };
+            access.tenant(&request, client, 0).map_err(|(status, _)| status)
+        };
+        let certified = Client::Tenant("acme".to_owned());
+        assert_eq!(ask(&Client::Unknown, "", ""), Err(401), "anonymous");
+        assert_eq!(ask(&certified, "", ""), Err(401), "a certificate alone");
+        assert_eq!(ask(&Client::Unknown, "geheil", ""), Err(401));
+        assert_eq!(ask(&Client::Unknown, "geheim", ""), Ok("default".to_owned()));
+        for role in [Role::Ingest, Role::Read] {
+            assert_eq!(ask(&Client::Unknown, &make(role), ""), Err(403));
+        }
+        let admin = make(Role::Admin);
+        assert_eq!(ask(&certified, &admin, ""), Ok("acme".to_owned()));
+        assert_eq!(ask(&Client::Unknown, &admin, "tenant=other"), Err(403));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! `GET /api/v1/…` and `GET /store/log` are passed on to the query service, so that a client has one address.
+//! `GET /api/v1/…`, `GET /store/log` and the admin API are passed on to the query service, so that a client has one address.
 //!
 //! Whose data is asked for is decided here, by the gateway's own keys, and told to the query service (I9): what that
-//! service would let a neighbour do without a key is no concern of a client of ours.
+//! service would let a neighbour do without a key is no concern of a client of ours. The admin API gets the client's own key.
 
 use std::time::Duration;
 
@@ -16,6 +16,12 @@ const REFRESH: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 /// Largest answer that is passed on.
 const MOST: usize = 64 << 20;
+
+/// Where the admin API lies.
+const ADMIN: &str = "/api/v1/admin/";
+/// Headers of requests to it that are passed on, and of answers.
+const TOLD: [&str; 4] = ["content-type", "content-encoding", "if-match", "if-none-match"];
+const ANSWERED: [&str; 2] = ["etag", "retry-after"];
 
 /// The query service, as the gateway reaches it.
 pub(crate) struct Proxy {
@@ -32,20 +38,36 @@ impl Proxy {
 
     /// Whether a request is one to pass on.
     pub(crate) fn serves(request: &Request<'_>) -> bool {
-        matches!(request.method, "GET" | "HEAD")
-            && (request.path.starts_with("/api/v1/") || request.path == "/store/log")
+        let reads = request.path.starts_with("/api/v1/") || request.path == "/store/log";
+        Proxy::is_admin(request) || reads && matches!(request.method, "GET" | "HEAD")
     }
 
-    /// The query service's answer to `request` of `tenant`.
-    pub(crate) async fn ask(&self, request: &Request<'_>, tenant: &str, share: &mut Share) -> Answer {
+    /// Whether it is for the admin API.
+    pub(crate) fn is_admin(request: &Request<'_>) -> bool {
+        request.path.starts_with(ADMIN)
+    }
+
+    /// The query service's answer to `request` of `tenant` with `body`.
+    pub(crate) async fn ask(
+        &self,
+        request: &Request<'_>,
+        tenant: &str,
+        body: Vec<u8>,
+        share: &mut Share,
+    ) -> Answer {
         let refuse = |status, reason, retry| Dialect::Plain.refuse(request, status, reason, retry);
-        let url = format!("http://{}{}?{}", self.address, request.path, of_tenant(request.query, tenant));
-        // Dots in a path lead elsewhere: our key opens more than what is passed on here.
-        let Some(url) = reqwest::Url::parse(&url).ok().filter(|url| url.path() == request.path) else {
+        let Some((url, method)) = self.target(request, tenant) else {
             return refuse(404, "no such path", None);
         };
-        let mut asking = self.client.get(url).timeout(PATIENCE);
-        if let Some(key) = self.key_for(request) {
+        let mut asking = self.client.request(method, url).timeout(PATIENCE).body(body);
+        let key = if Proxy::is_admin(request) {
+            let told = TOLD.into_iter().filter(|name| !request.header(name).is_empty());
+            asking = told.fold(asking, |asking, name| asking.header(name, request.header(name)));
+            secret(request)
+        } else {
+            self.key_for(request)
+        };
+        if let Some(key) = key {
             asking = asking.bearer_auth(key);
         }
         match pass_on(asking, share).await {
@@ -61,6 +83,22 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// Where a request goes. Dots and what is escaped in a path may lead elsewhere than it seems: our key opens more than
+    /// what is passed on.
+    fn target(&self, request: &Request<'_>, tenant: &str) -> Option<(reqwest::Url, reqwest::Method)> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+        if !request.path.bytes().all(is_plain) || request.path.contains("//") {
+            return None;
+        }
+        let query = match Proxy::is_admin(request) {
+            true => request.query.to_owned(),
+            false => of_tenant(request.query, tenant),
+        };
+        let url = format!("http://{}{}?{query}", self.address, request.path);
+        let url = reqwest::Url::parse(&url).ok().filter(|url| url.path() == request.path)?;
+        Some((url, reqwest::Method::from_bytes(request.method.as_bytes()).ok()?))
+    }
+
     /// Waits until a search finds `n_rows` of `tenant` that were received at `stamp`; `false` where it takes too long, or
     /// the key of `request` may not search.
     pub(crate) async fn wait_for(
@@ -114,6 +152,11 @@ async fn pass_on(
     let media_type = response.headers().get(reqwest::header::CONTENT_TYPE);
     let is_text = media_type.is_some_and(|own| own.as_bytes().starts_with(b"text/plain"));
     let media_type = if is_text { "text/plain; charset=utf-8" } else { "application/json" };
+    let header = |name: &'static str| Some((name, response.headers().get(name)?.to_str().ok()?.to_owned()));
+    let mut headers: Vec<_> = ANSWERED.into_iter().filter_map(header).collect();
+    if status == 503 && headers.iter().all(|(name, _)| *name != "retry-after") {
+        headers.push(("retry-after", "2".to_owned()));
+    }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if !share.take(chunk.len()) {
@@ -125,7 +168,7 @@ async fn pass_on(
             return Ok(Some(Answer::refused(502, reason)));
         }
     }
-    Ok(Some(Answer { status, media_type, headers: Vec::new(), body }))
+    Ok(Some(Answer { status, media_type, headers, body }))
 }
 
 /// `query` with this tenant, whichever it named.
@@ -142,6 +185,31 @@ fn names_tenant(pair: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_leads_where_it_seems_to() {
+        let proxy = Proxy::new("127.0.0.1:1", Some("geheim"));
+        let target = |method: &str, path: &str| {
+            let request = Request { method, path, query: "tenant=b", headers: &[], nonce: "" };
+            let target = Proxy::serves(&request).then(|| proxy.target(&request, "own")).flatten();
+            target.map(|(url, _)| format!("{}?{}", url.path(), url.query().unwrap_or_default()))
+        };
+        assert_eq!(target("GET", "/api/v1/search").as_deref(), Some("/api/v1/search?tenant=own"));
+        assert_eq!(
+            target("PUT", "/api/v1/admin/sources/a").as_deref(),
+            Some("/api/v1/admin/sources/a?tenant=b")
+        );
+        for path in [
+            "/api/v1/%61dmin/keys",
+            "/api/v1/x/../admin/keys",
+            "/api/v1//admin/keys",
+            "/api/v1/admin/..",
+            "/api/v2",
+        ] {
+            assert_eq!(target("GET", path), None, "{path}");
+        }
+        assert_eq!(target("PUT", "/api/v1/search"), None);
+    }
 
     #[test]
     fn the_tenant_is_ours_whatever_is_asked() {

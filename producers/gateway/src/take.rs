@@ -28,6 +28,9 @@ use crate::waiting::{Closed, Outcome};
 /// Larger bodies, and packed ones, are read beside the other requests, not between them, and few at once.
 const LARGE: usize = 64 << 10;
 
+/// Largest body for the admin API.
+const MOST_ADMIN: usize = 1 << 20;
+
 /// What health checks ask: no key, no body.
 const OPEN: [&str; 3] = ["/ruok", "/services/collector/health", "/services/collector/health/1.0"];
 
@@ -69,9 +72,16 @@ pub(crate) async fn take(
     };
     let refuse = Refuse(request);
     if Proxy::serves(request) {
-        return match &shared.query {
-            Some(query) => query.ask(request, &tenant, share).await,
-            None => refuse.because("relay", 501, NO_QUERY, None),
+        let Some(query) = &shared.query else {
+            return refuse.because("relay", 501, NO_QUERY, None);
+        };
+        let body = match Proxy::is_admin(request) {
+            true => read_in_time(shared, body, MOST_ADMIN, share, &refuse).await,
+            false => Ok(Vec::new()),
+        };
+        return match body {
+            Ok(body) => query.ask(request, &tenant, body, share).await,
+            Err(answer) => answer,
         };
     }
     let mut account = None;
@@ -95,16 +105,9 @@ pub(crate) async fn take(
         return batch::put(shared, &tenant, account.as_deref(), request, name, body, share).await;
     }
     let most = most_of_body(shared, account.as_ref());
-    let client_timeout = shared.config.client_timeout;
-    let body = match tokio::time::timeout(client_timeout, read_body(body, most, share)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(Unread::TooLarge)) => {
-            let reason = format!("the body has more than {most} bytes; send smaller requests");
-            return refuse.because("body", 413, &reason, None);
-        }
-        Ok(Err(Unread::NoRoom)) => return refuse.no_room(),
-        Ok(Err(Unread::Broken)) => return refuse.because("invalid", 400, "the body ended early", None),
-        Err(_) => return refuse.because("time", 408, "the body did not come in time", None),
+    let body = match read_in_time(shared, body, most, share, &refuse).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
     };
     let meter = Meter::new(account.as_deref(), Instant::now());
     let mut work = || prepare(shared, &tenant, peer, request, &body, most, &meter, share);
@@ -195,6 +198,27 @@ fn most_of_body(shared: &Shared, account: Option<&Arc<Account>>) -> usize {
     let most = shared.config.max_body_bytes;
     let own = account.and_then(|account| account.quota().max_body_bytes);
     own.and_then(|own| usize::try_from(own).ok()).map_or(most, |own| own.min(most))
+}
+
+/// Reads a body; the answer, where that cannot be.
+async fn read_in_time(
+    shared: &Shared,
+    body: Incoming,
+    most: usize,
+    share: &mut Share,
+    refuse: &Refuse<'_>,
+) -> Result<Vec<u8>, Answer> {
+    let client_timeout = shared.config.client_timeout;
+    Err(match tokio::time::timeout(client_timeout, read_body(body, most, share)).await {
+        Ok(Ok(body)) => return Ok(body),
+        Ok(Err(Unread::TooLarge)) => {
+            let reason = format!("the body has more than {most} bytes; send smaller requests");
+            refuse.because("body", 413, &reason, None)
+        }
+        Ok(Err(Unread::NoRoom)) => refuse.no_room(),
+        Ok(Err(Unread::Broken)) => refuse.because("invalid", 400, "the body ended early", None),
+        Err(_) => refuse.because("time", 408, "the body did not come in time", None),
+    })
 }
 
 enum Unread {

@@ -45,8 +45,8 @@ impl Effort {
     fn zstd_level(self) -> i32 {
         match self {
             // Of ten thousand real lines of a web server, level 1 makes 1/10.4, level 9 makes 1/12.1 in 1.3 times the
-            // time; of made ones 1/14.7, level 3 1/14.8, level 5 1/15.5, level 9 1/15.8. What level 5 leaves is not worth
-            // its time.
+            // time; of made ones level 3 makes 1/14.8, level 5 1/15.5, level 9 1/15.8. What level 5 leaves is not worth its
+            // time.
             Effort::Fast => 1,
             Effort::Small => 5,
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use millrace_admin::sources::compile;
 use millrace_jobs::Table;
 use millrace_jobs::parse::{Parse, Source, least_sources};
 use millrace_runner::{Class, Error};
@@ -16,8 +17,6 @@ use millrace_runtime::kafka::{self, Tailer};
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::topics;
-
-use super::draft::compile;
 
 /// Longest wait of a loop for what another process has read by already.
 const PATIENCE: Duration = Duration::from_secs(60);

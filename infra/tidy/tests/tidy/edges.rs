@@ -14,13 +14,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("formats", &["schemas"]),
     ("runtime", &["schemas"]),
     ("runner", &["schemas", "jobs", "runtime"]),
+    ("admin", &["schemas", "jobs", "runtime"]),
     ("spool", &["schemas"]),
     ("uplink", &["schemas", "spool"]),
     ("forwarder", &["schemas", "runtime", "spool"]),
     ("gateway", &["schemas", "runtime", "spool"]),
     ("indexer", &["schemas", "runtime", "formats"]),
     ("archiver", &["schemas", "runtime", "formats"]),
-    ("query", &["schemas", "runtime", "formats"]),
+    ("query", &["schemas", "runtime", "admin", "formats"]),
 ];
 
 /// These see everything.

@@ -45,6 +45,27 @@ pub(crate) fn post(
     Ok((status.ok_or_else(|| io::Error::other("no status"))?, answer))
 }
 
+/// Status and body of the answer to a request of any method.
+pub(crate) fn ask(
+    port: u16,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<(u16, String)> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(90)))?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let head =
+        format!("{method} {target} HTTP/1.0\r\nHost: gateway\r\nContent-Length: {length}\r\n{headers}\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    answered(&answer)
+}
+
 /// Status and body of the answer to `PUT target` with `chunks`, each sent as one.
 pub(crate) fn put(port: u16, target: &str, chunks: &[&[u8]]) -> io::Result<(u16, String)> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
