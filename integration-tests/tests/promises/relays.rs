@@ -333,10 +333,11 @@ fn tenants_keys_open_a_relay_and_what_cannot_be_sent_yet_waits_by_itself() {
         lines.map(|line| (text(line.key), text(line.body))).collect()
     };
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-    until("acme's line is at the centre", WAIT, || match keys(&world) {
+    let found = until("acme's line is at the centre", WAIT, || match keys(&world) {
         found if found.is_empty() => Err("nothing came"),
-        found => Ok(assert_eq!(found, [pair("acme/h", "of acme")])),
+        found => Ok(found),
     });
+    assert_eq!(found, [pair("acme/h", "of acme")]);
     let waiting = || {
         let said = world.cli_ok(&[
             "spool",

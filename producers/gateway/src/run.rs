@@ -51,7 +51,7 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let shared = shared(
         &service.config,
         (service.codecs.raw().clone(), service.stop.clone()),
-        (Behind::Kafka(service.clone()), Some(Proxy::new(&config.query, admin_key.as_deref()))),
+        (Behind::Kafka(Box::new(service.clone())), Some(Proxy::new(&config.query, admin_key.as_deref()))),
         (admin_key, keys),
         (state, batches, queue),
     );

@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 
 /// What lines are committed to.
 pub(crate) enum Behind {
-    Kafka(Service),
+    Kafka(Box<Service>),
     /// A relay's spool.
     Spool,
 }

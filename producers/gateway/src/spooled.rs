@@ -287,7 +287,9 @@ mod tests {
 
     fn step(to: BatchState) -> Prepared {
         let step = Step { key: to.key().into(), from: Known::default(), to };
-        Prepared { step: Some(step), ..Prepared::empty("acme") }
+        let mut prepared = Prepared::empty("acme");
+        prepared.step = Some(step);
+        prepared
     }
 
     /// Records of each batch in the spool.

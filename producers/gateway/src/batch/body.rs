@@ -16,7 +16,7 @@ pub(crate) enum Body {
     /// Of a forwarder or a relay.
     Records(Box<Records>),
     /// Text.
-    Lines(Lines),
+    Lines(Box<Lines>),
 }
 
 /// Records that are read.
@@ -68,7 +68,7 @@ impl Body {
                 lines: codec(Subject::Raw)?,
                 batches: codec(Subject::Batches)?,
             })),
-            _ => Body::Lines(Lines::default()),
+            _ => Body::Lines(Box::default()),
         })
     }
 
