@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use millrace_runtime::metrics;
 use millrace_runtime::sink::now_micros;
 
@@ -20,7 +21,7 @@ use crate::budget::Share;
 use crate::item::Item;
 use crate::prepare::{PrepareError, Prepared};
 use crate::proxy::Proxy;
-use crate::quota::{Account, Meter};
+use crate::quota::{Account, Meter, Place};
 use crate::shared::Shared;
 use crate::tls::Client;
 use crate::waiting::{Closed, Outcome};
@@ -28,16 +29,25 @@ use crate::waiting::{Closed, Outcome};
 /// Larger bodies, and packed ones, are read beside the other requests, not between them, and few at once.
 const LARGE: usize = 64 << 10;
 
+/// Of a body that is refused unread so much is read all the same.
+const FORGOTTEN: usize = 1 << 20;
+
 /// What health checks ask: no key, no body.
 const OPEN: [&str; 3] = ["/ruok", "/services/collector/health", "/services/collector/health/1.0"];
 
 pub(crate) const NO_ROOM: &str = "too many requests are being taken, try again later";
 
 /// A refusal, in the words of the request's protocol, and counted.
-struct Refuse<'a>(&'a Request<'a>);
+pub(crate) struct Refuse<'a>(pub(crate) &'a Request<'a>);
 
 impl Refuse<'_> {
-    fn because(&self, label: &'static str, status: u16, reason: &str, retry: Option<u32>) -> Answer {
+    pub(crate) fn because(
+        &self,
+        label: &'static str,
+        status: u16,
+        reason: &str,
+        retry: Option<u32>,
+    ) -> Answer {
         metrics::gateway_refused(label, 1);
         Dialect::of(self.0.path).refuse(self.0, status, reason, retry)
     }
@@ -57,7 +67,7 @@ pub(crate) async fn take(
     shared: &Shared,
     (peer, client): (IpAddr, &Client),
     request: &Request<'_>,
-    body: Incoming,
+    body: impl Body<Data = Bytes> + Unpin,
     share: &mut Share,
 ) -> Answer {
     let tenant = match shared.access.tenant(request, client, now_micros()) {
@@ -69,24 +79,18 @@ pub(crate) async fn take(
         return shared.query.ask(request, &tenant, share).await;
     }
     let refuse = Refuse(request);
-    let mut account = None;
-    let mut _place = None;
-    if matches!(request.method, "POST" | "PUT") {
-        // Said before the body is read: nobody sends in vain.
-        if let Some(closed) = shared.state.closed() {
-            return refuse.closed(closed);
+    let name = Name::of(request);
+    // A batch is read as its quota allows.
+    let length = name.as_ref().map_or(body.size_hint().exact().unwrap_or(u64::MAX), |_| 0);
+    let (account, _place) = match admit(shared, &tenant, &refuse, length) {
+        Ok(admitted) => admitted,
+        Err(answer) => {
+            let client_timeout = shared.service.config.gateway.client_timeout;
+            drop(tokio::time::timeout(client_timeout, forget(request, body)).await);
+            return answer;
         }
-        account = shared.quotas.account(&tenant);
-        if let Some(account) = &account {
-            match account.enter(Instant::now()) {
-                Ok(place) => _place = Some(place),
-                Err(over) => {
-                    return refuse.because(over.bound.name(), over.status(), &over.reason, over.retry());
-                }
-            }
-        }
-    }
-    if let Some(name) = Name::of(request) {
+    };
+    if let Some(name) = name {
         return batch::put(shared, &tenant, account.as_deref(), request, name, body, share).await;
     }
     let most = most_of_body(shared, account.as_ref());
@@ -98,7 +102,9 @@ pub(crate) async fn take(
             return refuse.because("body", 413, &reason, None);
         }
         Ok(Err(Unread::NoRoom)) => return refuse.no_room(),
-        Ok(Err(Unread::Broken)) => return refuse.because("invalid", 400, "the body ended early", None),
+        Ok(Err(Unread::Broken)) => {
+            return refuse.because("invalid", 400, "the body ended early, or is longer than it says", None);
+        }
         Err(_) => return refuse.because("time", 408, "the body did not come in time", None),
     };
     let meter = Meter::new(account.as_deref(), Instant::now());
@@ -109,6 +115,7 @@ pub(crate) async fn take(
     } else {
         work()
     };
+    meter.settle(body.len());
     let n_over: u64 =
         meter.refused().map(|(bound, n)| (metrics::gateway_refused(bound.name(), n), n).1).sum();
     let (prepared, promise) = match prepared {
@@ -161,6 +168,36 @@ pub(crate) async fn take(
     }
 }
 
+/// Whether a request may come in, before its body is read.
+fn admit(
+    shared: &Shared,
+    tenant: &str,
+    refuse: &Refuse<'_>,
+    length: u64,
+) -> Result<(Option<Arc<Account>>, Option<Place>), Answer> {
+    if !matches!(refuse.0.method, "POST" | "PUT") {
+        return Ok((None, None));
+    }
+    if let Some(closed) = shared.state.closed() {
+        return Err(refuse.closed(closed));
+    }
+    let Some(account) = shared.quotas.account(tenant) else { return Ok((None, None)) };
+    match account.enter(length, Instant::now()) {
+        Ok(place) => Ok((Some(account), Some(place))),
+        Err(over) => Err(refuse.because(over.bound.name(), over.status(), &over.reason, over.retry())),
+    }
+}
+
+/// Reads what comes of a body and keeps nothing. A sender that is cut off amid its body may not see the answer, and would
+/// come again at once. Who asked first sends nothing at all.
+async fn forget(request: &Request<'_>, mut body: impl Body<Data = Bytes> + Unpin) {
+    let mut n_bytes = 0;
+    while n_bytes < FORGOTTEN && request.header("expect").is_empty() {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        n_bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
 /// Refuses a request for its key. Whoever tries keys is not quick about it, and gets slower.
 async fn deny(shared: &Shared, peer: IpAddr, request: &Request<'_>, status: u16, reason: &str) -> Answer {
     let refuse = |status, reason: &str, retry| {
@@ -192,7 +229,14 @@ enum Unread {
     Broken,
 }
 
-async fn read_body(mut body: Incoming, most: usize, share: &mut Share) -> Result<Vec<u8>, Unread> {
+async fn read_body(
+    mut body: impl Body<Data = Bytes> + Unpin,
+    most: usize,
+    share: &mut Share,
+) -> Result<Vec<u8>, Unread> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(Unread::TooLarge);
+    }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
