@@ -13,6 +13,7 @@ mod commit;
 pub mod encoding;
 #[cfg(test)]
 mod fuzz;
+mod grpc;
 pub mod item;
 mod json;
 mod lines;

@@ -18,7 +18,7 @@ use crate::commit::Committer;
 use crate::proxy::Proxy;
 use crate::quota::Quotas;
 use crate::shared::Shared;
-use crate::tls::Tls;
+use crate::tls::{Speech, Tls};
 use crate::waiting::State;
 use crate::{server, syslog};
 
@@ -54,6 +54,7 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     };
     let http = bind("listen", &config.listen)?;
     let address = http.local_addr().map_err(taken("listen", &config.listen))?;
+    let otlp = config.otlp_listen.as_deref().map(|address| bind("otlp_listen", address)).transpose()?;
     let syslog_tls = config.syslog_tls_listen.as_deref();
     let syslog_tls = syslog_tls.map(|address| bind("syslog_tls_listen", address)).transpose()?;
     let syslogs = match &config.syslog_listen {
@@ -100,7 +101,12 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     if let Some(tls) = &tls {
         runtime.spawn(tls.clone().follow(stopped.clone()));
     }
-    let serving = runtime.spawn(server::serve(http, tls, shared, stopped));
+    let listeners = [Some((http, Speech::Http)), otlp.map(|otlp| (otlp, Speech::Grpc))];
+    let serve =
+        |listener| runtime.spawn(server::serve(listener, tls.clone(), shared.clone(), stopped.clone()));
+    let serving: Vec<_> = listeners.into_iter().flatten().map(serve).collect();
+    // The last of what is shared goes with those who serve: then the committing thread ends.
+    drop((shared, stopped));
     listening(address);
 
     let ended = std::thread::scope(|scope| {
@@ -119,7 +125,9 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
             }
             stopping.send_replace(true);
             // Requests that are being answered still need the committing thread.
-            drop(serving.await);
+            for serving in serving {
+                drop(serving.await);
+            }
         });
         // Ends every task that is left, and with the last of them the queue: then the committing thread ends.
         runtime.shutdown_timeout(Duration::from_secs(5));
