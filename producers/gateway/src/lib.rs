@@ -28,6 +28,8 @@ mod server;
 mod shared;
 mod syslog;
 mod take;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod targets;
 mod tls;
 mod waiting;
 
