@@ -204,7 +204,7 @@ fn every_line_of_the_senders_that_people_run_is_there_once() {
     }
     let grpc = format!("https://localhost:{otlp}");
     for (name, script, url) in
-        [("otel.py", OPENTELEMETRY, &url), ("grpc.py", GRPC, &grpc), ("client.py", ELASTICSEARCH, &url)]
+        [("otel.py", OPENTELEMETRY, &url), ("otel-grpc.py", GRPC, &grpc), ("client.py", ELASTICSEARCH, &url)]
     {
         sent(&python, &[&file(name, script), url, &ca, &LINES.to_string()], "python3-venv");
     }
