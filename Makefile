@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance check fmt clippy doc tidy bench up soak audit
+.PHONY: help demo test conformance check fmt clippy doc tidy bench up soak fuzz audit
 
 # With CI=true the target folder lies outside the clone, so that the next run is warm.
 ifeq ($(CI),true)
@@ -14,6 +14,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Two at a time: each test has services of its own, and the broker wants a core.
 TEST_THREADS ?= 2
 MINUTES ?= 10
+SECONDS ?= 60
 # Test binaries outside integration-tests, by name: promises run last and by themselves.
 INNER := $(sort $(filter-out promises,$(notdir $(basename $(wildcard */tests/*.rs */*/tests/*.rs)) \
   $(patsubst %/main.rs,%,$(wildcard */tests/*/main.rs */*/tests/*/main.rs)))))
@@ -66,6 +67,15 @@ bench: ## Measure against the targets; ONLY=name,… STRICT=1; writes target/ben
 soak: ## The kill tests for longer; MINUTES=10 SEED=n
 	cargo build --workspace --bins --tests --examples
 	MINUTES=$(MINUTES) SEED=$(SEED) cargo test --workspace --test promises -- --test-threads=1 --nocapture kill
+
+# Targets and what they start from are in fuzz/; what they find stays in fuzz/corpus and fuzz/artifacts.
+fuzz: ## Feed whatever finds new ways to what reads strangers' bytes; ONLY=target SECONDS=60 each (nightly, cargo-fuzz)
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo 'make fuzz takes a nightly compiler and cargo-fuzz:' \
+	  '`rustup toolchain install nightly` and `cargo install --locked cargo-fuzz`' >&2; exit 2; }
+	for target in $(or $(ONLY),$(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=65536; \
+	done
 
 audit: ## Known vulnerabilities, licences, bans, sources, by cargo-deny (needs a network, compiles it once)
 	test -x $(TARGET)/tools/bin/cargo-deny || cargo install --locked --root $(TARGET)/tools cargo-deny

@@ -16,6 +16,8 @@ mod batches;
 mod feeds;
 #[path = "promises/gateway.rs"]
 mod gateway;
+#[path = "promises/grpc.rs"]
+mod grpc;
 #[path = "promises/harness/mod.rs"]
 mod harness;
 #[path = "promises/keys.rs"]

@@ -243,7 +243,7 @@ pub(crate) struct Up {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Ports {
-    /// 19092, 18081, 8080, 5514, 8090, 9464
+    /// 19092, 18081, 8080, 4317, 5514, 8090, 9464
     Fixed,
     /// Any that are free
     Auto,

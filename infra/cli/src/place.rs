@@ -21,6 +21,8 @@ pub(crate) struct Addresses {
     pub(crate) query: String,
     pub(crate) gateway: String,
     pub(crate) syslog: String,
+    #[serde(default)]
+    pub(crate) otlp: String,
     pub(crate) ops: String,
     pub(crate) pid: u32,
 }

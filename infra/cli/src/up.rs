@@ -23,6 +23,7 @@ const REGISTRY_PORT: u16 = 18081;
 const QUERY_PORT: u16 = 8090;
 const GATEWAY_PORT: u16 = 8080;
 const SYSLOG_PORT: u16 = 5514;
+const OTLP_PORT: u16 = 4317;
 const OPS_PORT: u16 = 9464;
 
 pub(crate) fn run(args: &Up) -> anyhow::Result<Answer> {
@@ -66,6 +67,7 @@ fn fixed() -> Addresses {
         query: format!("127.0.0.1:{QUERY_PORT}"),
         gateway: format!("127.0.0.1:{GATEWAY_PORT}"),
         syslog: format!("127.0.0.1:{SYSLOG_PORT}"),
+        otlp: format!("127.0.0.1:{OTLP_PORT}"),
         ops: format!("127.0.0.1:{OPS_PORT}"),
         pid: std::process::id(),
     }
@@ -82,6 +84,7 @@ fn config(data: &Path, file: Option<&Path>, addresses: &Addresses) -> anyhow::Re
         set(tree, "gateway", "listen", &addresses.gateway);
         set(tree, "gateway", "anonymous", "default");
         set(tree, "gateway", "syslog_listen", &addresses.syslog);
+        set(tree, "gateway", "otlp_listen", &addresses.otlp);
         set(tree, "ops", "listen", &addresses.ops);
         let forward = tree.entry("forward").or_insert_with(|| toml::Value::Table(toml::Table::new()));
         if let Some(forward) = forward.as_table_mut().filter(|forward| !forward.contains_key("input")) {
@@ -128,6 +131,7 @@ impl Platform {
             addresses.query = format!("127.0.0.1:{}", free_port()?);
             addresses.gateway = format!("127.0.0.1:{}", free_port()?);
             addresses.syslog = format!("127.0.0.1:{}", free_port()?);
+            addresses.otlp = format!("127.0.0.1:{}", free_port()?);
             addresses.ops = format!("127.0.0.1:{}", free_port()?);
         }
         let given = config(&data, file, &addresses)?;
@@ -164,7 +168,9 @@ impl Platform {
         addresses.registry.clone_from(&config.registry_url);
         addresses.query.clone_from(&config.query.listen);
         addresses.gateway.clone_from(&config.gateway.listen);
-        addresses.syslog = config.gateway.syslog_listen.clone().unwrap_or_else(|| "off".to_owned());
+        let or_off = |address: &Option<String>| address.clone().unwrap_or_else(|| "off".to_owned());
+        addresses.syslog = or_off(&config.gateway.syslog_listen);
+        addresses.otlp = or_off(&config.gateway.otlp_listen);
         let admin = Admin::open(&config.kafka)?;
         admin.ping(std::time::Duration::from_secs(30))?;
         admin.apply(&topic_specs()?)?;
@@ -194,12 +200,12 @@ impl Platform {
 
     /// Addresses for people.
     pub(crate) fn addresses_text(&self) -> String {
-        let Addresses { kafka, registry, query, gateway, syslog, ops, .. } = &self.addresses;
+        let Addresses { kafka, registry, query, gateway, syslog, otlp, ops, .. } = &self.addresses;
         let data = self.service.config.data_dir.display();
         let scheme = if self.service.config.gateway.tls.is_some() { "https" } else { "http" };
         format!(
             "kafka     {kafka}\nregistry  {registry}\nsearch    http://{query}/api/v1/search?q=\n\
-             lines to  {scheme}://{gateway}/v1/logs/STREAM, and syslog to {syslog}\nmetrics   http://{ops}/metrics\nfollowing {}\n\
+             lines to  {scheme}://{gateway}/v1/logs/STREAM, OTLP to {otlp}, and syslog to {syslog}\nmetrics   http://{ops}/metrics\nfollowing {}\n\
              try       millrace search '' --data {data}\nstop with Ctrl-C",
             self.globs()
         )

@@ -16,6 +16,8 @@ mod config;
 mod docs;
 #[path = "tidy/edges.rs"]
 mod edges;
+#[path = "tidy/fuzz.rs"]
+mod fuzz;
 #[path = "tidy/licence.rs"]
 mod licence;
 #[path = "tidy/text.rs"]

@@ -10,6 +10,7 @@ use millrace_kafka_local::free_port;
 use rand::Rng;
 
 use crate::harness::spawn::{mortal, spawn};
+use crate::harness::tools::python;
 use crate::harness::{Seed, World, http, until};
 
 /// Sets the ports of a gateway and starts it.
@@ -30,25 +31,32 @@ fn bodies(world: &World) -> Vec<String> {
 fn the_examples_of_the_docs_are_taken_and_found() {
     let mut world = World::new("ingest");
     world.apply_topics();
+    let otlp = free_port().unwrap();
+    world.set("gateway", "otlp_listen", format!("127.0.0.1:{otlp}"));
     let (http, syslog) = gateway(&mut world);
     world.start_all();
+    // What the examples call python3 has the packages that they name.
+    let programs = python().parent().unwrap().display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ingest.md");
     let page = std::fs::read_to_string(page).unwrap();
     let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let mut n_blocks = 0;
     for block in blocks.filter(|block| block.contains("127.0.0.1")) {
+        // No port that is put in has the digits of one that is still to be replaced.
+        let block = block.replace("--port 5514", &format!("--port {syslog}"));
+        let block = block.replace("127.0.0.1:4317", &format!("127.0.0.1:{otlp}"));
         let block = block.replace("127.0.0.1:8080", &format!("127.0.0.1:{http}"));
-        let block = block.replace("5514", &syslog.to_string());
         let script = format!("set -eu\ncurl() {{ command curl --fail-with-body -sS \"$@\"; }}\n{block}");
         let mut command = mortal(std::path::Path::new("sh"));
-        command.args(["-c", &script]);
+        command.args(["-c", &script]).env("PATH", &path);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let output = spawn(command).wait_with_output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{block}\n{}", String::from_utf8_lossy(&said));
         n_blocks += 1;
     }
-    assert!(n_blocks >= 11, "only {n_blocks} examples");
+    assert!(n_blocks >= 12, "only {n_blocks} examples");
     // Every example's lines say which protocol they came by.
     let words = [
         "by-native",
@@ -58,6 +66,7 @@ fn the_examples_of_the_docs_are_taken_and_found() {
         "by-bulk",
         "by-loki",
         "by-otlp",
+        "by-grpc",
         "by-hec",
         "by-store",
         "by-message",

@@ -1,5 +1,5 @@
-//! Senders of others, as they stand: what each sends is in the topic once. One gateway takes them all, by HTTPS, syslog over
-//! TLS, TCP and UDP.
+//! Senders of others, as they stand: what each sends is in the topic once. One gateway takes them all, by HTTPS, gRPC over TLS,
+//! syslog over TLS, TCP and UDP.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +33,28 @@ provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_export_b
 logger = provider.get_logger("senders")
 for i in range(n):
     logger.emit(severity_number=SeverityNumber.INFO, severity_text="INFO", body=f"mark-otel-{i}-end")
+assert provider.force_flush(120_000), "not all was exported"
+provider.shutdown()
+"#;
+
+/// The same SDK, by gRPC.
+const GRPC: &str = r#"
+import sys
+import grpc
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+
+url, ca, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+provider = LoggerProvider(resource=Resource.create({"service.name": "otel", "host.name": "python"}))
+trusted = grpc.ssl_channel_credentials(open(ca, "rb").read())
+exporter = OTLPLogExporter(endpoint=url, credentials=trusted, compression=grpc.Compression.Gzip, timeout=120)
+provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_export_batch_size=200))
+logger = provider.get_logger("senders")
+for i in range(n):
+    logger.emit(severity_number=SeverityNumber.INFO, severity_text="INFO", body=f"mark-grpc-{i}-end")
 assert provider.force_flush(120_000), "not all was exported"
 provider.shutdown()
 "#;
@@ -152,9 +174,10 @@ fn every_line_of_the_senders_that_people_run_is_there_once() {
     let ca = file("ca.pem", &authority.pem());
     let own = authority.sign("localhost");
     let (certificate, key) = (file("gateway.pem", &own.certificate), file("gateway.key", &own.key));
-    let [http, syslog, syslog_tls] = [(); 3].map(|()| free_port().unwrap());
+    let [http, otlp, syslog, syslog_tls] = [(); 4].map(|()| free_port().unwrap());
     world.set("gateway", "listen", format!("127.0.0.1:{http}"));
     world.set("gateway", "anonymous", "default");
+    world.set("gateway", "otlp_listen", format!("127.0.0.1:{otlp}"));
     world.set("gateway", "syslog_listen", format!("127.0.0.1:{syslog}"));
     world.set("gateway", "syslog_tls_listen", format!("127.0.0.1:{syslog_tls}"));
     let tls = format!("certificate = {certificate:?}\nkey = {key:?}\n");
@@ -179,12 +202,16 @@ fn every_line_of_the_senders_that_people_run_is_there_once() {
         let args = ["--server", "127.0.0.1", "--port", &port, transport, "--rfc5424", "--file", &lines];
         sent(Path::new("logger"), &args, "bsdutils");
     }
-    for (name, script) in [("otel.py", OPENTELEMETRY), ("client.py", ELASTICSEARCH)] {
-        sent(&python, &[&file(name, script), &url, &ca, &LINES.to_string()], "python3-venv");
+    let grpc = format!("https://localhost:{otlp}");
+    for (name, script, url) in
+        [("otel.py", OPENTELEMETRY, &url), ("otel-grpc.py", GRPC, &grpc), ("client.py", ELASTICSEARCH, &url)]
+    {
+        sent(&python, &[&file(name, script), url, &ca, &LINES.to_string()], "python3-venv");
     }
 
-    let senders = ["rsyslog-tcp", "rsyslog-tls", "rsyslog-bulk", "curl", "logger-tcp", "otel", "helpers"]
-        .map(|own| (own, LINES));
+    let senders =
+        ["rsyslog-tcp", "rsyslog-tls", "rsyslog-bulk", "curl", "logger-tcp", "otel", "grpc", "helpers"]
+            .map(|own| (own, LINES));
     let senders = senders.into_iter().chain([("logger-udp", DATAGRAMS)]);
     let wanted: BTreeMap<String, usize> =
         senders.flat_map(|(sender, n)| (0..n).map(move |number| (mark(sender, number), 1))).collect();

@@ -71,10 +71,11 @@ impl Access {
     }
 }
 
-/// The tenant that senders of Loki name; like `?tenant=` it opens nothing that the key does not.
+/// The tenant that senders of Loki and OTLP name; like `?tenant=` it opens nothing that the key does not.
 fn org_id<'a>(request: &Request<'a>) -> Option<Cow<'a, str>> {
     let named = request.header("x-scope-orgid");
-    (Dialect::of(request.path) == Dialect::Loki && !named.is_empty()).then_some(Cow::Borrowed(named))
+    let is_known = matches!(Dialect::of(request.path), Dialect::Loki | Dialect::Otlp);
+    (is_known && !named.is_empty()).then_some(Cow::Borrowed(named))
 }
 
 /// The key, in any of the places where senders put it. A header of a kind that is not known counts as a wrong key.
@@ -215,6 +216,7 @@ mod tests {
         assert_eq!(ask(push, &[id]), Err(403), "the listener serves another tenant");
         assert_eq!(ask(push, &[("x-scope-orgid", "own")]), Ok("own".to_owned()));
         assert_eq!(ask(push, &[("x-scope-orgid", "A B")]), Err(400));
+        assert_eq!(ask("/v1/logs", &[id, ("x-api-key", "geheim")]), Ok("acme".to_owned()));
         assert_eq!(ask("/v1/logs/web", &[id]), Ok("own".to_owned()), "it means nothing elsewhere");
     }
 

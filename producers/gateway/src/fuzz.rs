@@ -1,15 +1,10 @@
-//! Targets for bytes of strangers: requests and streams like those of real senders, changed at random, give items or a
-//! refusal, without a panic, within bounds, and the same each time.
+//! Bytes of strangers: requests and streams like those of real senders, changed at random, for [`crate::targets`].
 
 use proptest::prelude::*;
 
 use crate::api::{self, Reply, Request};
-use crate::item::Item;
-use crate::protocol::syslog::{Frame, Framer, item};
 use crate::quota::Meter;
-
-/// Bound of bodies here.
-const MOST: usize = 1 << 16;
+use crate::targets::{self, MOST};
 
 /// Bytes of a sender, changed in a few places.
 fn changed(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
@@ -33,24 +28,6 @@ fn changed(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
         }
         bytes
     })
-}
-
-/// A request's items are within bounds, and the same each time.
-fn request(path: &str, media_type: &str, body: &[u8]) {
-    let headers = [("content-type", media_type)];
-    let request = Request { method: "POST", path, query: "", headers: &headers, nonce: "n" };
-    let read = || api::read(&request, body, MOST, &Meter::open());
-    let reply = read();
-    match &reply {
-        Reply::Now(answer) => assert!((200..600).contains(&answer.status)),
-        Reply::Commit(items, _) => {
-            let faults: Vec<_> = items.iter().filter_map(Item::fault).collect();
-            assert!(faults.is_empty(), "taken in spite of {faults:?}");
-            let n_bytes: usize = items.iter().map(Item::size).sum();
-            assert!(n_bytes <= 4 * (MOST + body.len()), "{n_bytes} bytes of {}", body.len());
-        }
-    }
-    assert_eq!(reply, read());
 }
 
 /// A field of a protobuf message that holds bytes.
@@ -114,21 +91,6 @@ fn syslog() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Frames of a stream that comes in chunks as long as `cuts` say, and then whole.
-fn frames(stream: &[u8], cuts: &[usize]) -> Vec<Frame> {
-    let (mut framer, mut frames, mut rest) = (Framer::default(), Vec::new(), stream);
-    for cut in cuts.iter().copied().chain([usize::MAX]) {
-        let (chunk, later) = rest.split_at(cut.min(rest.len()));
-        framer.push(chunk);
-        frames.extend(std::iter::from_fn(|| framer.take()));
-        assert!(framer.held() <= stream.len() - later.len());
-        rest = later;
-    }
-    frames.extend(std::iter::from_fn(|| framer.take_last()));
-    assert_eq!(framer.held(), 0, "something is left behind the end");
-    frames
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -137,31 +99,24 @@ proptest! {
         stream in changed(syslog()),
         cuts in prop::collection::vec(0..40_usize, 0..20),
     ) {
-        let whole = frames(&stream, &[]);
-        prop_assert_eq!(&frames(&stream, &cuts), &whole);
-        prop_assert!(whole.iter().map(|frame| frame.body.len()).sum::<usize>() <= stream.len());
-        for frame in &whole {
-            let item = item("syslog", &frame.body);
-            prop_assert!(item.fault().is_none() && *item.body == *frame.body);
-        }
+        targets::syslog(&stream, &cuts);
     }
 
     #[test]
     fn bulk_is_taken_or_refused(body in changed(bulk())) {
-        request("/_bulk", "application/x-ndjson", &body);
-        request("/web/_bulk", "application/json", &body);
+        targets::bulk(&body);
     }
 
     #[test]
     fn otlp_is_taken_or_refused(body in changed(otlp())) {
-        request("/v1/logs", "application/x-protobuf", &body);
+        targets::otlp(&body);
     }
 
     #[test]
     fn otlp_as_json_is_taken_or_refused(body in changed(texts(&[
         r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","body":{"arrayValue":{"values":[{"intValue":"7"}]}}}]}]}]}"#,
     ]))) {
-        request("/v1/logs", "application/json", &body);
+        targets::otlp(&body);
     }
 
     #[test]
@@ -169,10 +124,8 @@ proptest! {
         body in changed(push()),
         json in changed(texts(&[r#"{"streams":[{"stream":{"app":"a"},"values":[["1","x",{"k":"v"}],["2","y"]]}]}"#])),
     ) {
-        let block = snap::raw::Encoder::new().compress_vec(&body).unwrap();
-        request("/loki/api/v1/push", "application/x-protobuf", &block);
-        request("/loki/api/v1/push", "application/x-protobuf", &body);
-        request("/loki/api/v1/push", "application/json", &json);
+        targets::loki(&body);
+        targets::loki(&json);
     }
 
     #[test]
@@ -184,9 +137,15 @@ proptest! {
             r#"{"time":1.5,"host":"h","index":"i","event":{"a":1},"fields":{"k":"v"}}{"event":"b"}"#,
         ])),
     ) {
-        for path in ["/v1/logs/web", "/store/batch", "/message/send", "/services/collector", "/services/collector/raw"] {
-            request(path, "application/json", &json);
-        }
+        targets::others(&json);
+    }
+
+    #[test]
+    fn packed_bodies_are_unpacked_or_refused(body in changed(syslog()), level in 1..4) {
+        targets::packed(&body);
+        let packed = zstd::encode_all(body.as_slice(), level).unwrap();
+        prop_assert_eq!(crate::encoding::decode("zstd", &packed, MOST), Ok(body.into()));
+        targets::packed(&packed);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod encoding;
 #[cfg(test)]
 mod fuzz;
 mod group;
+mod grpc;
 pub mod item;
 mod json;
 mod lines;
@@ -29,6 +30,8 @@ mod shared;
 mod spooled;
 mod syslog;
 mod take;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod targets;
 mod tls;
 mod waiting;
 

@@ -28,7 +28,7 @@ use crate::proxy::Proxy;
 use crate::quota::Quotas;
 use crate::shared::{Behind, Shared, admin_key};
 use crate::spooled::{Spooler, batches_kept};
-use crate::tls::Tls;
+use crate::tls::{Speech, Tls};
 use crate::waiting::{State, Waiting};
 use crate::{server, syslog};
 
@@ -126,6 +126,7 @@ struct Listeners {
     tls: Option<Arc<Tls>>,
     http: TcpListener,
     address: SocketAddr,
+    otlp: Option<TcpListener>,
     syslog_tls: Option<TcpListener>,
     syslogs: Option<(TcpListener, UdpSocket)>,
 }
@@ -156,6 +157,7 @@ impl Listeners {
         };
         let http = bind("listen", &config.listen)?;
         let address = http.local_addr().map_err(taken("listen", &config.listen))?;
+        let otlp = config.otlp_listen.as_deref().map(|address| bind("otlp_listen", address)).transpose()?;
         let syslog_tls = config.syslog_tls_listen.as_deref();
         let syslog_tls = syslog_tls.map(|address| bind("syslog_tls_listen", address)).transpose()?;
         let syslogs = match &config.syslog_listen {
@@ -168,7 +170,7 @@ impl Listeners {
             }
         };
         drop(entered);
-        Ok(Listeners { runtime, tls, http, address, syslog_tls, syslogs })
+        Ok(Listeners { runtime, tls, http, address, otlp, syslog_tls, syslogs })
     }
 
     /// Serves until told to stop, while `commit` runs on a thread of its own; it must end when nobody waits any more.
@@ -178,7 +180,7 @@ impl Listeners {
         listening: impl FnOnce(SocketAddr),
         commit: impl FnOnce() -> Result<(), ServiceError> + Send,
     ) -> Result<(), ServiceError> {
-        let Listeners { runtime, tls, http, address, syslog_tls, syslogs } = self;
+        let Listeners { runtime, tls, http, address, otlp, syslog_tls, syslogs } = self;
         let stop = shared.stop.clone();
         let (stopping, stopped) = watch::channel(false);
         if let Some((tcp, udp)) = syslogs {
@@ -191,7 +193,12 @@ impl Listeners {
         if let Some(tls) = &tls {
             runtime.spawn(tls.clone().follow(stopped.clone()));
         }
-        let serving = runtime.spawn(server::serve(http, tls, shared, stopped));
+        let listeners = [Some((http, Speech::Http)), otlp.map(|otlp| (otlp, Speech::Grpc))];
+        let serve =
+            |listener| runtime.spawn(server::serve(listener, tls.clone(), shared.clone(), stopped.clone()));
+        let serving: Vec<_> = listeners.into_iter().flatten().map(serve).collect();
+        // The last of what is shared goes with those who serve: then the committing thread ends.
+        drop((shared, stopped));
         listening(address);
 
         std::thread::scope(|scope| {
@@ -212,7 +219,9 @@ impl Listeners {
                 }
                 stopping.send_replace(true);
                 // Requests that are being answered still need the committing thread.
-                drop(serving.await);
+                for serving in serving {
+                    drop(serving.await);
+                }
             });
             // Ends every task that is left, and with the last of them the queue: then the committing thread ends.
             runtime.shutdown_timeout(Duration::from_secs(5));

@@ -1,4 +1,5 @@
-//! HTTP: connections, and the form of answers. What becomes of a request is decided in [`crate::take`].
+//! Connections: HTTP of version 1, and the form of its answers; those of gRPC are handed to [`crate::grpc`].
+//! What becomes of a request is decided in [`crate::take`].
 //!
 //! Bounded in connections, headers and time (I10).
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -22,13 +23,14 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::api::{Answer, Request};
 use crate::budget::Share;
+use crate::grpc;
 use crate::patient::Patient;
 use crate::shared::Shared;
 use crate::take::take;
-use crate::tls::{Client, Tls};
+use crate::tls::{Client, Speech, Tls};
 
 /// Time for the head of a request, and for which an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(15);
+pub(crate) const HEAD: Duration = Duration::from_secs(15);
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Time for requests that are being answered when the process is told to stop.
@@ -36,7 +38,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Serves until `stopped` says so; then waits for what is being answered.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    (listener, speech): (TcpListener, Speech),
     tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
@@ -66,10 +68,10 @@ pub(crate) async fn serve(
         tokio::spawn(async move {
             let stream = Patient::new(stream, shared.config.client_timeout);
             match tls {
-                None => connection(stream, peer, Client::Unknown, shared, stopped).await,
+                None => talk(speech, stream, (peer, Client::Unknown), shared, stopped).await,
                 Some(tls) => {
-                    if let Some((stream, client)) = tls.accept(stream, &peer).await {
-                        connection(stream, peer, client, shared, stopped).await;
+                    if let Some((stream, client)) = tls.accept(stream, &peer, speech).await {
+                        talk(speech, stream, (peer, client), shared, stopped).await;
                     }
                 }
             }
@@ -79,6 +81,19 @@ pub(crate) async fn serve(
     let all = places.acquire_many(most as u32);
     if tokio::time::timeout(FAREWELL, all).await.is_err() {
         tracing::warn!("some requests were not answered in time, their connections are cut");
+    }
+}
+
+async fn talk(
+    speech: Speech,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    (peer, client): (SocketAddr, Client),
+    shared: Arc<Shared>,
+    stopped: watch::Receiver<bool>,
+) {
+    match speech {
+        Speech::Grpc => grpc::connection(stream, peer, client, shared, stopped).await,
+        Speech::Http | Speech::Syslog => connection(stream, peer, client, shared, stopped).await,
     }
 }
 
@@ -114,10 +129,7 @@ async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let text = |value: &'_ HeaderValue| value.to_str().ok().map(str::to_owned);
-    let owned: Vec<(&str, String)> =
-        head.headers.iter().filter_map(|(name, value)| Some((name.as_str(), text(value)?))).collect();
-    let headers: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers = headers(&head.headers);
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let request = Request {
         method: head.method.as_str(),
@@ -132,8 +144,13 @@ async fn answer(
     Ok(response(answer, share, request.method == "HEAD"))
 }
 
+/// Names and values; a value that is not text is none of ours.
+pub(crate) fn headers(map: &HeaderMap) -> Vec<(&str, &str)> {
+    map.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+}
+
 /// The body of an answer, and what it holds until it is sent.
-struct Body(Vec<u8>, #[expect(dead_code, reason = "held, not read")] Share);
+pub(crate) struct Body(pub(crate) Vec<u8>, #[expect(dead_code, reason = "held, not read")] pub(crate) Share);
 
 impl AsRef<[u8]> for Body {
     fn as_ref(&self) -> &[u8] {

@@ -19,7 +19,7 @@ use crate::item::Item;
 use crate::protocol::syslog::{Frame, Framer, item};
 use crate::quota::Account;
 use crate::shared::Shared;
-use crate::tls::{Client, Tls};
+use crate::tls::{Client, Speech, Tls};
 use crate::waiting::Outcome;
 
 /// Bytes read of a connection before they are handed over, and at least at once.
@@ -79,7 +79,7 @@ async fn secured(
     shared: &Shared,
     stopped: watch::Receiver<bool>,
 ) {
-    let Some((stream, client)) = tls.accept(stream, &peer).await else { return };
+    let Some((stream, client)) = tls.accept(stream, &peer, Speech::Syslog).await else { return };
     let (own, _) = &shared.config.syslog;
     match client {
         Client::Tenant(tenant) => connection(stream, peer, &tenant, shared, stopped).await,

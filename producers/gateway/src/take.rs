@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use millrace_runtime::metrics;
 use millrace_runtime::sink::now_micros;
 
@@ -20,7 +21,7 @@ use crate::budget::Share;
 use crate::item::Item;
 use crate::prepare::{PrepareError, Prepared};
 use crate::proxy::Proxy;
-use crate::quota::{Account, Meter};
+use crate::quota::{Account, Meter, Place};
 use crate::shared::Shared;
 use crate::tls::Client;
 use crate::waiting::{Closed, Outcome};
@@ -31,6 +32,9 @@ const LARGE: usize = 64 << 10;
 /// Largest body for the admin API.
 const MOST_ADMIN: usize = 1 << 20;
 
+/// Of a body that is refused unread so much is read all the same.
+const FORGOTTEN: usize = 1 << 20;
+
 /// What health checks ask: no key, no body.
 const OPEN: [&str; 3] = ["/ruok", "/services/collector/health", "/services/collector/health/1.0"];
 
@@ -39,10 +43,16 @@ const NO_QUERY: &str = "this gateway is a relay and has nothing to search: ask t
 pub(crate) const NO_ROOM: &str = "too many requests are being taken, try again later";
 
 /// A refusal, in the words of the request's protocol, and counted.
-struct Refuse<'a>(&'a Request<'a>);
+pub(crate) struct Refuse<'a>(pub(crate) &'a Request<'a>);
 
 impl Refuse<'_> {
-    fn because(&self, label: &'static str, status: u16, reason: &str, retry: Option<u32>) -> Answer {
+    pub(crate) fn because(
+        &self,
+        label: &'static str,
+        status: u16,
+        reason: &str,
+        retry: Option<u32>,
+    ) -> Answer {
         metrics::gateway_refused(label, 1);
         Dialect::of(self.0.path).refuse(self.0, status, reason, retry)
     }
@@ -62,7 +72,7 @@ pub(crate) async fn take(
     shared: &Shared,
     (peer, client): (IpAddr, &Client),
     request: &Request<'_>,
-    body: Incoming,
+    body: impl Body<Data = Bytes> + Unpin,
     share: &mut Share,
 ) -> Answer {
     let tenant = match shared.access.tenant(request, client, now_micros()) {
@@ -84,24 +94,18 @@ pub(crate) async fn take(
             Err(answer) => answer,
         };
     }
-    let mut account = None;
-    let mut _place = None;
-    if matches!(request.method, "POST" | "PUT") {
-        // Said before the body is read: nobody sends in vain.
-        if let Some(closed) = shared.state.closed() {
-            return refuse.closed(closed);
+    let name = Name::of(request);
+    // A batch is read as its quota allows.
+    let length = name.as_ref().map_or(body.size_hint().exact().unwrap_or(u64::MAX), |_| 0);
+    let (account, _place) = match admit(shared, &tenant, &refuse, length) {
+        Ok(admitted) => admitted,
+        Err(answer) => {
+            let client_timeout = shared.config.client_timeout;
+            drop(tokio::time::timeout(client_timeout, forget(request, body)).await);
+            return answer;
         }
-        account = shared.quotas.account(&tenant);
-        if let Some(account) = &account {
-            match account.enter(Instant::now()) {
-                Ok(place) => _place = Some(place),
-                Err(over) => {
-                    return refuse.because(over.bound.name(), over.status(), &over.reason, over.retry());
-                }
-            }
-        }
-    }
-    if let Some(name) = Name::of(request) {
+    };
+    if let Some(name) = name {
         return batch::put(shared, &tenant, account.as_deref(), request, name, body, share).await;
     }
     let most = most_of_body(shared, account.as_ref());
@@ -117,6 +121,7 @@ pub(crate) async fn take(
     } else {
         work()
     };
+    meter.settle(body.len());
     let n_over: u64 =
         meter.refused().map(|(bound, n)| (metrics::gateway_refused(bound.name(), n), n).1).sum();
     let (prepared, promise) = match prepared {
@@ -175,6 +180,36 @@ pub(crate) async fn take(
     }
 }
 
+/// Whether a request may come in, before its body is read.
+fn admit(
+    shared: &Shared,
+    tenant: &str,
+    refuse: &Refuse<'_>,
+    length: u64,
+) -> Result<(Option<Arc<Account>>, Option<Place>), Answer> {
+    if !matches!(refuse.0.method, "POST" | "PUT") {
+        return Ok((None, None));
+    }
+    if let Some(closed) = shared.state.closed() {
+        return Err(refuse.closed(closed));
+    }
+    let Some(account) = shared.quotas.account(tenant) else { return Ok((None, None)) };
+    match account.enter(length, Instant::now()) {
+        Ok(place) => Ok((Some(account), Some(place))),
+        Err(over) => Err(refuse.because(over.bound.name(), over.status(), &over.reason, over.retry())),
+    }
+}
+
+/// Reads what comes of a body and keeps nothing. A sender that is cut off amid its body may not see the answer, and would
+/// come again at once. Who asked first sends nothing at all.
+async fn forget(request: &Request<'_>, mut body: impl Body<Data = Bytes> + Unpin) {
+    let mut n_bytes = 0;
+    while n_bytes < FORGOTTEN && request.header("expect").is_empty() {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        n_bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
 /// Refuses a request for its key. Whoever tries keys is not quick about it, and gets slower.
 async fn deny(shared: &Shared, peer: IpAddr, request: &Request<'_>, status: u16, reason: &str) -> Answer {
     let refuse = |status, reason: &str, retry| {
@@ -203,7 +238,7 @@ fn most_of_body(shared: &Shared, account: Option<&Arc<Account>>) -> usize {
 /// Reads a body; the answer, where that cannot be.
 async fn read_in_time(
     shared: &Shared,
-    body: Incoming,
+    body: impl Body<Data = Bytes> + Unpin,
     most: usize,
     share: &mut Share,
     refuse: &Refuse<'_>,
@@ -216,7 +251,9 @@ async fn read_in_time(
             refuse.because("body", 413, &reason, None)
         }
         Ok(Err(Unread::NoRoom)) => refuse.no_room(),
-        Ok(Err(Unread::Broken)) => refuse.because("invalid", 400, "the body ended early", None),
+        Ok(Err(Unread::Broken)) => {
+            refuse.because("invalid", 400, "the body ended early, or is longer than it says", None)
+        }
         Err(_) => refuse.because("time", 408, "the body did not come in time", None),
     })
 }
@@ -227,7 +264,14 @@ enum Unread {
     Broken,
 }
 
-async fn read_body(mut body: Incoming, most: usize, share: &mut Share) -> Result<Vec<u8>, Unread> {
+async fn read_body(
+    mut body: impl Body<Data = Bytes> + Unpin,
+    most: usize,
+    share: &mut Share,
+) -> Result<Vec<u8>, Unread> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(Unread::TooLarge);
+    }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };

@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{all_due, name, open, options, read};
+use common::{all_due, name, options, read};
 use millrace_spool::{BatchId, Group, Options, Spool};
 use proptest::prelude::*;
 
@@ -250,15 +251,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_opened_or_kept_aside(bytes: Vec<u8>, more: Vec<u8>) {
-        let dir = common::quick_dir();
-        fs::write(dir.path().join("0000000000000001.seg"), &bytes).unwrap();
-        fs::write(dir.path().join("0000000000000002.seg"), &more).unwrap();
-        fs::create_dir(dir.path().join("again")).unwrap();
-        fs::write(dir.path().join("again/0000000000000001-1.seg"), &bytes).unwrap();
-        let spool = open(dir.path());
-        prop_assert!(all_due(&spool).is_empty());
-        spool.append(&common::group(&[("a", "1")]), 1).unwrap();
-        prop_assert_eq!(common::shown(&spool), ["a@1 1"]);
-        prop_assert!(!millrace_spool::look(dir.path()).unwrap().damaged.is_empty());
+        prop_assert_eq!(targets::spool(&bytes, &more), (0, true));
     }
 }

@@ -31,6 +31,11 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Starts `services`, named by their subcommands.
     pub(super) fn start(site: &Site, services: &[&'static str]) -> anyhow::Result<Fleet> {
+        Fleet::start_with(site, services, "")
+    }
+
+    /// The same, with `more` in the configuration.
+    pub(super) fn start_with(site: &Site, services: &[&'static str], more: &str) -> anyhow::Result<Fleet> {
         let data = site.folder("services")?;
         let logs = site.folder("logs")?;
         let [query, gateway, syslog] =
@@ -39,7 +44,7 @@ impl Fleet {
             "data_dir = {data:?}\n[kafka]\nbrokers = {:?}\n[registry]\nurl = {:?}\n[ops]\nlisten = \"off\"\n\
              [log]\nlevel = \"warn\"\n[query]\nlisten = {query:?}\nanonymous = \"default\"\n\
              [gateway]\nlisten = {gateway:?}\nanonymous = \"default\"\nsyslog_listen = {syslog:?}\n\
-             [[forward.input]]\nglobs = [\"{}/*.log\"]\nstream = \"web\"\n",
+             [[forward.input]]\nglobs = [\"{}/*.log\"]\nstream = \"web\"\n{more}",
             site.broker.address(),
             site.registry_url(),
             logs.display(),

@@ -1,6 +1,6 @@
 //! The gateway on a real broker: what one core of it takes, how soon it answers, and what connections cost.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +10,7 @@ use anyhow::Context;
 use millrace_loadgen::{Kind, Lines, Options};
 use millrace_schemas::ledger::{edge, stage};
 
+use super::client::{Client, p99, paced};
 use super::fleet::Fleet;
 use super::site::Site;
 use super::{Measured, Target};
@@ -34,7 +35,7 @@ pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
     let cpu = fleet.cpu_seconds("gateway")?;
     let rate = flat_out(&fleet, &body, SPAN)?;
     let per_core = rate * SPAN.as_secs_f64() / (fleet.cpu_seconds("gateway")? - cpu);
-    let answer = paced(&fleet, &body, rate / 2.0)?;
+    let answer = answers(&fleet, &body, rate / 2.0)?;
     let syslog = syslog(&mut fleet)?;
     Ok(vec![
         Measured::new("gateway_ndjson", per_core, "lines/s", Some(Target::AtLeast(58_000.0)))
@@ -48,7 +49,7 @@ pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
     ])
 }
 
-fn lines(kind: Kind, n_lines: usize) -> String {
+pub(super) fn lines(kind: Kind, n_lines: usize) -> String {
     let mut source = Lines::new(Options { step: 50, ..Options::one(kind, 5, 1_767_225_600_000_000) });
     let mut text = Vec::new();
     for _ in 0..n_lines {
@@ -58,54 +59,21 @@ fn lines(kind: Kind, n_lines: usize) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn wait_for(fleet: &Fleet) -> anyhow::Result<()> {
+pub(super) fn wait_for(fleet: &Fleet) -> anyhow::Result<()> {
     let start = Instant::now();
-    while let Err(error) = Client::open(fleet).and_then(|mut client| client.post("{}")) {
+    while let Err(error) = Client::open(&fleet.gateway).and_then(|mut client| client.post("{}")) {
         anyhow::ensure!(start.elapsed() < Duration::from_secs(60), "no gateway after 60 s: {error}");
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }
 
-/// One connection that is kept.
-struct Client(TcpStream);
-
-impl Client {
-    fn open(fleet: &Fleet) -> anyhow::Result<Client> {
-        let stream = TcpStream::connect(&fleet.gateway)?;
-        stream.set_nodelay(true)?;
-        Ok(Client(stream))
-    }
-
-    /// Sends lines and reads the answer, which is short and comes in one piece.
-    fn post(&mut self, body: &str) -> anyhow::Result<()> {
-        self.send(body)?;
-        self.answer()
-    }
-
-    fn send(&mut self, body: &str) -> anyhow::Result<()> {
-        let head = format!(
-            "POST /v1/logs/bench HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        self.0.write_all(head.as_bytes())?;
-        Ok(self.0.write_all(body.as_bytes())?)
-    }
-
-    fn answer(&mut self) -> anyhow::Result<()> {
-        let mut answer = [0; 4096];
-        let len = self.0.read(&mut answer)?;
-        let text = String::from_utf8_lossy(&answer[..len]);
-        anyhow::ensure!(text.starts_with("HTTP/1.1 200 "), "the gateway answered {text:?}");
-        Ok(())
-    }
-}
-
 /// Peak memory with a thousand connections, MB.
 fn connections(fleet: &Fleet) -> anyhow::Result<f64> {
-    let mut all = (0..CONNECTIONS).map(|_| Client::open(fleet)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut all =
+        (0..CONNECTIONS).map(|_| Client::open(&fleet.gateway)).collect::<anyhow::Result<Vec<_>>>()?;
     all.iter_mut().try_for_each(|client| client.send("{\"message\":\"one of many\"}"))?;
-    all.iter_mut().try_for_each(Client::answer)?;
+    all.iter_mut().try_for_each(Client::taken)?;
     let memory = fleet.memory()?.into_iter().find(|(name, _)| *name == "gateway");
     memory.map(|(_, peak)| peak).context("the gateway does not run")
 }
@@ -117,7 +85,7 @@ fn flat_out(fleet: &Fleet, body: &Arc<str>, span: Duration) -> anyhow::Result<f6
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut client = Client::open(fleet)?;
+                    let mut client = Client::open(&fleet.gateway)?;
                     while !done.load(Ordering::Relaxed) {
                         client.post(body)?;
                         n_lines.fetch_add(LINES as u64, Ordering::Relaxed);
@@ -134,33 +102,10 @@ fn flat_out(fleet: &Fleet, body: &Arc<str>, span: Duration) -> anyhow::Result<f6
     Ok(n_lines.into_inner() as f64 / span.as_secs_f64())
 }
 
-/// The slowest answer but one in a hundred, ms, when requests come at `rate` lines a second. A request that cannot be sent
-/// since the last ones are late counts from when it should have been.
-fn paced(fleet: &Fleet, body: &Arc<str>, rate: f64) -> anyhow::Result<f64> {
+/// The slowest answer but one in a hundred, ms, when requests come at `rate` lines a second.
+fn answers(fleet: &Fleet, body: &str, rate: f64) -> anyhow::Result<f64> {
     let pause = Duration::from_secs_f64(LINES as f64 * CLIENTS as f64 / rate);
-    let mut took = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS as u32)
-            .map(|number| {
-                scope.spawn(move || {
-                    let (mut client, mut took) = (Client::open(fleet)?, Vec::new());
-                    let mut due = Instant::now() + pause * number / CLIENTS as u32;
-                    let end = due + SPAN;
-                    while due < end {
-                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                        client.post(body)?;
-                        took.push(due.elapsed().as_secs_f64() * 1e3);
-                        due += pause;
-                    }
-                    anyhow::Ok(took)
-                })
-            })
-            .collect();
-        let panicked = |_| Err(anyhow::anyhow!("a client panicked"));
-        let all = clients.into_iter().map(|client| client.join().unwrap_or_else(panicked));
-        anyhow::Ok(all.collect::<anyhow::Result<Vec<_>>>()?.concat())
-    })?;
-    took.sort_by(f64::total_cmp);
-    took.get(took.len() * 99 / 100).copied().context("no request was made")
+    p99(paced((CLIENTS as u32, pause, SPAN), body, || Client::open(&fleet.gateway))?)
 }
 
 /// Lines a second by TCP, until the last one is committed.

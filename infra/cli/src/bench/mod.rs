@@ -1,5 +1,7 @@
 //! `millrace bench`: what this machine reaches, against the targets of docs/bench.md.
 
+mod client;
+mod fairness;
 mod fleet;
 mod forward;
 mod gateway;
@@ -30,6 +32,7 @@ pub(crate) struct Measured {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     AtLeast(f64),
+    AtMost(f64),
     Below(f64),
 }
 
@@ -55,6 +58,7 @@ impl Measured {
         match self.target {
             None => true,
             Some(Target::AtLeast(target)) => self.value >= target,
+            Some(Target::AtMost(target)) => self.value <= target,
             Some(Target::Below(target)) => self.value < target,
         }
     }
@@ -63,7 +67,7 @@ impl Measured {
 type Run = fn(&[&str]) -> anyhow::Result<Vec<Measured>>;
 
 /// Which names one run gives; what belongs together is measured together.
-const RUNS: [(&[&str], Run); 13] = [
+const RUNS: [(&[&str], Run); 14] = [
     (&["forwarder_own_code"], |_| pure::forwarder()),
     (&["parse_apache"], |_| pure::parse()),
     (&["parse_regex", "parse_grok_vs_regex"], |_| patterns::expressions()),
@@ -87,6 +91,7 @@ const RUNS: [(&[&str], Run); 13] = [
         |_| whole::run(),
     ),
     (&["gateway_ndjson", "gateway_answer_p99", "gateway_syslog", "memory_gateway"], |_| gateway::run()),
+    (&["gateway_fairness_p99"], |_| fairness::run()),
     (&["search_term_p99", "search_again_p99", "search_all_p99"], |_| search::run()),
 ];
 
@@ -112,7 +117,7 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Answer> {
     let mut file = std::fs::File::create(&args.output)?;
     for own in &all {
         let target = own.target.map(|target| match target {
-            Target::AtLeast(value) | Target::Below(value) => value,
+            Target::AtLeast(value) | Target::AtMost(value) | Target::Below(value) => value,
         });
         let line = serde_json::json!({
             "name": own.name, "value": own.value, "unit": own.unit, "target": target, "ok": own.ok(),
@@ -123,6 +128,7 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Answer> {
     let rows = all.iter().map(|own| {
         let target = own.target.map_or(String::new(), |target| match target {
             Target::AtLeast(value) => format!("≥ {value}"),
+            Target::AtMost(value) => format!("≤ {value}"),
             Target::Below(value) => format!("< {value}"),
         });
         let verdict = if own.target.is_none() {

@@ -335,6 +335,20 @@ mod tests {
             "{faults:?}"
         );
         assert!(load(&format!("{text}insecure = true\n").replace("300", "400"), &[]).is_ok());
+        let text = "[gateway]\notlp_listen = \"0.0.0.0:4317\"\nanonymous = \"default\"\n";
+        let faults = load(text, &[]).unwrap_err();
+        assert!(faults[0].starts_with("gateway.anonymous: 0.0.0.0:4317 can be reached"), "{faults:?}");
+    }
+
+    #[test]
+    fn otlp_over_grpc_is_off_until_it_has_an_address() {
+        let listen = |text: &str| load(text, &[]).map(|config| config.gateway.otlp_listen);
+        assert_eq!(listen(""), Ok(None));
+        assert_eq!(listen("[gateway]\notlp_listen = \"off\"\n"), Ok(None));
+        let on = listen("[gateway]\notlp_listen = \"127.0.0.1:4317\"\n");
+        assert_eq!(on, Ok(Some("127.0.0.1:4317".to_owned())));
+        let faults = listen("[gateway]\notlp_listen = \"4317\"\n").unwrap_err();
+        assert!(faults[0].starts_with("gateway.otlp_listen: \"4317\" is neither"), "{faults:?}");
     }
 
     #[test]

@@ -32,7 +32,9 @@ pub struct GatewayConfig {
     pub syslog_listen: Option<String>,
     /// Address of syslog over TLS; `None` turns it off.
     pub syslog_tls_listen: Option<String>,
-    /// TLS of `listen` and `syslog_tls_listen`.
+    /// Address of OTLP over gRPC; `None` turns it off.
+    pub otlp_listen: Option<String>,
+    /// TLS of `listen`, `otlp_listen` and `syslog_tls_listen`.
     pub tls: Option<TlsConfig>,
     /// Tenant and stream of syslog.
     pub syslog: (String, String),
@@ -97,6 +99,7 @@ pub(super) fn check(raw: raw::Gateway, query: &str, fault: &mut dyn FnMut(&str, 
         query: raw.query.unwrap_or_else(|| query.to_owned()),
         syslog_listen: (syslog_listen != "off").then_some(syslog_listen),
         syslog_tls_listen: syslog_tls.filter(|address| address != "off"),
+        otlp_listen: raw.otlp_listen.filter(|address| address != "off"),
         tls,
         syslog: (
             raw.syslog_tenant.unwrap_or_else(|| "default".to_owned()),
@@ -152,13 +155,23 @@ fn quota(raw: &raw::Quota) -> Quota {
 
 fn addresses(gateway: &GatewayConfig, fault: &mut dyn FnMut(&str, String)) {
     let address = |text: &str| text.parse::<SocketAddr>();
-    match (address(&gateway.listen), &gateway.anonymous) {
-        (Err(_), _) => fault("gateway.listen", format!("{:?} is not address:port", gateway.listen)),
-        (Ok(address), Some(_)) if !address.ip().is_loopback() && !gateway.insecure => fault(
-            "gateway.anonymous",
-            format!("{address} can be reached by others; remove anonymous, or set gateway.insecure = true"),
-        ),
-        (Ok(_), _) => {}
+    let mut open = Vec::new();
+    match address(&gateway.listen) {
+        Err(_) => fault("gateway.listen", format!("{:?} is not address:port", gateway.listen)),
+        Ok(address) => open.push(address),
+    }
+    match gateway.otlp_listen.as_deref().map(|text| (text, address(text))) {
+        Some((text, Err(_))) => {
+            fault("gateway.otlp_listen", format!("{text:?} is neither address:port nor \"off\""));
+        }
+        Some((_, Ok(address))) => open.push(address),
+        None => {}
+    }
+    let reached = open.into_iter().find(|address| !address.ip().is_loopback());
+    if let (Some(address), Some(_), false) = (reached, &gateway.anonymous, gateway.insecure) {
+        let text =
+            format!("{address} can be reached by others; remove anonymous, or set gateway.insecure = true");
+        fault("gateway.anonymous", text);
     }
     if gateway.query.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
         fault("gateway.query", format!("{:?} is not host:port", gateway.query));

@@ -171,6 +171,7 @@ pub(super) struct Gateway {
     pub(super) batches_kept: Option<usize>,
     pub(super) client_timeout_seconds: Option<u64>,
     pub(super) syslog_tls_listen: Option<String>,
+    pub(super) otlp_listen: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) quotas: BTreeMap<String, Quota>,
     pub(super) keys: BTreeMap<String, Key>,

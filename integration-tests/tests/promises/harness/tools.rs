@@ -12,12 +12,13 @@ use super::spawn::{mortal, spawn};
 use super::{http, until};
 
 /// Versions that are known to work together; pinned so that a release elsewhere does not break the build here.
-const PYTHON_PACKAGES: [&str; 5] = [
+const PYTHON_PACKAGES: [&str; 6] = [
     "confluent-kafka[avro,schemaregistry]==2.12.1",
     "duckdb==1.4.1",
     "elasticsearch==9.5.1",
     "opentelemetry-sdk==1.45.2",
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
+    "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
 ];
 const S3_SERVER: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 

@@ -2,6 +2,7 @@
 //! No I/O: the server brings bytes here and carries answers back.
 
 mod elastic;
+pub mod grpc;
 mod native;
 mod observe;
 mod splunk;

@@ -41,7 +41,7 @@ fn lines_go_where_their_path_says() {
         ("/i/_bulk?refresh=maybe", JSON, "{\"index\":{}}\n{}\n", "400"),
         ("/loki/api/v1/push", JSON, r#"{"streams":[{"values":[["1","a"]]}]}"#, "loki/-:a|204 "),
         ("/v1/logs", JSON, "{}", "200 {}"),
-        ("/v1/logs", &[], "{}", r#"415 {"code":3"#),
+        ("/v1/logs", &[], "{}", r#"415 {"code":12"#),
         ("/services/collector", &[], r#"{"event":"a"}"#, r#"main/-:a|200 {"text":"Success","code":0}"#),
         ("/services/collector/raw?host=h&index=i", &[], "a", "i/h:a|200 "),
         ("/services/collector/ack", &[], r#"{"acks":[0,3]}"#, r#"200 {"acks":{"0":true,"3":true}}"#),

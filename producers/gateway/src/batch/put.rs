@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use millrace_runtime::metrics;
 use millrace_runtime::sink::now_micros;
 use millrace_schemas::Dedup;
@@ -73,7 +72,7 @@ pub(crate) async fn put(
     account: Option<&Account>,
     request: &Request<'_>,
     name: Result<Name, String>,
-    incoming: Incoming,
+    incoming: impl hyper::body::Body<Data = Bytes> + Unpin,
     share: &mut Share,
 ) -> Answer {
     let answer = async {
@@ -157,7 +156,10 @@ impl<'a> Put<'a> {
     }
 
     /// Reads to the end.
-    async fn read(&mut self, mut incoming: Incoming) -> Result<Answer, Refused> {
+    async fn read(
+        &mut self,
+        mut incoming: impl hyper::body::Body<Data = Bytes> + Unpin,
+    ) -> Result<Answer, Refused> {
         let patience = MINUTE + self.shared.config.client_timeout;
         let mut last = Instant::now();
         loop {

@@ -26,6 +26,17 @@ struct State {
     /// Streams, and when each was last written to: not more than the quota allows.
     streams: HashMap<String, Instant>,
     n_running: u64,
+    over: Option<Over>,
+}
+
+/// A request that was over a rate.
+#[derive(Debug, Clone, Copy)]
+struct Over {
+    /// Bytes of its body, as they were sent.
+    length: u64,
+    /// When it would pass.
+    until: Instant,
+    bound: Bound,
 }
 
 /// A request that is being taken.
@@ -41,7 +52,7 @@ impl Drop for Place {
 impl Account {
     pub(crate) fn new(quota: Quota, now: Instant) -> Account {
         let (bytes, events) = buckets(&quota, now);
-        Account(Mutex::new(State { quota, bytes, events, streams: HashMap::new(), n_running: 0 }))
+        Account(Mutex::new(State { quota, bytes, events, streams: HashMap::new(), n_running: 0, over: None }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -54,6 +65,7 @@ impl Account {
         if state.quota != quota {
             (state.bytes, state.events) = buckets(&quota, now);
             state.quota = quota;
+            state.over = None;
         }
     }
 
@@ -61,17 +73,36 @@ impl Account {
         self.state().quota
     }
 
-    /// Begins a request. One that could not bring a single line is refused before its body is read.
-    pub(crate) fn enter(self: &Arc<Account>, now: Instant) -> Result<Place, Excess> {
+    /// Begins a request with a body of `length` bytes. One that could not bring a single line is refused before its body
+    /// is read; so is one that is as long as another that was over a rate, until that one would pass.
+    pub(crate) fn enter(self: &Arc<Account>, length: u64, now: Instant) -> Result<Place, Excess> {
         let mut state = self.state();
         if let Some(most) = state.quota.concurrent_requests.filter(|most| state.n_running >= *most) {
             let reason = format!("{most} requests of this tenant are being taken, its quota");
             return Err(Excess { bound: Bound::Requests, reason, after: Some(SOON) });
         }
         state.afford(1, 1, now)?;
+        if let Some(over) = state.over.filter(|over| length >= over.length && now < over.until) {
+            return Err(state.excess(over.bound, over.until - now));
+        }
         state.n_running += 1;
         drop(state);
         Ok(Place(self.clone()))
+    }
+
+    /// Notes that a body of `length` bytes was over a rate, by so many bytes and lines: reading bodies that are refused
+    /// afterwards would cost the others their time.
+    pub(crate) fn over(&self, length: u64, n_bytes: u64, n_events: u64, now: Instant) {
+        let mut state = self.state();
+        if state.over.is_some_and(|over| over.length <= length && now < over.until) {
+            return;
+        }
+        let wait =
+            |bucket: &mut Option<Bucket>, amount| bucket.as_mut().and_then(|own| own.wait(amount, now));
+        let bytes = wait(&mut state.bytes, n_bytes).map(|wait| (wait, Bound::Bytes));
+        let events = wait(&mut state.events, n_events).map(|wait| (wait, Bound::Events));
+        let longest = bytes.into_iter().chain(events).max_by_key(|(wait, _)| *wait);
+        state.over = longest.map(|(wait, bound)| Over { length, until: now + wait, bound });
     }
 
     /// Whether a line of so many bytes can be taken at all.
@@ -111,17 +142,23 @@ fn buckets(quota: &Quota, now: Instant) -> (Option<Bucket>, Option<Bucket>) {
 
 impl State {
     fn afford(&mut self, n_bytes: u64, n_events: u64, now: Instant) -> Result<(), Excess> {
-        let excess = |bound, rate: Option<u64>, unit, after| {
-            let reason = format!("the quota of this tenant is {} {unit} a second", rate.unwrap_or_default());
-            Excess { bound, reason, after: Some(after) }
-        };
         if let Some(after) = self.bytes.as_mut().and_then(|own| own.wait(n_bytes, now)) {
-            return Err(excess(Bound::Bytes, self.quota.bytes_per_second, "bytes", after));
+            return Err(self.excess(Bound::Bytes, after));
         }
         if let Some(after) = self.events.as_mut().and_then(|own| own.wait(n_events, now)) {
-            return Err(excess(Bound::Events, self.quota.events_per_second, "lines", after));
+            return Err(self.excess(Bound::Events, after));
         }
         Ok(())
+    }
+
+    /// Over a rate.
+    fn excess(&self, bound: Bound, after: Duration) -> Excess {
+        let (rate, unit) = match bound {
+            Bound::Events => (self.quota.events_per_second, "lines"),
+            _ => (self.quota.bytes_per_second, "bytes"),
+        };
+        let reason = format!("the quota of this tenant is {} {unit} a second", rate.unwrap_or_default());
+        Excess { bound, reason, after: Some(after) }
     }
 
     /// Those of `streams` that are to be noted, where all may be written to.
@@ -193,14 +230,38 @@ mod tests {
             ..Quota::default()
         };
         let account = Arc::new(Account::new(quota, now));
-        let (first, second) = (account.enter(now).unwrap(), account.enter(now).unwrap());
-        assert_eq!(account.enter(now).unwrap_err().bound, Bound::Requests);
+        let (first, second) = (account.enter(9, now).unwrap(), account.enter(9, now).unwrap());
+        assert_eq!(account.enter(9, now).unwrap_err().bound, Bound::Requests);
         drop(first);
-        let third = account.enter(now).unwrap();
+        let third = account.enter(9, now).unwrap();
         drop((second, third));
         account.take([].into_iter(), 1, 1, now).unwrap();
-        assert_eq!(account.enter(now).unwrap_err().bound, Bound::Events);
-        assert!(account.enter(now + Duration::from_secs(1)).is_ok());
+        assert_eq!(account.enter(9, now).unwrap_err().bound, Bound::Events);
+        assert!(account.enter(9, now + Duration::from_secs(1)).is_ok());
+    }
+
+    #[test]
+    fn what_is_as_long_as_a_refused_request_is_not_read_until_that_would_pass() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let quota = Quota { bytes_per_second: Some(10), burst_bytes: Some(100), ..Quota::default() };
+        let account = Arc::new(Account::new(quota, start));
+        let enter = |length, now| account.enter(length, now).map(drop).map_err(|over| over.after);
+        account.take([].into_iter(), 90, 1, start).unwrap();
+        account.over(500, 60, 1, start);
+        assert_eq!(enter(500, start), Err(Some(Duration::from_secs(5))));
+        assert_eq!((enter(499, start), enter(u64::MAX, at(4))), (Ok(()), Err(Some(Duration::from_secs(1)))));
+        assert_eq!(enter(500, at(5)), Ok(()));
+        // A shorter one counts from then on, a longer one has nothing to add.
+        account.over(500, 100, 1, at(5));
+        account.over(400, 70, 1, at(5));
+        account.over(600, 100, 1, at(5));
+        assert_eq!((enter(400, at(5)), enter(400, at(6))), (Err(Some(Duration::from_secs(1))), Ok(())));
+        // What is larger than the burst waits for all of it, and for another quota for nothing.
+        account.over(400, 1_000, 1, at(6));
+        assert_eq!(enter(400, at(6)), Err(Some(Duration::from_secs(3))));
+        account.adopt(Quota { bytes_per_second: Some(11), ..quota }, at(6));
+        assert_eq!(enter(400, at(6)), Ok(()));
     }
 
     #[test]

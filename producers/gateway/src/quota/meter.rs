@@ -13,18 +13,21 @@ pub struct Meter<'a> {
     max_line: Option<u64>,
     now: Instant,
     refused: [AtomicU64; Bound::ALL.len()],
+    /// Bytes and lines that were over a rate.
+    over: [AtomicU64; 2],
 }
 
 impl<'a> Meter<'a> {
     /// Of a tenant with or without a quota, at `now`.
     pub(crate) fn new(account: Option<&'a Account>, now: Instant) -> Meter<'a> {
         let max_line = account.and_then(|account| account.quota().max_line_bytes);
-        Meter { account, max_line, now, refused: Default::default() }
+        Meter { account, max_line, now, refused: Default::default(), over: Default::default() }
     }
 
     /// Of a tenant without a quota.
     pub fn open() -> Meter<'static> {
-        Meter { account: None, max_line: None, now: Instant::now(), refused: Default::default() }
+        let now = Instant::now();
+        Meter { account: None, max_line: None, now, refused: Default::default(), over: Default::default() }
     }
 
     /// Takes items together or not at all.
@@ -40,7 +43,21 @@ impl<'a> Meter<'a> {
             Some(excess) => Err(excess),
             None => account.take(streams, n_bytes as u64, items.len() as u64, self.now),
         };
-        taken.inspect_err(|excess| self.note(excess))
+        taken.inspect_err(|excess| {
+            self.note(excess);
+            if matches!(excess.bound, Bound::Bytes | Bound::Events) {
+                self.over[0].fetch_add(n_bytes as u64, Ordering::Relaxed);
+                self.over[1].fetch_add(items.len() as u64, Ordering::Relaxed);
+            }
+        })
+    }
+
+    /// Says how long the body was, as it was sent: bodies that are as long need not be read while this one is over a rate.
+    pub(crate) fn settle(&self, length: usize) {
+        let [n_bytes, n_events] = [0, 1].map(|at: usize| self.over[at].load(Ordering::Relaxed));
+        if let Some(account) = self.account.filter(|_| n_events > 0) {
+            account.over(length as u64, n_bytes, n_events, self.now);
+        }
     }
 
     /// Refuses the items that are too long, each by itself.
@@ -105,5 +122,24 @@ mod tests {
         assert!(meter.take(&taken.items).is_ok());
         let excess = meter.take(&[Item::new("web", b"abc".as_slice())]).unwrap_err();
         assert_eq!((excess.status(), excess.retry()), (413, None));
+    }
+
+    #[test]
+    fn what_was_over_a_rate_is_told_to_the_account() {
+        let quota = Quota { events_per_second: Some(1), burst_events: Some(2), ..Quota::default() };
+        let now = Instant::now();
+        let account = std::sync::Arc::new(Account::new(quota, now));
+        let meter = Meter::new(Some(&account), now);
+        let line = || Item::new("web", b"a".as_slice());
+        meter.take(&[line()]).unwrap();
+        meter.settle(100);
+        assert!(account.enter(100, now).is_ok());
+        // One by one, as `_bulk` asks: the first fits, two do not.
+        let fits: Vec<bool> = (0..3).map(|_| meter.take(&[line()]).is_ok()).collect();
+        assert_eq!(fits, [true, false, false]);
+        meter.settle(100);
+        let later = now + std::time::Duration::from_secs(1);
+        assert!(account.enter(99, later).is_ok());
+        assert_eq!(account.enter(100, later).unwrap_err().bound, Bound::Events);
     }
 }

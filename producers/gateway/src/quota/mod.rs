@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use millrace_runtime::keys::Keyring;
 use millrace_schemas::quota::{EVERYBODY, Quota};
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Place};
 pub use meter::Meter;
 
 /// What a quota bounds.

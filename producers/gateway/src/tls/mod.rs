@@ -31,7 +31,28 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Tls {
     config: TlsConfig,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<[Arc<ServerConfig>; 3]>,
+}
+
+/// What is spoken within. A client that names protocols must name this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP of version 1.
+    Http,
+    /// HTTP of version 2, as gRPC uses it.
+    Grpc,
+    /// No name is registered for it.
+    Syslog,
+}
+
+impl Speech {
+    fn names(self) -> Vec<Vec<u8>> {
+        match self {
+            Speech::Http => vec![b"http/1.1".to_vec()],
+            Speech::Grpc => vec![b"h2".to_vec()],
+            Speech::Syslog => Vec::new(),
+        }
+    }
 }
 
 /// Whose a connection is, as its certificate says.
@@ -54,7 +75,7 @@ impl Tls {
     /// # Errors
     /// Which file, and what is wrong with it.
     pub(crate) fn open(config: &TlsConfig) -> Result<Tls, String> {
-        let current = RwLock::new(Arc::new(read(config)?));
+        let current = RwLock::new(read(config)?);
         Ok(Tls { config: config.clone(), current })
     }
 
@@ -78,7 +99,7 @@ impl Tls {
     fn reload(&self) {
         match read(&self.config) {
             Ok(config) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
                 metrics::gateway_certificate("read");
                 tracing::info!(file = %self.config.certificate.display(), "certificate read");
             }
@@ -102,11 +123,16 @@ impl Tls {
     }
 
     /// Shakes hands; `None`, and said, where nothing comes of it.
-    pub(crate) async fn accept<S>(&self, stream: S, peer: &impl Display) -> Option<(TlsStream<S>, Client)>
+    pub(crate) async fn accept<S>(
+        &self,
+        stream: S,
+        peer: &impl Display,
+        speech: Speech,
+    ) -> Option<(TlsStream<S>, Client)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner)[speech as usize].clone();
         let shaken = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(current).accept(stream)).await;
         let result = match &shaken {
             Ok(Ok(_)) => "ok",
@@ -130,7 +156,8 @@ impl Tls {
     }
 }
 
-fn read(config: &TlsConfig) -> Result<ServerConfig, String> {
+/// One for each [`Speech`].
+fn read(config: &TlsConfig) -> Result<[Arc<ServerConfig>; 3], String> {
     let chain = certificates("certificate", &config.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(fault("key", &config.key))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -140,10 +167,12 @@ fn read(config: &TlsConfig) -> Result<ServerConfig, String> {
         None => builder.with_no_client_auth(),
         Some(path) => builder.with_client_cert_verifier(verifier(config, path, provider)?),
     };
-    let mut server =
-        builder.with_single_cert(chain, key).map_err(fault("certificate", &config.certificate))?;
-    server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(server)
+    let server = builder.with_single_cert(chain, key).map_err(fault("certificate", &config.certificate))?;
+    Ok([Speech::Http, Speech::Grpc, Speech::Syslog].map(|speech| {
+        let mut server = server.clone();
+        server.alpn_protocols = speech.names();
+        Arc::new(server)
+    }))
 }
 
 fn verifier(

@@ -79,7 +79,7 @@ type Shaken = (Option<(TlsStream<DuplexStream>, Client)>, Option<ClientStream<Du
 async fn shake(tls: &Tls, client: &TlsConnector) -> Shaken {
     let (near, far) = tokio::io::duplex(64 << 10);
     let name = "localhost".try_into().unwrap();
-    let (server, client) = tokio::join!(tls.accept(far, &"client"), client.connect(name, near));
+    let (server, client) = tokio::join!(tls.accept(far, &"client", Speech::Http), client.connect(name, near));
     (server, client.ok())
 }
 
@@ -138,6 +138,31 @@ fn a_client_is_known_by_a_certificate_of_our_authority() {
             let tls = Tls::open(&setup.config).unwrap();
             let (server, _) = shake(&tls, &setup.client(own)).await;
             assert_eq!(server.map(|(_, client)| client), wanted, "required: {required}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_names_protocols_must_name_ours() {
+    run(async {
+        let setup = Setup::new();
+        let tls = Tls::open(&setup.config).unwrap();
+        for (speech, own, taken) in [
+            (Speech::Http, &["h2", "http/1.1"][..], Some("http/1.1")),
+            (Speech::Grpc, &["h2", "http/1.1"], Some("h2")),
+            (Speech::Grpc, &["http/1.1"], None),
+            (Speech::Grpc, &[], Some("")),
+            (Speech::Syslog, &["anything"], Some("")),
+        ] {
+            let mut client = ClientConfig::clone(setup.client(None).config());
+            client.alpn_protocols = own.iter().map(|name| name.as_bytes().to_vec()).collect();
+            let (near, far) = tokio::io::duplex(64 << 10);
+            let connecting = TlsConnector::from(Arc::new(client));
+            let connecting = connecting.connect("localhost".try_into().unwrap(), near);
+            let (server, _) = tokio::join!(tls.accept(far, &"client", speech), connecting);
+            let agreed =
+                server.map(|(stream, _)| stream.get_ref().1.alpn_protocol().unwrap_or_default().to_vec());
+            assert_eq!(agreed, taken.map(|name| name.as_bytes().to_vec()), "{speech:?} {own:?}");
         }
     });
 }

@@ -2,6 +2,10 @@
 
 use prost::{Message, Oneof};
 
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+/// Longest message of an error, characters.
+const MAX_MESSAGE: usize = 512;
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Request {
     #[prost(message, repeated, tag = "1")]
@@ -130,6 +134,31 @@ pub(super) struct Status {
     code: i32,
     #[prost(string, tag = "2")]
     message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Detail>,
+}
+
+/// `google.protobuf.Any`
+#[derive(Clone, PartialEq, Message)]
+struct Detail {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration`
+#[derive(Clone, PartialEq, Message)]
+struct Delay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
 }
 
 impl KeyValue {
@@ -158,6 +187,19 @@ impl Response {
 
 impl Status {
     pub(super) fn bytes(code: i32, message: &str) -> Vec<u8> {
-        Status { code, message: message.to_owned() }.encode_to_vec()
+        Status { code, message: message.to_owned(), details: Vec::new() }.encode_to_vec()
+    }
+
+    /// Code and message of what [`Status::bytes`] gave, and the same with when to come again. Not longer than what fits
+    /// the head of an answer.
+    pub(super) fn ended(bytes: &[u8], retry: Option<u32>) -> (i32, String, Vec<u8>) {
+        let mut status = Status::decode(bytes).unwrap_or_default();
+        status.message = status.message.chars().take(MAX_MESSAGE).collect();
+        status.details.extend(retry.map(|seconds| {
+            let info = RetryInfo { retry_delay: Some(Delay { seconds: i64::from(seconds) }) };
+            Detail { type_url: RETRY_INFO.to_owned(), value: info.encode_to_vec() }
+        }));
+        let bytes = status.encode_to_vec();
+        (status.code, status.message, bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! OTLP logs over HTTP, JSON or protobuf: both forms give the same records, and each record one JSON document.
+//! OTLP logs, JSON or protobuf: both forms give the same records, and each record one JSON document.
 
 mod json;
 mod message;
@@ -148,6 +148,11 @@ pub fn refusal(form: Form, code: i32, reason: &str) -> Vec<u8> {
         Form::Protobuf => message::Status::bytes(code, reason),
         Form::Json => serde_json::json!({"code": code, "message": reason}).to_string().into_bytes(),
     }
+}
+
+/// Code and reason of a refusal in protobuf, and the same refusal with after how many seconds to come again.
+pub(crate) fn ended(refusal: &[u8], retry: Option<u32>) -> (i32, String, Vec<u8>) {
+    message::Status::ended(refusal, retry)
 }
 
 #[cfg(test)]

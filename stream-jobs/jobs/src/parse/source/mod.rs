@@ -11,6 +11,8 @@ mod line;
 mod reader;
 mod settings;
 mod step;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod targets;
 mod types;
 
 #[cfg(test)]
