@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{all_due, name, open, options, read};
+use common::{all_due, name, options, read};
 use millrace_spool::{BatchId, Group, Options, Spool};
 use proptest::prelude::*;
 
