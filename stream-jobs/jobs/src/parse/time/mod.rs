@@ -118,10 +118,13 @@ pub(crate) fn month(name: &[u8]) -> Option<i64> {
     MONTHS.iter().position(|own| own.eq_ignore_ascii_case(name)).map(|at| at as i64 + 1)
 }
 
-/// `len` decimal digits at `at`.
+/// `len` decimal digits at `at`; none where they are more than a number has.
 pub(crate) fn digits(bytes: &[u8], at: usize, len: usize) -> Option<i64> {
     let digits = bytes.get(at..at + len)?;
-    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+    digits.iter().try_fold(0_i64, |sum, digit| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// `hh:mm:ss` at `at`.
