@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use millrace_runtime::kafka::Tailer;
 use millrace_runtime::kafka::admin::Admin;
-use millrace_runtime::keys::{Keyring, same};
+use millrace_runtime::keys::{Holder, Keyring};
 use millrace_runtime::metrics;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_runtime::sink::{apply, now_micros};
@@ -35,7 +35,6 @@ struct Shared {
     service: Service,
     fold: RwLock<Fold>,
     cache: SplitCache,
-    admin_key: Option<String>,
     keys: Keyring,
     superseded: Superseded,
 }
@@ -64,14 +63,11 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         },
     )
     .map_err(|error| other(error.to_string()))?;
-    let admin_key = std::fs::read_to_string(service.config.data_dir.join("admin.key")).ok();
-    let admin_key = admin_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
     let keys = Keyring::follow(service)?;
     let shared = Arc::new(Shared {
         service: service.clone(),
         fold: RwLock::new(Fold::default()),
         cache,
-        admin_key: admin_key.clone(),
         keys: keys.clone(),
         superseded: Superseded::follow(service)?,
     });
@@ -92,7 +88,7 @@ pub fn run(service: &Service, listening: impl FnOnce(std::net::SocketAddr)) -> R
         .route("/api/v1/search", get(answer))
         .route("/store/log", get(store_log))
         .with_state(shared.clone())
-        .merge(admin::router(service, keys, admin_key));
+        .merge(admin::router(service, keys));
     let stop = service.stop.clone();
     let serving = runtime.spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -277,18 +273,17 @@ fn tenant(shared: &Shared, headers: &HeaderMap, named: Option<String>) -> Result
     match given {
         Some(given) => {
             let key = given.strip_prefix("Bearer ").unwrap_or_default();
-            if shared.admin_key.as_ref().is_some_and(|admin| same(admin, key)) {
-                return Ok(named.unwrap_or_else(|| "default".to_owned()));
-            }
-            let grant = shared.keys.grant(key, now_micros()).ok_or_else(unauthorized)?;
             let forbidden = |reason: &str| Err(Refusal(StatusCode::FORBIDDEN, reason.to_owned()));
-            if named.is_some_and(|named| named != grant.tenant) {
-                return forbidden("the key is another tenant's");
+            match shared.keys.holder(key, now_micros()).ok_or_else(unauthorized)? {
+                Holder::Installation => Ok(named.unwrap_or_else(|| "default".to_owned())),
+                Holder::Tenant(grant) if named.is_some_and(|named| named != grant.tenant) => {
+                    forbidden("the key is another tenant's")
+                }
+                Holder::Tenant(grant) if !grant.allows(Role::Read) => {
+                    forbidden("the key does not have the role \"read\"")
+                }
+                Holder::Tenant(grant) => Ok(grant.tenant),
             }
-            if !grant.allows(Role::Read) {
-                return forbidden("the key does not have the role \"read\"");
-            }
-            Ok(grant.tenant)
         }
         None => match (&shared.service.config.query.anonymous, named) {
             (Some(own), None) => Ok(own.clone()),

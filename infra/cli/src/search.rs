@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Search) -> anyhow::Result<Answer> {
         parameters.extend(value.clone().map(|value| (name, value)));
     }
     let key = match &args.tenant {
-        Some(_) => std::fs::read_to_string(config.data_dir.join("admin.key")).ok(),
+        Some(_) => millrace_runtime::keys::admin_key(&config.data_dir),
         None => None,
     };
     let found = Asker::new(&base)?.ask(&parameters, key.as_deref())?;

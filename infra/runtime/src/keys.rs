@@ -1,9 +1,10 @@
 //! API keys: how they are made, and which are valid, as `millrace.control` says now; and the quotas that it has for tenants.
 //!
-//! A key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. The topic is followed, so
+//! The first key of an installation lies in its data folder, in `admin.key`, and opens everything. Any other key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. The topic is followed, so
 //! that a revocation holds within a second.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use millrace_schemas::access::{KeyEntry, Role};
@@ -51,13 +52,28 @@ fn hash(secret: &str) -> String {
     hex(digest(&SHA256, secret.as_bytes()).as_ref())
 }
 
+/// The first key of the installation, if it is in the data folder `folder`.
+pub fn admin_key(folder: &Path) -> Option<String> {
+    let key = std::fs::read_to_string(folder.join("admin.key")).ok()?;
+    Some(key.trim().to_owned()).filter(|key| !key.is_empty())
+}
+
 /// Compares without telling by time where they differ.
-pub fn same(a: &str, b: &str) -> bool {
+fn same(a: &str, b: &str) -> bool {
     let differing = a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     a.len() == b.len() && differing == 0
 }
 
-/// What a key opens.
+/// Whose key was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// Of the first key: it may do everything, in the name of any tenant.
+    Installation,
+    /// Of a tenant's key.
+    Tenant(Grant),
+}
+
+/// What a tenant's key opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The part of the key that is no secret.
@@ -80,17 +96,18 @@ pub struct Keyring(Arc<RwLock<Held>>);
 
 #[derive(Debug, Default)]
 struct Held {
+    first: Option<String>,
     keys: HashMap<String, KeyEntry>,
     quotas: HashMap<String, Quota>,
 }
 
 impl Keyring {
-    /// Reads the keys, and follows them until the process is told to stop.
+    /// Reads the keys, the first one from the data folder, and follows them until the process is told to stop.
     ///
     /// # Errors
     /// *Exit*.
     pub fn follow(service: &Service) -> Result<Keyring, ServiceError> {
-        let keys = Keyring::default();
+        let keys = Keyring::of(admin_key(&service.config.data_dir), []);
         let (own, codecs) = (keys.clone(), service.codecs.clone());
         follow(service, topics::CONTROL, "keys", move |key, value| {
             match value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok()) {
@@ -101,11 +118,10 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// These keys and no others, and no quotas.
-    pub fn of(keys: impl IntoIterator<Item = (String, KeyEntry)>) -> Keyring {
-        let own = Keyring::default();
-        own.held().keys.extend(keys);
-        own
+    /// The first key and these, no others, and no quotas.
+    pub fn of(first: Option<String>, keys: impl IntoIterator<Item = (String, KeyEntry)>) -> Keyring {
+        let held = Held { first, keys: keys.into_iter().collect(), quotas: HashMap::new() };
+        Keyring(Arc::new(RwLock::new(held)))
     }
 
     fn held(&self) -> RwLockWriteGuard<'_, Held> {
@@ -145,15 +161,19 @@ impl Keyring {
         self.0.read().unwrap_or_else(PoisonError::into_inner).quotas.get(tenant).copied()
     }
 
-    /// What `key` opens at `now`, µs. Takes as long for an id that there is not as for a wrong secret.
-    pub fn grant(&self, key: &str, now: i64) -> Option<Grant> {
+    /// Whose `key` is at `now`, µs. Takes as long for an id that there is not as for a wrong secret.
+    pub fn holder(&self, key: &str, now: i64) -> Option<Holder> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if held.first.as_ref().is_some_and(|first| same(first, key)) {
+            return Some(Holder::Installation);
+        }
         let (id, secret) = key.strip_prefix(PREFIX)?.split_once('_')?;
         let hash = hash(secret);
-        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let entry = held.keys.get(id);
         let is_same = same(entry.map_or(&"0".repeat(hash.len()), |entry| &entry.hash), &hash);
         let entry = entry.filter(|entry| is_same && entry.is_valid(now))?;
-        Some(Grant { id: id.to_owned(), tenant: entry.tenant.clone(), roles: entry.roles.clone() })
+        let (id, tenant, roles) = (id.to_owned(), entry.tenant.clone(), entry.roles.clone());
+        Some(Holder::Tenant(Grant { id, tenant, roles }))
     }
 }
 
@@ -163,7 +183,9 @@ mod tests {
 
     #[test]
     fn only_the_whole_key_opens_and_only_while_it_is_valid() {
-        let (keys, key, other) = (Keyring::default(), NewKey::make().unwrap(), NewKey::make().unwrap());
+        let keys = Keyring::of(Some("first".to_owned()), []);
+        let (key, other) = (NewKey::make().unwrap(), NewKey::make().unwrap());
+        assert_eq!(keys.holder("first", 99), Some(Holder::Installation));
         assert!(!key.hash.contains(&key.text[20..]) && key.text != other.text);
         let entry = KeyEntry {
             tenant: "acme".into(),
@@ -175,17 +197,19 @@ mod tests {
             note: None,
         };
         keys.put(&key.id, entry.clone());
-        let grant = keys.grant(&key.text, 99).unwrap();
+        let Some(Holder::Tenant(grant)) = keys.holder(&key.text, 99) else { panic!("it opens nothing") };
         assert!(grant.tenant == "acme" && grant.allows(Role::Read) && !grant.allows(Role::Ingest));
         let swapped = format!("mk_{}_{}", key.id, other.text.rsplit('_').next().unwrap());
-        for wrong in [&other.text, &swapped, &key.hash, "", "mk_", "mk__", &key.text[..key.text.len() - 1]] {
-            assert_eq!(keys.grant(wrong, 99), None, "{wrong}");
+        for wrong in
+            [&other.text, &swapped, &key.hash, "", "mk_", "mk__", "firs", &key.text[..key.text.len() - 1]]
+        {
+            assert_eq!(keys.holder(wrong, 99), None, "{wrong}");
         }
-        assert_eq!(keys.grant(&key.text, 100), None);
+        assert_eq!(keys.holder(&key.text, 100), None);
         keys.put(&key.id, KeyEntry { revoked: Some(50), ..entry });
-        assert_eq!(keys.grant(&key.text, 60), None);
+        assert_eq!(keys.holder(&key.text, 60), None);
         keys.forget(format!("key/{}", key.id).as_bytes());
-        assert_eq!(keys.grant(&key.text, 60), None);
+        assert_eq!(keys.holder(&key.text, 60), None);
     }
 
     #[test]

@@ -74,8 +74,8 @@ fn lines_through_a_gateway_arrive_once_though_both_sides_are_killed() {
     world.stop();
 }
 
-/// Of a body: how its lines must have been numbered and in which attempt.
-fn numbered(world: &World) -> BTreeMap<(i64, i64), String> {
+/// Lines in `logs.raw`, by attempt and number.
+pub(crate) fn numbered(world: &World) -> BTreeMap<(i64, i64), String> {
     let (log, mut found) = (world.log(), BTreeMap::new());
     log.read("logs.raw", "read_committed", |message| {
         let raw: RawEvent<'_> = log.codecs().raw().decode(message.payload().unwrap()).unwrap();
@@ -87,7 +87,8 @@ fn numbered(world: &World) -> BTreeMap<(i64, i64), String> {
     found
 }
 
-const PATH: &str = "/v1/batches/web/h/2026-01-31T23:59Z";
+/// A batch of stream `web`.
+pub(crate) const PATH: &str = "/v1/batches/web/h/2026-01-31T23:59Z";
 
 /// Sends `text` as a whole batch; gives status and answer.
 fn send(port: u16, text: &str) -> (u16, serde_json::Value) {

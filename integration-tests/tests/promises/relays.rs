@@ -17,6 +17,7 @@ use rand::Rng;
 use rdkafka::message::Message;
 use toml::Table;
 
+use crate::batches::{PATH, numbered};
 use crate::harness::http::{get_with, post, put};
 use crate::harness::spawn::{mortal, spawn};
 use crate::harness::tmpfs::Tmpfs;
@@ -199,21 +200,6 @@ fn what_a_relay_acknowledged_arrives_though_anybody_is_killed() {
     assert!(world.cat("web1", &file, &[]) == truth, "the file is not what was written");
     world.stop();
 }
-
-/// Lines of stream `web`, by attempt and number.
-fn numbered(world: &World) -> BTreeMap<(i64, i64), String> {
-    let (log, mut found) = (world.log(), BTreeMap::new());
-    log.read("logs.raw", "read_committed", |message| {
-        let raw: RawEvent<'_> = log.codecs().raw().decode(message.payload().unwrap()).unwrap();
-        let dedup = raw.dedup.unwrap();
-        let body = String::from_utf8_lossy(raw.body).into_owned();
-        let twice = found.insert((dedup.attempt.unwrap(), dedup.index), body);
-        assert!(twice.is_none(), "line {} of attempt {:?} is there twice", dedup.index, dedup.attempt);
-    });
-    found
-}
-
-const PATH: &str = "/v1/batches/web/h/2026-01-31T23:59Z";
 
 #[test]
 fn a_batch_keeps_its_attempts_through_a_relay() {

@@ -18,43 +18,31 @@ use crate::harness::{World, until};
 const LINES: usize = 500;
 const DATAGRAMS: usize = 20;
 
+/// The SDK by the exporter that is named last.
 const OPENTELEMETRY: &str = r#"
 import sys
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
-url, ca, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def by_http(url, ca):
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    return OTLPLogExporter(endpoint=f"{url}/v1/logs", certificate_file=ca, timeout=120)
+
+def by_grpc(url, ca):
+    import grpc
+    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+    trusted = grpc.ssl_channel_credentials(open(ca, "rb").read())
+    return OTLPLogExporter(endpoint=url, credentials=trusted, compression=grpc.Compression.Gzip, timeout=120)
+
+url, ca, n, mark = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+exporter = {"otel": by_http, "grpc": by_grpc}[mark](url, ca)
 provider = LoggerProvider(resource=Resource.create({"service.name": "otel", "host.name": "python"}))
-exporter = OTLPLogExporter(endpoint=f"{url}/v1/logs", certificate_file=ca, timeout=120)
 provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_export_batch_size=200))
 logger = provider.get_logger("senders")
 for i in range(n):
-    logger.emit(severity_number=SeverityNumber.INFO, severity_text="INFO", body=f"mark-otel-{i}-end")
-assert provider.force_flush(120_000), "not all was exported"
-provider.shutdown()
-"#;
-
-/// The same SDK, by gRPC.
-const GRPC: &str = r#"
-import sys
-import grpc
-from opentelemetry._logs import SeverityNumber
-from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.resources import Resource
-
-url, ca, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-provider = LoggerProvider(resource=Resource.create({"service.name": "otel", "host.name": "python"}))
-trusted = grpc.ssl_channel_credentials(open(ca, "rb").read())
-exporter = OTLPLogExporter(endpoint=url, credentials=trusted, compression=grpc.Compression.Gzip, timeout=120)
-provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_export_batch_size=200))
-logger = provider.get_logger("senders")
-for i in range(n):
-    logger.emit(severity_number=SeverityNumber.INFO, severity_text="INFO", body=f"mark-grpc-{i}-end")
+    logger.emit(severity_number=SeverityNumber.INFO, severity_text="INFO", body=f"mark-{mark}-{i}-end")
 assert provider.force_flush(120_000), "not all was exported"
 provider.shutdown()
 "#;
@@ -63,9 +51,9 @@ const ELASTICSEARCH: &str = r#"
 import sys
 from elasticsearch import Elasticsearch, helpers
 
-url, ca, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+url, ca, n, mark = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 client = Elasticsearch(url, ca_certs=ca, request_timeout=120, max_retries=0)
-documents = ({"_op_type": "create", "_index": "client", "message": f"mark-helpers-{i}-end"} for i in range(n))
+documents = ({"_op_type": "create", "_index": "client", "message": f"mark-{mark}-{i}-end"} for i in range(n))
 done, errors = helpers.bulk(client, documents, chunk_size=200)
 assert (done, errors) == (n, []), (done, errors)
 "#;
@@ -203,10 +191,12 @@ fn every_line_of_the_senders_that_people_run_is_there_once() {
         sent(Path::new("logger"), &args, "bsdutils");
     }
     let grpc = format!("https://localhost:{otlp}");
-    for (name, script, url) in
-        [("otel.py", OPENTELEMETRY, &url), ("otel-grpc.py", GRPC, &grpc), ("client.py", ELASTICSEARCH, &url)]
-    {
-        sent(&python, &[&file(name, script), url, &ca, &LINES.to_string()], "python3-venv");
+    for (name, script, url, mark) in [
+        ("sdk.py", OPENTELEMETRY, &url, "otel"),
+        ("sdk.py", OPENTELEMETRY, &grpc, "grpc"),
+        ("client.py", ELASTICSEARCH, &url, "helpers"),
+    ] {
+        sent(&python, &[&file(name, script), url, &ca, &LINES.to_string(), mark], "python3-venv");
     }
 
     let senders =

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine;
-use millrace_runtime::keys::{Keyring, same};
+use millrace_runtime::keys::{Holder, Keyring};
 use millrace_schemas::access::Role;
 
 use crate::api::{Dialect, Request};
@@ -15,9 +15,7 @@ use crate::tls::Client;
 pub(crate) struct Access {
     /// Tenant of requests without a key.
     pub(crate) anonymous: Option<String>,
-    /// The first key, which may name a tenant.
-    pub(crate) admin_key: Option<String>,
-    /// The keys of tenants.
+    /// The first key, which may name a tenant, and those of tenants.
     pub(crate) keys: Keyring,
 }
 
@@ -36,12 +34,13 @@ impl Access {
             Client::Unknown => self.anonymous.as_ref(),
             Client::Stranger => None,
         };
-        match (secret(request), own) {
-            (Some(key), _) if self.admin_key.as_ref().is_some_and(|admin| same(admin, &key)) => {
-                Ok(named.map_or_else(|| "default".to_owned(), Into::into))
-            }
-            (Some(key), _) => {
-                let grant = self.keys.grant(&key, now).ok_or((401, "the key is missing or wrong"))?;
+        let sent = match secret(request) {
+            Some(key) => Some(self.keys.holder(&key, now).ok_or((401, "the key is missing or wrong"))?),
+            None => None,
+        };
+        match (sent, own) {
+            (Some(Holder::Installation), _) => Ok(named.map_or_else(|| "default".to_owned(), Into::into)),
+            (Some(Holder::Tenant(grant)), _) => {
                 if named.is_some_and(|named| named != grant.tenant) {
                     return Err((403, "the key is another tenant's"));
                 }
@@ -123,16 +122,20 @@ mod tests {
 
     use super::*;
 
+    fn access(anonymous: Option<&str>) -> Access {
+        let keys = Keyring::of(Some("geheim".to_owned()), []);
+        Access { anonymous: anonymous.map(str::to_owned), keys }
+    }
+
     fn ask(anonymous: Option<&str>, query: &str, headers: &[(&str, &str)]) -> Result<String, u16> {
-        let (anonymous, keys) = (anonymous.map(str::to_owned), Keyring::default());
-        let access = Access { anonymous, admin_key: Some("geheim".to_owned()), keys };
+        let access = access(anonymous);
         let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
         access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
     }
 
     #[test]
     fn the_admin_api_asks_for_a_key_that_may() {
-        let keys = Keyring::default();
+        let access = access(Some("own"));
         let make = |role: Role| {
             let new = NewKey::make().unwrap();
             let (tenant, hash) = ("acme".to_owned(), new.hash.clone());
@@ -140,11 +143,9 @@ mod tests {
             let entry =
                 KeyEntry { tenant, roles, hash, created: 0, expires: None, revoked: None, note: None };
             let record = ControlRecord::api_key(&new.id, &entry);
-            keys.note(record.key().as_bytes(), &record);
+            access.keys.note(record.key().as_bytes(), &record);
             new.text
         };
-        let own = Some("own".to_owned());
-        let access = Access { anonymous: own, admin_key: Some("geheim".to_owned()), keys: keys.clone() };
         let ask = |client: &Client, key: &str, query: &str| {
             let headers = if key.is_empty() { vec![] } else { vec![("x-api-key", key)] };
             let path = "/api/v1/admin/keys";
@@ -167,8 +168,7 @@ mod tests {
     #[test]
     fn a_certificate_stands_for_a_key() {
         let ask = |client: &Client, query: &str, headers: &[(&str, &str)]| {
-            let (anonymous, admin_key) = (Some("own".to_owned()), Some("geheim".to_owned()));
-            let access = Access { anonymous, admin_key, keys: Keyring::default() };
+            let access = access(Some("own"));
             let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
             access.tenant(&request, client, 0).map_err(|(status, _)| status)
         };
@@ -206,8 +206,7 @@ mod tests {
     #[test]
     fn an_org_id_names_a_tenant_to_keys_that_may() {
         let ask = |path: &str, headers: &[(&str, &str)]| {
-            let (anonymous, admin_key) = (Some("own".to_owned()), Some("geheim".to_owned()));
-            let access = Access { anonymous, admin_key, keys: Keyring::default() };
+            let access = access(Some("own"));
             let request = Request { method: "POST", path, query: "", headers, nonce: "n" };
             access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
         };

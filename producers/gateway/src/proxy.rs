@@ -32,8 +32,8 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// To the query service at `address`; `key` is the one that may name a tenant.
-    pub(crate) fn new(address: &str, key: Option<&str>) -> Proxy {
-        Proxy { client: reqwest::Client::new(), address: address.to_owned(), key: key.map(str::to_owned) }
+    pub(crate) fn new(address: &str, key: Option<String>) -> Proxy {
+        Proxy { client: reqwest::Client::new(), address: address.to_owned(), key }
     }
 
     /// Whether a request is one to pass on.
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_path_leads_where_it_seems_to() {
-        let proxy = Proxy::new("127.0.0.1:1", Some("geheim"));
+        let proxy = Proxy::new("127.0.0.1:1", Some("geheim".to_owned()));
         let target = |method: &str, path: &str| {
             let request = Request { method, path, query: "tenant=b", headers: &[], nonce: "" };
             let target = Proxy::serves(&request).then(|| proxy.target(&request, "own")).flatten();

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use millrace_runtime::config::{Config, GatewayConfig};
-use millrace_runtime::keys::Keyring;
+use millrace_runtime::keys::{Keyring, admin_key};
 use millrace_runtime::ops::Health;
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_runtime::stop::Stop;
@@ -26,7 +26,7 @@ use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::proxy::Proxy;
 use crate::quota::Quotas;
-use crate::shared::{Behind, Shared, admin_key};
+use crate::shared::{Behind, Shared};
 use crate::spooled::{Spooler, batches_kept};
 use crate::tls::{Speech, Tls};
 use crate::waiting::{State, Waiting};
@@ -51,8 +51,8 @@ pub fn run(service: &Service, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let shared = shared(
         &service.config,
         (service.codecs.raw().clone(), service.stop.clone()),
-        (Behind::Kafka(Box::new(service.clone())), Some(Proxy::new(&config.query, admin_key.as_deref()))),
-        (admin_key, keys),
+        (Behind::Kafka(Box::new(service.clone())), Some(Proxy::new(&config.query, admin_key))),
+        keys,
         (state, batches, queue),
     );
     let ended = listeners.serve(shared, listening, move || committer.run());
@@ -88,7 +88,7 @@ pub fn relay(relay: Relay, listening: impl FnOnce(SocketAddr)) -> Result<(), Ser
         &config,
         (codec(Subject::Raw)?, stop),
         (Behind::Spool, None),
-        (admin_key(&config.data_dir), Keyring::of(config.gateway.keys.clone())),
+        Keyring::of(admin_key(&config.data_dir), config.gateway.keys.clone()),
         (state, batches, queue),
     );
     listeners.serve(shared, listening, move || spooler.run())
@@ -98,7 +98,7 @@ fn shared(
     config: &Config,
     (codec, stop): (Codec, Stop),
     (behind, query): (Behind, Option<Proxy>),
-    (admin_key, keys): (Option<String>, Keyring),
+    keys: Keyring,
     (state, batches, queue): (State, Batches, Sender<Waiting>),
 ) -> Arc<Shared> {
     let config = config.gateway.clone();
@@ -107,7 +107,7 @@ fn shared(
         stop,
         behind,
         query,
-        access: Access { anonymous: config.anonymous.clone(), admin_key, keys: keys.clone() },
+        access: Access { anonymous: config.anonymous.clone(), keys: keys.clone() },
         attempts: Attempts::default(),
         quotas: Quotas::new(config.quotas.clone(), keys),
         batches,

@@ -1,6 +1,5 @@
 //! What every listener shares, and the way of a request's records to the committing thread and back.
 
-use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
@@ -63,12 +62,6 @@ impl Behind {
             Behind::Spool => ("spool", "the disk of this relay takes nothing"),
         }
     }
-}
-
-/// The first key of the installation in `folder`, if it is here.
-pub(crate) fn admin_key(folder: &Path) -> Option<String> {
-    let key = std::fs::read_to_string(folder.join("admin.key")).ok()?;
-    Some(key.trim().to_owned()).filter(|key| !key.is_empty())
 }
 
 impl Shared {

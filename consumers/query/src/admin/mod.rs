@@ -47,18 +47,16 @@ const WORK: Duration = Duration::from_secs(30);
 pub(crate) struct Desk {
     service: Service,
     keys: Keyring,
-    admin_key: Option<String>,
     places: Semaphore,
     workers: Arc<Semaphore>,
     /// Two writes of our own would fence each other.
     writing: Mutex<()>,
 }
 
-pub(crate) fn router(service: &Service, keys: Keyring, admin_key: Option<String>) -> axum::Router {
+pub(crate) fn router(service: &Service, keys: Keyring) -> axum::Router {
     let desk = Desk {
         service: service.clone(),
         keys,
-        admin_key,
         places: Semaphore::new(PLACES),
         workers: Arc::new(Semaphore::new(WORKERS)),
         writing: Mutex::new(()),
@@ -76,7 +74,7 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
 }
 
 async fn take(desk: &Arc<Desk>, head: &Parts, body: Body, name: &mut &'static str) -> Result<Reply, Reply> {
-    let who = who::of(&head.headers, desk.admin_key.as_deref(), &desk.keys, now_micros())?;
+    let who = who::of(&head.headers, &desk.keys, now_micros())?;
     if head.headers.contains_key(CONTENT_ENCODING) {
         return Err(Reply::refused(415, "a body is taken as it is: send it without a Content-Encoding"));
     }

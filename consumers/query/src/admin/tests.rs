@@ -118,7 +118,7 @@ fn a_tenants_key_does_what_concerns_its_tenant_alone() {
 
 #[test]
 fn only_keys_with_the_role_are_answered() {
-    let keys = Keyring::default();
+    let keys = Keyring::of(Some("geheim".to_owned()), []);
     let make = |role: Role| {
         let new = NewKey::make().unwrap();
         let entry = KeyEntry {
@@ -137,7 +137,7 @@ fn only_keys_with_the_role_are_answered() {
     let ask = |header: Option<&str>, now: i64| {
         let mut headers = HeaderMap::new();
         header.map(|header| headers.insert("authorization", header.parse().unwrap()));
-        who::of(&headers, Some("geheim"), &keys, now).map_err(|reply| reply.status.as_u16())
+        who::of(&headers, &keys, now).map_err(|reply| reply.status.as_u16())
     };
     let bearer = |key: &str| format!("Bearer {key}");
     let admin = make(Role::Admin);
@@ -153,7 +153,7 @@ fn only_keys_with_the_role_are_answered() {
     {
         assert_eq!(ask(header, 0), Err(401), "{header:?}");
     }
-    let none = who::of(&HeaderMap::new(), None, &keys, 0).unwrap_err();
+    let none = who::of(&HeaderMap::new(), &keys, 0).unwrap_err();
     assert_eq!(none.body, json!({"error": "the key is missing or wrong: send Authorization: Bearer KEY"}));
 }
 

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use millrace_runtime::keys::{Keyring, same};
+use millrace_runtime::keys::{Holder, Keyring};
 use millrace_schemas::access::Role;
 
 use super::reply::Reply;
@@ -34,21 +34,14 @@ impl Who {
 }
 
 /// Who sends `headers` at `now`, µs.
-pub(super) fn of(
-    headers: &HeaderMap,
-    admin_key: Option<&str>,
-    keys: &Keyring,
-    now: i64,
-) -> Result<Who, Reply> {
+pub(super) fn of(headers: &HeaderMap, keys: &Keyring, now: i64) -> Result<Who, Reply> {
     let key = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let unauthorized = || Reply::refused(401, "the key is missing or wrong: send Authorization: Bearer KEY");
-    let key = key.ok_or_else(unauthorized)?;
-    if admin_key.is_some_and(|admin| same(admin, key)) {
-        return Ok(Who::Installation);
+    match key.and_then(|key| keys.holder(key, now)).ok_or_else(unauthorized)? {
+        Holder::Installation => Ok(Who::Installation),
+        Holder::Tenant(grant) if grant.allows(Role::Admin) => {
+            Ok(Who::Tenant { tenant: grant.tenant, key: grant.id })
+        }
+        Holder::Tenant(_) => Err(Reply::refused(403, "the key does not have the role \"admin\"")),
     }
-    let grant = keys.grant(key, now).ok_or_else(unauthorized)?;
-    if !grant.allows(Role::Admin) {
-        return Err(Reply::refused(403, "the key does not have the role \"admin\""));
-    }
-    Ok(Who::Tenant { tenant: grant.tenant, key: grant.id })
 }

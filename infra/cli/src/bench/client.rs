@@ -106,9 +106,3 @@ pub(super) fn paced(
         anyhow::Ok(all.collect::<anyhow::Result<Vec<_>>>()?.concat())
     })
 }
-
-/// The slowest but one in a hundred.
-pub(super) fn p99(mut took: Vec<f64>) -> anyhow::Result<f64> {
-    took.sort_by(f64::total_cmp);
-    took.get(took.len() * 99 / 100).copied().context("no request was made")
-}

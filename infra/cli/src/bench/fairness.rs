@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use millrace_loadgen::Kind;
 
-use super::client::{Client, p99, paced};
+use super::client::{Client, paced};
 use super::fleet::Fleet;
 use super::gateway::{lines, wait_for};
 use super::site::Site;
-use super::{Measured, Target, middle};
+use super::{Measured, Target, middle, p99};
 
 /// The quota of the loud tenant, bytes a second, and how many times that it sends.
 const QUOTA: u64 = 200_000;

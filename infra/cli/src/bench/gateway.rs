@@ -10,10 +10,10 @@ use anyhow::Context;
 use millrace_loadgen::{Kind, Lines, Options};
 use millrace_schemas::ledger::{edge, stage};
 
-use super::client::{Client, p99, paced};
+use super::client::{Client, paced};
 use super::fleet::Fleet;
 use super::site::Site;
-use super::{Measured, Target};
+use super::{Measured, Target, p99};
 use crate::ledger::Books;
 
 /// Lines of a request, and who sends them at a time.

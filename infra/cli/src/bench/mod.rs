@@ -173,6 +173,12 @@ pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+/// The slowest but one in a hundred.
+pub(crate) fn p99(mut took: Vec<f64>) -> anyhow::Result<f64> {
+    took.sort_by(f64::total_cmp);
+    took.get(took.len() * 99 / 100).copied().ok_or_else(|| anyhow::anyhow!("nothing was measured"))
+}
+
 /// A folder that is gone afterwards.
 pub(crate) struct Scratch(pub(crate) std::path::PathBuf);
 

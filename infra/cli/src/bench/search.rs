@@ -8,7 +8,7 @@ use millrace_schemas::topics;
 use super::fleet::Fleet;
 use super::pure::events_from;
 use super::site::Site;
-use super::{Measured, Target};
+use super::{Measured, Target, p99};
 
 const EVENTS: usize = 10_000_000;
 /// Events made at once.
@@ -75,10 +75,4 @@ fn ask(fleet: &Fleet, text: &str, cache: bool) -> anyhow::Result<f64> {
         .asker
         .ask(&[("q", text.to_owned()), ("limit", "20".to_owned()), ("cache", cache.to_string())], None)?;
     Ok(start.elapsed().as_secs_f64() * 1e3)
-}
-
-/// The slowest but one in a hundred.
-fn p99(mut took: Vec<f64>) -> anyhow::Result<f64> {
-    took.sort_by(f64::total_cmp);
-    took.get(took.len() * 99 / 100).copied().ok_or_else(|| anyhow::anyhow!("no search was made"))
 }

@@ -10,7 +10,7 @@ use millrace_schemas::ledger::{edge, stage};
 
 use super::fleet::Fleet;
 use super::site::Site;
-use super::{Measured, Target};
+use super::{Measured, Target, p99};
 use crate::ledger::Books;
 
 /// How long lines are written at the steady rate.
@@ -90,8 +90,7 @@ fn freshness(fleet: &mut Fleet) -> anyhow::Result<f64> {
     }
     fleet.check()?;
     anyhow::ensure!(open.is_empty(), "{} probe lines were never found", open.len());
-    ages.sort_by(f64::total_cmp);
-    ages.get(ages.len() * 99 / 100).copied().ok_or_else(|| anyhow::anyhow!("no probe was found"))
+    p99(ages)
 }
 
 fn archived(books: &Books) -> i64 {

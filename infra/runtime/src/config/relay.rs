@@ -38,8 +38,7 @@ pub(super) fn keys(
             fault(&path(".hash"), reason);
         }
         let named = raw.roles.unwrap_or_else(|| vec![Role::Ingest.name().to_owned()]);
-        let role = |name: &String| Role::ALL.into_iter().find(|role| role.name() == name);
-        let roles: Vec<Role> = named.iter().filter_map(role).collect();
+        let roles: Vec<Role> = named.iter().filter_map(|name| Role::named(name)).collect();
         if roles.is_empty() || roles.len() < named.len() {
             fault(&path(".roles"), format!("{named:?} are not of \"ingest\", \"read\" and \"admin\""));
         }

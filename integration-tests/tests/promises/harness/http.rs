@@ -4,6 +4,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The admin API waits for Kafka for up to a minute.
+const LONG: Duration = Duration::from_secs(90);
+
 /// Status and body of `GET target`.
 pub(crate) fn get(port: u16, target: &str) -> io::Result<(u16, String)> {
     get_with(port, target, &[])
@@ -11,15 +15,8 @@ pub(crate) fn get(port: u16, target: &str) -> io::Result<(u16, String)> {
 
 /// The same, with headers.
 pub(crate) fn get_with(port: u16, target: &str, headers: &[(&str, &str)]) -> io::Result<(u16, String)> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    write!(stream, "GET {target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{headers}\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    answered(&answer)
+    answered(&exchange((port, PATIENCE), &format!("GET {target} HTTP/1.0"), headers, b"")?)
 }
 
 /// Head and body of the answer to `POST target`.
@@ -29,20 +26,10 @@ pub(crate) fn post(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<(u16, String)> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
-    );
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Ok((status.ok_or_else(|| io::Error::other("no status"))?, answer))
+    let answer =
+        exchange((port, PATIENCE), &format!("POST {target} HTTP/1.1\r\nConnection: close"), headers, body)?;
+    let (status, _) = answered(&answer)?;
+    Ok((status, String::from_utf8_lossy(&answer).into_owned()))
 }
 
 /// Status and body of the answer to a request of any method.
@@ -53,24 +40,35 @@ pub(crate) fn ask(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<(u16, String)> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(90)))?;
+    answered(&exchange((port, LONG), &format!("{method} {target} HTTP/1.0"), headers, body)?)
+}
+
+/// What is answered to a request that begins with `head`, until the connection ends.
+fn exchange(
+    (port, patience): (u16, Duration),
+    head: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Vec<u8>> {
+    let mut stream = connect(port, patience)?;
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let head =
-        format!("{method} {target} HTTP/1.0\r\nHost: gateway\r\nContent-Length: {length}\r\n{headers}\r\n");
+    let head = format!("{head}\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    answered(&answer)
+    Ok(answer)
+}
+
+fn connect(port: u16, patience: Duration) -> io::Result<TcpStream> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(patience))?;
+    Ok(stream)
 }
 
 /// Status and body of the answer to `PUT target` with `chunks`, each sent as one.
 pub(crate) fn put(port: u16, target: &str, chunks: &[&[u8]]) -> io::Result<(u16, String)> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut stream = connect(port, PATIENCE)?;
     let head = "Host: gateway\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     write!(stream, "PUT {target} HTTP/1.1\r\n{head}")?;
     let mut send = || {

@@ -90,9 +90,7 @@ impl Batches {
 
     /// Keys whose records are to be deleted for those of `steps` that are new.
     pub(crate) fn too_old(&self, steps: &[Step]) -> Vec<Arc<str>> {
-        let table = self.table();
-        let oldest = table.oldest(steps.iter().filter(|step| !table.by_key.contains_key(&step.key)).count());
-        oldest.into_iter().filter(|key| !table.known(key).replaces()).collect()
+        self.forgotten(steps).into_iter().filter(|key| !self.known(key).replaces()).collect()
     }
 
     /// Keys that are forgotten when those of `steps` are noted.

@@ -157,8 +157,9 @@ pub fn step(sources: &[Arc<Source>], step: usize, body: &[u8], received: i64) {
     }
 }
 
-fn planned(source: &Arc<Source>, (raw, event): (Codec, Codec), body: &[u8], received: i64) -> Plan {
-    let line = RawEvent {
+/// A line of a file.
+pub(in crate::parse) fn line(body: &[u8], received: i64) -> RawEvent<'_> {
+    RawEvent {
         tenant: "default",
         stream: "web",
         host: "h1",
@@ -171,9 +172,12 @@ fn planned(source: &Arc<Source>, (raw, event): (Codec, Codec), body: &[u8], rece
         piece: None,
         dedup: None,
         body,
-    };
+    }
+}
+
+fn planned(source: &Arc<Source>, (raw, event): (Codec, Codec), body: &[u8], received: i64) -> Plan {
     let mut value = Vec::new();
-    raw.encode(&line, &mut value).unwrap();
+    raw.encode(&line(body, received), &mut value).unwrap();
     let config = ParseConfig { default_format: Format::Auto, by_stream: Default::default() };
     let job = Parse::new(config, raw, event).with_sources(vec![source.clone()]);
     let mut batch = Batch::default();

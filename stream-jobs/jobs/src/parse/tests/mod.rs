@@ -11,7 +11,7 @@ mod seen;
 mod syslog;
 mod time;
 
-use millrace_schemas::{Codec, Event, LineEnd, Origin, RawEvent, Subject, Value};
+use millrace_schemas::{Codec, Event, Origin, RawEvent, Subject, Value};
 
 use super::*;
 use crate::batch::Batch;
@@ -37,20 +37,7 @@ pub(super) fn job(default_format: Format) -> Parse {
 }
 
 pub(super) fn line(body: &[u8]) -> RawEvent<'_> {
-    RawEvent {
-        tenant: "default",
-        stream: "web",
-        host: "h1",
-        file: Some("/var/log/a.log"),
-        file_id: Some("f1"),
-        attributes: Default::default(),
-        received: RECEIVED,
-        position: Some(millrace_schemas::Position { byte: 10, line: 1 }),
-        line_end: LineEnd::Lf,
-        piece: None,
-        dedup: None,
-        body,
-    }
+    source::targets::line(body, RECEIVED)
 }
 
 pub(super) fn framed(raw: &RawEvent<'_>) -> Vec<u8> {
