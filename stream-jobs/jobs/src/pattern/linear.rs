@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::captures::Captures;
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::{Capture, Class, Hir, Look, Repetition};
+use regex_syntax::hir::{Capture, Class, Hir, HirKind, Look, Repetition};
 
 use super::tree::{Assert, Kind, Node, set};
 
@@ -30,8 +30,12 @@ pub(super) struct Linear {
 
 impl Linear {
     pub(super) fn new(node: Node, n_groups: usize) -> Linear {
-        let exact = !node
-            .any(&|node| matches!(node, Node::Look { .. } | Node::Atomic(_) | Node::Backreference { .. }));
+        let exact = !node.any(&|node| match node {
+            Node::Look { .. } | Node::Atomic(_) | Node::Backreference { .. } => true,
+            // A round that takes nothing ends the loop; there it is left out, and the next way is tried.
+            Node::Repeat { node, max, .. } => *max != Some(1) && node.any(&prefers_nothing),
+            _ => false,
+        });
         Linear { node, n_groups, exact, ascii: OnceLock::new(), full: OnceLock::new() }
     }
 
@@ -44,9 +48,13 @@ impl Linear {
         let ascii = text.is_ascii();
         let build = || {
             let config = Config::new().nfa_size_limit(Some(MAX_BYTES)).hybrid_cache_capacity(MAX_BYTES);
-            Regex::builder().configure(config).build_from_hir(&widened(&self.node, ascii)).ok()
+            Regex::builder().configure(config).build_from_hir(&self.widened(ascii)).ok()
         };
         if ascii { self.ascii.get_or_init(build) } else { self.full.get_or_init(build) }.as_ref()
+    }
+
+    fn widened(&self, ascii: bool) -> Hir {
+        Widening { ascii, spare: self.n_groups as u32 + 1 }.of(&self.node)
     }
 
     /// Where the leftmost match of the wider pattern begins. `Err`: it has no automaton.
@@ -71,47 +79,89 @@ impl Linear {
     }
 }
 
-/// The wider pattern.
-pub(super) fn widened(node: &Node, ascii: bool) -> Hir {
-    match node {
-        Node::Empty | Node::Look { .. } => Hir::empty(),
-        Node::Set(own) => {
-            let mut own = own.clone();
-            if ascii {
-                own.intersect(&set([('\0', '\x7f')]));
+/// Makes the wider pattern.
+struct Widening {
+    ascii: bool,
+    /// A group that nobody asks for.
+    spare: u32,
+}
+
+impl Widening {
+    fn of(&self, node: &Node) -> Hir {
+        let all = |parts: &[Node]| parts.iter().map(|part| self.of(part)).collect();
+        match node {
+            Node::Empty | Node::Look { .. } => Hir::empty(),
+            Node::Set(own) => {
+                let mut own = own.clone();
+                if self.ascii {
+                    own.intersect(&set([('\0', '\x7f')]));
+                }
+                Hir::class(Class::Unicode(own))
             }
-            Hir::class(Class::Unicode(own))
+            Node::Concat(parts) => Hir::concat(all(parts)),
+            Node::Alternate(branches) => self.alternation(all(branches)),
+            Node::Repeat { node, min, max, kind } => Hir::repetition(Repetition {
+                min: *min,
+                max: *max,
+                greedy: *kind == Kind::Greedy,
+                sub: Box::new(self.of(node)),
+            }),
+            Node::Group(number, node) => self.group(*number, self.of(node)),
+            Node::Atomic(node) => self.of(node),
+            Node::Assert(assert) => Hir::look(self.look(*assert)),
+            // Whatever was captured.
+            Node::Backreference { .. } => Hir::repetition(Repetition {
+                min: 0,
+                max: None,
+                greedy: true,
+                sub: Box::new(Hir::dot(regex_syntax::hir::Dot::AnyChar)),
+            }),
         }
-        Node::Concat(parts) => Hir::concat(parts.iter().map(|part| widened(part, ascii)).collect()),
-        Node::Alternate(branches) => {
-            Hir::alternation(branches.iter().map(|own| widened(own, ascii)).collect())
+    }
+
+    fn group(&self, index: u32, sub: Hir) -> Hir {
+        Hir::capture(Capture { index, name: None, sub: Box::new(sub) })
+    }
+
+    /// `regex-syntax` takes out what all branches begin with, also where that matches in several ways: `.*?a|.*?b` would be
+    /// `.*?(?:a|b)`, which has other matches (rust-lang/regex#1357). A branch that is a group keeps it from that.
+    fn alternation(&self, mut branches: Vec<Hir>) -> Hir {
+        if let [first, others @ ..] = branches.as_mut_slice()
+            && others.iter().all(|other| shares_a_way(first, other))
+        {
+            *first = self.group(self.spare, std::mem::replace(first, Hir::empty()));
         }
-        Node::Repeat { node, min, max, kind } => Hir::repetition(Repetition {
-            min: *min,
-            max: *max,
-            greedy: *kind == Kind::Greedy,
-            sub: Box::new(widened(node, ascii)),
-        }),
-        Node::Group(number, node) => {
-            Hir::capture(Capture { index: *number, name: None, sub: Box::new(widened(node, ascii)) })
-        }
-        Node::Atomic(node) => widened(node, ascii),
-        Node::Assert(assert) => Hir::look(match assert {
+        Hir::alternation(branches)
+    }
+
+    fn look(&self, assert: Assert) -> Look {
+        match assert {
             Assert::TextStart => Look::Start,
             Assert::TextEnd => Look::End,
             Assert::LineStart => Look::StartLF,
             Assert::LineEnd => Look::EndLF,
-            Assert::WordBoundary if ascii => Look::WordAscii,
+            Assert::WordBoundary if self.ascii => Look::WordAscii,
             Assert::WordBoundary => Look::WordUnicode,
-            Assert::NoWordBoundary if ascii => Look::WordAsciiNegate,
+            Assert::NoWordBoundary if self.ascii => Look::WordAsciiNegate,
             Assert::NoWordBoundary => Look::WordUnicodeNegate,
-        }),
-        // Whatever was captured.
-        Node::Backreference { .. } => Hir::repetition(Repetition {
-            min: 0,
-            max: None,
-            greedy: true,
-            sub: Box::new(Hir::dot(regex_syntax::hir::Dot::AnyChar)),
-        }),
+        }
     }
+}
+
+/// Whether it can take nothing before it tries to take something.
+fn prefers_nothing(node: &Node) -> bool {
+    let is_empty = |node: &Node| node.width().0 == 0;
+    match node {
+        Node::Alternate(branches) => branches.iter().rev().skip(1).any(is_empty),
+        Node::Repeat { min, kind, .. } => *min == 0 && *kind == Kind::Lazy,
+        _ => false,
+    }
+}
+
+/// Whether both begin with the same parts, of which one has no fixed width.
+fn shares_a_way(one: &Hir, other: &Hir) -> bool {
+    let (HirKind::Concat(one), HirKind::Concat(other)) = (one.kind(), other.kind()) else { return false };
+    let shared = one.iter().zip(other).take_while(|(one, other)| one == other);
+    let varies = |part: &Hir| part.properties().minimum_len() != part.properties().maximum_len();
+    shared.into_iter().any(|(part, _)| varies(part))
 }
