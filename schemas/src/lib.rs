@@ -22,9 +22,11 @@ pub mod source;
 pub mod splice;
 pub mod subject;
 pub mod topics;
+pub mod trace;
 
 pub use codec::{Codec, CodecError};
 pub use event::{Event, Fields, Origin, Parser, Value};
 pub use id::{Tenant, key_partition};
 pub use raw::{Attributes, Dedup, LineEnd, Piece, Position, RawEvent, RawTemplate};
 pub use subject::Subject;
+pub use trace::TraceContext;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use millrace_kafka_local::free_port;
 use millrace_runtime::service::topic_specs;
 
 use crate::harness::tools::{python, script};
-use crate::harness::{Lines, Seed, Source, World, Writer, until};
+use crate::harness::{Lines, Seed, Source, World, Writer, http, until};
 
 const LINES: u64 = 5_000;
 const AVRO: &str = r#"
@@ -42,6 +43,57 @@ rows = duckdb.sql("select count(*), count(distinct (partition, \"offset\")) from
     params={"files": files}).fetchone()
 print(json.dumps({"n": rows[0], "distinct": rows[1]}))
 "#;
+
+const HEADERS: &str = r#"
+import json, sys
+from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
+
+brokers, topic, partitions = sys.argv[1], sys.argv[2], int(sys.argv[3])
+consumer = Consumer({"bootstrap.servers": brokers, "group.id": "stock-consumer", "isolation.level": "read_committed",
+    "enable.partition.eof": True})
+consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+traces, ends = [], 0
+while ends < partitions:
+    message = consumer.poll(20)
+    if message is None:
+        sys.exit(f"only {ends} of {partitions} partitions were read to their end")
+    if message.error():
+        ends += 1
+        continue
+    traces.append([value.decode() for name, value in message.headers() or [] if name == "traceparent"])
+print(json.dumps(sorted(traces)))
+"#;
+
+#[test]
+fn the_trace_of_a_request_is_in_the_headers_of_what_comes_of_it() {
+    const OWN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let python = python();
+    let mut world = World::new("trace");
+    world.apply_topics();
+    let port = free_port().unwrap();
+    world.set("gateway", "listen", format!("127.0.0.1:{port}"));
+    world.set("gateway", "anonymous", "default");
+    world.start_all();
+    world.start("gateway", 0).wait_ready();
+    for (headers, body) in [
+        (vec![("traceparent", OWN)], "{\"a\":1}\n{\"a\":2}"),
+        (vec![("traceparent", "00-not-a-trace")], "{\"a\":3}"),
+        (vec![], "{\"a\":4}"),
+    ] {
+        let headers = [headers, vec![("content-type", "application/x-ndjson")]].concat();
+        assert_eq!(http::post(port, "/v1/logs/web", &headers, body.as_bytes()).unwrap().0, 200);
+    }
+    until("all is parsed", Duration::from_secs(60), || match world.log().parsed().len() {
+        4 => Ok(()),
+        other => Err(format!("{other} of 4 lines")),
+    });
+    for topic in ["logs.raw", "logs.parsed"] {
+        let spec = topic_specs().unwrap().into_iter().find(|spec| spec.name == topic).unwrap();
+        let args = [&world.cluster.brokers, topic, &spec.partitions.to_string()];
+        let traces = script(&python, &world.dir, HEADERS, &args);
+        assert_eq!(traces, serde_json::json!([[], [], [OWN], [OWN]]), "{topic}");
+    }
+}
 
 #[test]
 fn stock_avro_consumer_and_duckdb_see_the_same_lines() {

@@ -14,7 +14,7 @@ use millrace_runtime::service::{Service, ServiceError};
 use millrace_runtime::sink::{GENERATION, send_deltas};
 use millrace_schemas::ledger::{Tally, edge, stage};
 use millrace_schemas::progress::Progress;
-use millrace_schemas::topics;
+use millrace_schemas::{topics, trace};
 
 use crate::batch::{Batches, Step};
 use crate::group::{self, answer};
@@ -187,12 +187,13 @@ impl Committer {
         }
         producer.begin()?;
         for (tag, (prepared, record)) in new.iter().enumerate() {
+            let trace = prepared.trace.as_ref().map(|own| (trace::HEADER, own.as_bytes()));
             producer.send(OutRecord {
                 topic: topics::RAW,
                 partition: None,
                 key: prepared.key(record),
                 value: Some(prepared.value(record)),
-                headers: &[],
+                headers: trace.as_slice(),
                 tag,
             })?;
         }

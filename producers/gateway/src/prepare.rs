@@ -3,7 +3,7 @@
 
 use millrace_schemas::attempt::BatchState;
 use millrace_schemas::ledger::{Sum, line_hash, line_seed};
-use millrace_schemas::{Attributes, Codec, CodecError, Dedup, LineEnd, Piece, RawEvent};
+use millrace_schemas::{Attributes, Codec, CodecError, Dedup, LineEnd, Piece, RawEvent, TraceContext};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::batch::Step;
@@ -43,6 +43,8 @@ pub(crate) struct Prepared {
     data: Vec<u8>,
     pub(crate) tenant: String,
     pub(crate) n_items: usize,
+    /// The trace that the request belongs to.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) records: Vec<Record>,
     /// How far they take the batch that they belong to.
     pub(crate) step: Option<Step>,

@@ -311,10 +311,11 @@ fn prepare(
                 return Err(full());
             }
             let address = peer.to_canonical().to_string();
-            let prepared = shared.prepare(tenant, &address, &items).map_err(|error| {
+            let mut prepared = shared.prepare(tenant, &address, &items).map_err(|error| {
                 let status = if matches!(error, PrepareError::TooLarge { .. }) { 413 } else { 500 };
                 dialect.refuse(request, status, &error.to_string(), None)
             })?;
+            prepared.trace = request.trace();
             Ok((prepared, promise))
         }
     }

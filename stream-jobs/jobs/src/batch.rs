@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use millrace_schemas::TraceContext;
+
 /// One record of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'b> {
@@ -37,6 +39,8 @@ pub struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     passed: BTreeMap<(usize, i32), i64>,
+    /// Of the records that have one, by their number.
+    traces: Vec<(usize, TraceContext)>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +63,11 @@ impl Batch {
         self.entries.push(Entry { input, partition, offset, appended, key, value, first });
     }
 
+    /// Says which trace the record belongs to that was added last. Its outputs will, too; jobs do not see it.
+    pub fn trace(&mut self, trace: TraceContext) {
+        self.traces.extend(self.entries.len().checked_sub(1).map(|last| (last, trace)));
+    }
+
     /// Notes that everything below `next` has been read, where that is more than the records tell (transaction markers
     /// and aborted records take offsets too).
     pub fn pass(&mut self, input: usize, partition: i32, next: i64) {
@@ -71,6 +80,7 @@ impl Batch {
         self.bytes.clear();
         self.entries.clear();
         self.passed.clear();
+        self.traces.clear();
     }
 
     /// Number of records.
@@ -98,6 +108,14 @@ impl Batch {
             key: &self.bytes[entry.key.clone()],
             value: entry.value.clone().map(|range| &self.bytes[range]),
             first: entry.first,
+        })
+    }
+
+    /// The records, each with its trace.
+    pub(crate) fn traced(&self) -> impl Iterator<Item = (Record<'_>, Option<TraceContext>)> {
+        let mut traces = self.traces.iter().peekable();
+        self.records().enumerate().map(move |(number, record)| {
+            (record, traces.next_if(|(own, _)| *own == number).map(|(_, trace)| *trace))
         })
     }
 

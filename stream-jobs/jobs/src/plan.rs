@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use millrace_schemas::Origin;
 use millrace_schemas::dead::{AGAIN, DeadLetter, RECEIVED, undecodable};
 use millrace_schemas::ledger::{Delta, edge};
+use millrace_schemas::{Origin, TraceContext, trace};
 
 use crate::account::Accounts;
 use crate::batch::{Batch, Record, append};
@@ -26,6 +26,8 @@ pub struct Plan {
     accounts: Accounts,
     next: BTreeMap<(usize, i32), i64>,
     cells: Vec<Change>,
+    /// Of the outputs that have one, by their number.
+    traces: Vec<(usize, TraceContext)>,
 }
 
 /// A record to be written.
@@ -39,6 +41,8 @@ pub struct Output<'p> {
     pub key: &'p [u8],
     /// Value.
     pub value: &'p [u8],
+    /// The trace that the input belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// A record for `logs.dead`.
@@ -58,6 +62,8 @@ pub struct Dead<'p> {
     /// Of a line that was sent again: the offset it was read from. Travels in the header
     /// [`millrace_schemas::dead::AGAIN`].
     pub again: Option<i64>,
+    /// The trace that the input belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,13 +74,20 @@ struct DeadSlot {
     letter: DeadLetter,
     received: i64,
     again: Option<i64>,
+    trace: Option<TraceContext>,
 }
 
 impl Dead<'_> {
     /// All headers of the record.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
         let again = self.again.map(|offset| (AGAIN, offset.to_string()));
-        self.letter.headers().into_iter().chain([(RECEIVED, self.received.to_string())]).chain(again)
+        let trace = self.trace.map(|own| (trace::HEADER, own.to_string()));
+        self.letter
+            .headers()
+            .into_iter()
+            .chain([(RECEIVED, self.received.to_string())])
+            .chain(again)
+            .chain(trace)
     }
 }
 
@@ -91,8 +104,12 @@ impl Plan {
         self.clear();
         (self.stage, self.version) = (J::NAME, job.version());
         let inputs = job.inputs();
-        for record in batch.records() {
-            self.step(job, &inputs, &record, table, in_flight);
+        for (record, trace) in batch.traced() {
+            let n_outputs = self.outgoing.outputs.len();
+            self.step(job, &inputs, &record, trace, table, in_flight);
+            if let Some(trace) = trace {
+                self.traces.extend((n_outputs..self.outgoing.outputs.len()).map(|output| (output, trace)));
+            }
         }
         self.next.extend(batch.passed().iter().map(|(place, next)| (*place, *next)));
         for record in batch.records() {
@@ -116,6 +133,7 @@ impl Plan {
         job: &J,
         inputs: &[String],
         record: &Record<'_>,
+        trace: Option<TraceContext>,
         table: &Table,
         in_flight: Option<&Writes>,
     ) {
@@ -173,17 +191,20 @@ impl Plan {
                 letter,
                 received: entry.received,
                 again: record.first.map(|_| record.offset),
+                trace,
             });
         }
     }
 
     /// Records to be written, in order of their inputs (I4).
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = Output<'_>> {
-        self.outgoing.outputs.iter().map(|slot| Output {
+        let mut traces = self.traces.iter().peekable();
+        self.outgoing.outputs.iter().enumerate().map(move |(number, slot)| Output {
             target: slot.target,
             partition: slot.partition,
             key: &self.outgoing.bytes[slot.key.clone()],
             value: &self.outgoing.bytes[slot.value.clone()],
+            trace: traces.next_if(|(own, _)| *own == number).map(|(_, trace)| *trace),
         })
     }
 
@@ -196,6 +217,7 @@ impl Plan {
             letter: &slot.letter,
             received: slot.received,
             again: slot.again,
+            trace: slot.trace,
         })
     }
 
@@ -254,5 +276,6 @@ impl Plan {
         self.accounts.clear();
         self.next.clear();
         self.cells.clear();
+        self.traces.clear();
     }
 }

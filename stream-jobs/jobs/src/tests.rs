@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use millrace_schemas::TraceContext;
 use millrace_schemas::ledger::edge;
 
 use super::*;
@@ -193,6 +194,33 @@ fn markers_behind_the_records_are_passed() {
     assert_eq!(
         plan.next().iter().map(|(place, next)| (*place, *next)).collect::<Vec<_>>(),
         [((0, 0), 9), ((0, 1), 2), ((0, 2), 4)]
+    );
+}
+
+#[test]
+fn what_comes_of_a_record_belongs_to_its_trace() {
+    let own = TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+    let mut traced = Batch::default();
+    traced.trace(own); // of no record
+    for (at, record) in records("a b bad:c d bad:e").iter().enumerate() {
+        let one = batch(std::slice::from_ref(record), at);
+        one.records().for_each(|record| traced.push(record));
+        if at % 2 == 0 {
+            traced.trace(own);
+        }
+    }
+    let plan = plan(&Count, &traced, &Table::default(), None);
+    let traces: Vec<_> = plan.outputs().map(|output| output.trace.is_some()).collect();
+    assert_eq!(
+        (written(&plan).join(" ").as_str(), traces),
+        ("a=1 b=1 d=1 !bad:c:bad !bad:e:bad", vec![true, false, false])
+    );
+    let told = ("traceparent", own.to_string());
+    assert!(plan.dead().all(|dead| dead.headers().any(|header| header == told)));
+    traced.clear();
+    traced.push(batch(&records("a"), 9).records().next().unwrap());
+    assert!(
+        super::plan(&Count, &traced, &Table::default(), None).outputs().all(|output| output.trace.is_none())
     );
 }
 

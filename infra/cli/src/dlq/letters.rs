@@ -13,7 +13,7 @@ use millrace_runtime::kafka::admin::Admin;
 use millrace_runtime::kafka::{Tailed, Tailer, read_to_mark};
 use millrace_runtime::service::Service;
 use millrace_schemas::dead::{AGAIN, DeadLetter, RECEIVED};
-use millrace_schemas::topics;
+use millrace_schemas::{TraceContext, topics, trace};
 
 /// What became of a letter's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(super) struct Letter<'m> {
     pub(super) offset: i64,
     pub(super) key: &'m [u8],
     pub(super) value: &'m [u8],
+    /// The trace that it belongs to.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// What is known of all letters before they are read one by one.
@@ -85,6 +87,7 @@ impl Letters {
                 offset: record.offset,
                 key: record.key,
                 value: record.value.unwrap_or_default(),
+                trace: record.header(trace::HEADER).and_then(TraceContext::parse),
                 letter,
             })
         })?;

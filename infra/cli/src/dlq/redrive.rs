@@ -16,7 +16,7 @@ use millrace_runtime::service::Service;
 use millrace_runtime::sink::send_deltas;
 use millrace_schemas::dead::{RECEIVED, SENT_AGAIN, undecodable};
 use millrace_schemas::ledger::{Line, Sum, Tally, edge, stage};
-use millrace_schemas::{CodecError, RawEvent, topics};
+use millrace_schemas::{CodecError, RawEvent, topics, trace};
 use serde_json::json;
 
 use super::args::Redrive;
@@ -153,6 +153,7 @@ impl Sender {
         let mut headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
         headers.push((RECEIVED, received.as_bytes()));
+        headers.extend(letter.trace.as_ref().map(|own| (trace::HEADER, own.as_bytes())));
         self.producer.send(OutRecord {
             topic: topics::REDRIVE,
             partition: Some(letter.letter.partition),

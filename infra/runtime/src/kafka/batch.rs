@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use millrace_schemas::{TraceContext, trace};
 use rdkafka::message::{Headers, Message};
 
 /// A record that was read; key and value lie in the batch.
@@ -17,6 +18,8 @@ pub struct Record {
     pub timestamp: i64,
     /// Where its headers lie in the batch.
     headers: Range<usize>,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
     key: Range<usize>,
     value: Option<Range<usize>>,
 }
@@ -68,11 +71,15 @@ impl Batch {
         let key = put(message.key().unwrap_or_default());
         let value = message.payload().map(put);
         let first_header = self.headers.len();
-        if let Some(headers) = message.headers().filter(|_| with_headers) {
-            let owned = headers
-                .iter()
-                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
-            self.headers.extend(owned);
+        let mut trace = None;
+        for header in message.headers().into_iter().flat_map(Headers::iter) {
+            let value = header.value.unwrap_or_default();
+            if header.key == trace::HEADER {
+                trace = TraceContext::parse(value);
+            }
+            if with_headers {
+                self.headers.push((header.key.to_owned(), value.to_vec()));
+            }
         }
         self.records.push(Record {
             topic,
@@ -80,6 +87,7 @@ impl Batch {
             offset: message.offset(),
             timestamp: message.timestamp().to_millis().unwrap_or_default(),
             headers: first_header..self.headers.len(),
+            trace,
             key,
             value,
         });

@@ -53,10 +53,17 @@ fn exchange(
     let mut stream = connect(port, patience)?;
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!("{head}\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
-    stream.write_all(&[head.as_bytes(), body].concat())?;
+    let sent = stream.write_all(&[head.as_bytes(), body].concat());
+    whole_answer(&mut stream, sent)
+}
+
+/// A refusal may come before all is sent; it is read all the same.
+fn whole_answer(stream: &mut TcpStream, sent: io::Result<()>) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(answer)
+    match (stream.read_to_end(&mut answer), sent) {
+        (Err(error), _) | (_, Err(error)) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
 }
 
 fn connect(port: u16, patience: Duration) -> io::Result<TcpStream> {
@@ -78,13 +85,8 @@ pub(crate) fn put(port: u16, target: &str, chunks: &[&[u8]]) -> io::Result<(u16,
         }
         stream.write_all(b"0\r\n\r\n")
     };
-    // A refusal may come before all is sent; it is read all the same.
     let sent = send();
-    let mut answer = Vec::new();
-    match (stream.read_to_end(&mut answer), sent) {
-        (Err(error), _) | (_, Err(error)) if answer.is_empty() => Err(error),
-        _ => answered(&answer),
-    }
+    answered(&whole_answer(&mut stream, sent)?)
 }
 
 /// Status and body of an answer.

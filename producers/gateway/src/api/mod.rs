@@ -9,6 +9,7 @@ mod splunk;
 
 use std::borrow::Cow;
 
+use millrace_schemas::{TraceContext, trace};
 use serde_json::Value;
 
 use crate::encoding::{self, EncodingError};
@@ -34,6 +35,11 @@ impl<'a> Request<'a> {
     /// The header `name`, empty where there is none.
     pub fn header(&self, name: &str) -> &'a str {
         self.headers.iter().find(|(own, _)| *own == name).map_or("", |(_, value)| *value)
+    }
+
+    /// The trace that it belongs to.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.header(trace::HEADER).as_bytes())
     }
 
     /// Media type without parameters, lower case.

@@ -181,6 +181,7 @@ impl Session for KafkaSession {
                         value: self.batch.value(record),
                         first: first(&self.batch, record),
                     });
+                    record.trace.into_iter().for_each(|trace| batch.trace(trace));
                 }
                 return Ok(Turn::Records);
             }

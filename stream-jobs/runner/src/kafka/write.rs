@@ -7,7 +7,7 @@ use millrace_runtime::kafka::{Error, OutRecord, Transaction, TxnProducer};
 use millrace_runtime::service::Service;
 use millrace_runtime::sink::send_deltas;
 use millrace_schemas::progress::Progress;
-use millrace_schemas::{key_partition, topics};
+use millrace_schemas::{key_partition, topics, trace};
 
 /// Where a session's transactions go.
 pub(super) struct Target {
@@ -35,12 +35,13 @@ impl Target {
             let partition = output
                 .partition
                 .unwrap_or_else(|| key_partition(output.key, self.n_partitions[output.target]));
+            let trace = output.trace.as_ref().map(|own| (trace::HEADER, own.as_bytes()));
             producer.send(OutRecord {
                 topic: &self.outputs[output.target],
                 partition: Some(partition),
                 key: output.key,
                 value: Some(output.value),
-                headers: &[],
+                headers: trace.as_slice(),
                 tag: usize::MAX,
             })?;
         }
