@@ -105,12 +105,7 @@ impl Fleet {
     pub(super) fn cpu_seconds(&self, service: &str) -> anyhow::Result<f64> {
         let running = self.running.iter().find(|(name, _)| *name == service);
         let (_, child) = running.with_context(|| format!("millrace {service} does not run"))?;
-        let path = format!("/proc/{}/stat", child.id());
-        let stat = std::fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
-        // Behind the name in brackets: state is field 3, utime and stime are 14 and 15, in hundredths (proc(5)).
-        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks = rest.split_ascii_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+        cpu_seconds(child.id())
     }
 
     /// A service that has ended by itself is an error.
@@ -132,6 +127,16 @@ impl Drop for Fleet {
             drop(child.wait());
         }
     }
+}
+
+/// CPU seconds that a process has taken so far.
+pub(super) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+    // Behind the name in brackets: state is field 3, utime and stime are 14 and 15, in hundredths (proc(5)).
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = rest.split_ascii_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
 }
 
 fn resident(pid: u32) -> anyhow::Result<f64> {

@@ -11,6 +11,7 @@ use millrace_runtime::kafka::PlainProducer;
 use millrace_runtime::stop::Stop;
 use millrace_schemas::topics;
 
+use super::fleet::cpu_seconds;
 use super::forward::producer_performance;
 use super::pure::write_lines;
 use super::site::Site;
@@ -25,46 +26,58 @@ const WARM_UP_RECORDS: usize = 300;
 /// One a core, as `parse.loops` would be set here: while one waits for its commit the other works.
 const LOOPS: u32 = 2;
 /// What the loops may have read beyond the last record that is counted.
-const BEYOND: usize = 250_000;
+const BEYOND: usize = 400_000;
 
 pub(super) fn run() -> anyhow::Result<Vec<Measured>> {
     let site = Site::start("runner")?;
     let (path, _) = write_lines(&site.scratch.0, 1_000_000)?;
     producer_performance(&site, &path, WARM_UP + PAIRS * (LINES + BEYOND))?;
     copy(&site, true, WARM_UP, WARM_UP_RECORDS)?;
-    let (mut with, mut without) = (Vec::new(), Vec::new());
+    let (mut with, mut without) = (Runs::default(), Runs::default());
     for pair in 0..PAIRS {
         // Each is as often the first as the other. Without transactions no offset is committed: what is read then is read
         // again.
         for transactions in [pair % 2 == 1, pair % 2 == 0] {
-            let rates = if transactions { &mut with } else { &mut without };
-            rates.push(copy(&site, transactions, LINES, usize::MAX)?);
+            let runs = if transactions { &mut with } else { &mut without };
+            let (rate, cpu) = copy(&site, transactions, LINES, usize::MAX)?;
+            runs.rates.push(rate);
+            runs.cpu.push(cpu);
         }
     }
-    eprintln!("without transactions {without:.0?}, with {with:.0?}");
+    eprintln!("without transactions {without:.2?}, with {with:.2?}");
     // The two of a pair met the same weather.
     let mut costs: Vec<f64> =
-        with.iter().zip(&without).map(|(with, without)| (1.0 - with / without) * 100.0).collect();
+        with.rates.iter().zip(&without.rates).map(|(with, without)| (1.0 - with / without) * 100.0).collect();
     costs.sort_by(f64::total_cmp);
     let quartiles = (costs[PAIRS / 4], costs[PAIRS - 1 - PAIRS / 4]);
-    let (with, without, cost) = (middle(with), middle(without), middle(costs));
+    let cpu = (middle(without.cpu), middle(with.cpu));
+    let (with, without, cost) = (middle(with.rates), middle(without.rates), middle(costs));
     Ok(vec![
         Measured::new("runner_passthrough", with, "records/s", Some(Target::AtLeast(290_000.0)))
             .note(format!("{LOOPS} loops in one process, ledger and progress included")),
         Measured::new("runner_transactions", cost, "%", Some(Target::Below(5.0)))
             .against("the same loop without transactions, offsets and ledger")
             .note(format!(
-                "median of {PAIRS} pairs in turns on one broker, half of them from {:.1} to {:.1} %; without: {without:.0} records/s",
-                quartiles.0, quartiles.1
+                "median of {PAIRS} pairs in turns on one broker, half of them from {:.1} to {:.1} %; without: {without:.0} records/s; \
+                 CPU of runner and broker for a record {:.2} µs without, {:.2} µs with",
+                quartiles.0, quartiles.1, cpu.0, cpu.1
             )),
     ])
 }
 
+/// Of each run, records a second and µs of CPU a record, runner and broker together.
+#[derive(Debug, Default)]
+struct Runs {
+    rates: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
 /// Copies `n_lines` from logs.raw to logs.parsed as bytes in [`LOOPS`] loops, at most `max_records` in a batch: records a
-/// second, all loops together, from the end of the first batch.
-fn copy(site: &Site, transactions: bool, n_lines: usize, max_records: usize) -> anyhow::Result<f64> {
+/// second, all loops together, and µs of CPU a record, from the end of the first batch.
+fn copy(site: &Site, transactions: bool, n_lines: usize, max_records: usize) -> anyhow::Result<(f64, f64)> {
     let service = site.service(Path::new("/nowhere"))?;
-    let (seen, stop) = (Mutex::new(Seen::default()), Stop::default());
+    let pids = [std::process::id(), site.broker.pid()];
+    let (seen, stop) = (Mutex::new(Seen { pids, n: 0, measured: None }), Stop::default());
     let give_up = Instant::now() + Duration::from_secs(180);
     std::thread::scope(|scope| {
         let one = |number| {
@@ -88,15 +101,23 @@ fn copy(site: &Site, transactions: bool, n_lines: usize, max_records: usize) -> 
     let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     anyhow::ensure!(seen.n >= n_lines, "only {} of {n_lines} records were copied", seen.n);
     let Some((n_before, from, to)) = seen.measured else { anyhow::bail!("nothing was measured") };
-    Ok((seen.n - n_before) as f64 / (to - from).as_secs_f64())
+    let n = (seen.n - n_before) as f64;
+    Ok((n / (to.at - from.at).as_secs_f64(), (to.cpu - from.cpu) * 1e6 / n))
+}
+
+/// A moment, and the CPU seconds that were used until then.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: Instant,
+    cpu: f64,
 }
 
 /// What all loops have copied.
-#[derive(Default)]
 struct Seen {
+    pids: [u32; 2],
     n: usize,
     /// Records copied when the clock started, when that was, and when the last ones were.
-    measured: Option<(usize, Instant, Instant)>,
+    measured: Option<(usize, Mark, Mark)>,
 }
 
 impl Seen {
@@ -105,7 +126,8 @@ impl Seen {
             return;
         }
         self.n += n;
-        let now = Instant::now();
+        let cpu = self.pids.iter().filter_map(|pid| cpu_seconds(*pid).ok()).sum();
+        let now = Mark { at: Instant::now(), cpu };
         self.measured.get_or_insert((self.n, now, now)).2 = now;
     }
 }
