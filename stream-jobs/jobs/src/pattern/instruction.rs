@@ -32,6 +32,8 @@ pub(super) enum Instruction {
     Scan {
         scan: usize,
         past: usize,
+        /// The group that all of it is: its first slot, and whether to undo.
+        group: Option<(usize, bool)>,
     },
     /// Go on at the first of these that can begin with the next byte; if that fails, at those behind it.
     Choose(Box<Table>),

@@ -160,17 +160,20 @@ impl<'m> Machine<'m> {
                 }
                 Instruction::Jump(to) => Some((*to, pos)),
                 Instruction::Save { slot, undo } => {
-                    if *undo {
-                        self.choices.push(Choice::Slot { slot: *slot, old: self.slots[*slot] });
-                    }
-                    self.slots[*slot] = pos;
+                    self.save(*slot, pos, *undo);
                     Some((at + 1, pos))
                 }
-                Instruction::Scan { scan, past } if self.scans => {
+                Instruction::Scan { scan, past, group } if self.scans => {
                     let (answer, read) = self.program.scans[*scan].read(self.text.as_bytes(), pos);
                     self.steps += (read - pos) as u64 / 16;
                     match answer {
-                        Answer::End(end) => Some((*past, end)),
+                        Answer::End(end) => {
+                            if let Some((slot, undo)) = *group {
+                                self.save(slot, pos, undo);
+                                self.save(slot + 1, end, undo);
+                            }
+                            Some((*past, end))
+                        }
                         Answer::Nothing => None,
                         Answer::Unknown => Some((at + 1, pos)),
                     }
@@ -232,6 +235,13 @@ impl<'m> Machine<'m> {
                 }
             };
         }
+    }
+
+    fn save(&mut self, slot: usize, pos: usize, undo: bool) {
+        if undo {
+            self.choices.push(Choice::Slot { slot, old: self.slots[slot] });
+        }
+        self.slots[slot] = pos;
     }
 
     fn stopped_at(&mut self, pos: usize, at: usize) {

@@ -76,10 +76,17 @@ impl Maker {
                 self.maybe(|maker| maker.emit_repeat(node, *min, *max, *kind, behind))?;
             }
             Node::Group(number, node) => {
-                let undo = self.optional;
-                self.push(Instruction::Save { slot: 2 * *number as usize, undo })?;
+                let (slot, undo) = (2 * *number as usize, self.optional);
+                let at = self.push(Instruction::Save { slot, undo })?;
                 self.emit(node, behind)?;
-                self.push(Instruction::Save { slot: 2 * *number as usize + 1, undo })?;
+                let end = self.push(Instruction::Save { slot: slot + 1, undo })?;
+                if let Some(Instruction::Scan { past, group, .. }) = self.code.get_mut(at + 1)
+                    && *past == end
+                    && group.is_none()
+                {
+                    (*past, *group) = (end + 1, Some((slot, undo)));
+                    self.code.swap(at, at + 1);
+                }
             }
             Node::Look { ahead, negative, node } if matches!(**node, Node::Set(_)) => {
                 let Node::Set(class) = &**node else { return None };
@@ -147,12 +154,12 @@ impl Maker {
         let Some(own) = Scan::new(parts, behind) else { return Some(false) };
         let scan = self.scans.len();
         self.scans.push(own);
-        let at = self.push(Instruction::Scan { scan, past: 0 })?;
+        let at = self.push(Instruction::Scan { scan, past: 0, group: None })?;
         self.again = true;
         parts.iter().try_for_each(|part| self.emit_one(part, behind))?;
         self.again = false;
         self.fence()?;
-        self.code[at] = Instruction::Scan { scan, past: self.code.len() };
+        self.code[at] = Instruction::Scan { scan, past: self.code.len(), group: None };
         Some(true)
     }
 
