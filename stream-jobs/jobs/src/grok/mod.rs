@@ -126,17 +126,49 @@ impl Grok {
         text: &'t str,
         captures: &Captures,
     ) -> impl Iterator<Item = (&'t str, Value<'t>)> {
-        self.fields.iter().filter_map(move |field| {
-            let mut found = field.groups.iter().filter_map(|(group, kind)| {
-                let own = text.get(captures.span(*group)?)?;
-                (!own.is_empty()).then(|| kind.read(own))
-            });
-            let first = found.next()?;
-            let value = match found.next() {
-                None => first,
-                Some(second) => array([first, second].into_iter().chain(found)),
-            };
-            Some((field.name.as_str(), value))
+        let mut all = Vec::new();
+        self.give(text, captures, &mut all);
+        all.into_iter()
+    }
+
+    /// Gives the fields of a match in `text` to `sink`.
+    pub(crate) fn give<'t>(&'t self, text: &'t str, captures: &Captures, sink: &mut impl Sink<'t>) {
+        let own = |group: usize| text.get(captures.span(group)?).filter(|own| !own.is_empty());
+        for field in &self.fields {
+            if let [(group, Type::Text)] = field.groups[..] {
+                if let Some(own) = own(group) {
+                    sink.text(&field.name, own);
+                }
+            } else if let Some(value) = field.value(&own) {
+                sink.value(&field.name, value);
+            }
+        }
+    }
+}
+
+/// What takes fields. Most of them are texts, which take less time than values of any type.
+pub(crate) trait Sink<'t> {
+    fn text(&mut self, name: &'t str, text: &'t str);
+    fn value(&mut self, name: &'t str, value: Value<'t>);
+}
+
+impl<'t> Sink<'t> for Vec<(&'t str, Value<'t>)> {
+    fn text(&mut self, name: &'t str, text: &'t str) {
+        self.value(name, Value::String(Cow::Borrowed(text)));
+    }
+
+    fn value(&mut self, name: &'t str, value: Value<'t>) {
+        self.push((name, value));
+    }
+}
+
+impl Field {
+    fn value<'t>(&self, own: &impl Fn(usize) -> Option<&'t str>) -> Option<Value<'t>> {
+        let mut found = self.groups.iter().filter_map(|(group, kind)| Some(kind.read(own(*group)?)));
+        let first = found.next()?;
+        Some(match found.next() {
+            None => first,
+            Some(second) => array([first, second].into_iter().chain(found)),
         })
     }
 }

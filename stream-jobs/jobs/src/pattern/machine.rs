@@ -4,7 +4,11 @@
 //! holds up a partition. After its first steps it remembers which states have failed, so that it takes no more steps
 //! than the pattern is long times the text is long, but for references and what is within a look-around. Its answer is the first way in the order of the pattern, as Perl, Oniguruma and the linear engine have it.
 
-use super::program::{Instruction, Program};
+use std::cell::Cell;
+
+use super::instruction::Instruction;
+use super::program::Program;
+use super::scan::Answer;
 use super::text::{holds, run_end, stands_before, step};
 use super::tree::Kind;
 
@@ -53,6 +57,13 @@ enum Choice {
 
 const UNSET: usize = usize::MAX;
 
+/// Room for so many choices is kept for the next text.
+const MOST_KEPT: usize = 4_096;
+
+thread_local! {
+    static ROOM: Cell<Vec<Choice>> = const { Cell::new(Vec::new()) };
+}
+
 pub(super) struct Machine<'m> {
     program: &'m Program,
     text: &'m str,
@@ -69,6 +80,19 @@ pub(super) struct Machine<'m> {
     /// A look-behind ends here; elsewhere its match is none.
     must_end: Option<usize>,
     depth: usize,
+    /// Whether automata are used. They do not say how far they came.
+    scans: bool,
+}
+
+impl Drop for Machine<'_> {
+    fn drop(&mut self) {
+        let mut choices = std::mem::take(&mut self.choices);
+        if choices.capacity() <= MOST_KEPT {
+            choices.clear();
+            // Where the thread ends, nothing is kept.
+            ROOM.try_with(|room| room.set(choices)).unwrap_or_default();
+        }
+    }
 }
 
 impl<'m> Machine<'m> {
@@ -78,14 +102,22 @@ impl<'m> Machine<'m> {
             text,
             slots: vec![UNSET; program.n_slots],
             rounds: vec![UNSET; program.n_rounds],
-            choices: Vec::with_capacity(64),
+            choices: ROOM.try_with(Cell::take).unwrap_or_default(),
             failed: Vec::new(),
             steps: 0,
             budget,
             furthest: (0, 0),
             must_end: None,
             depth: 0,
+            scans: true,
         }
+    }
+
+    /// Same, by instructions alone.
+    pub(super) fn without_scans(program: &'m Program, text: &'m str, budget: u64) -> Machine<'m> {
+        let mut machine = Machine::new(program, text, budget);
+        machine.scans = false;
+        machine
     }
 
     /// Whether the pattern matches from `start` on; the groups are in the slots.
@@ -127,11 +159,26 @@ impl<'m> Machine<'m> {
                     first.map(|at| (*at, pos))
                 }
                 Instruction::Jump(to) => Some((*to, pos)),
-                Instruction::Save(slot) => {
-                    self.choices.push(Choice::Slot { slot: *slot, old: self.slots[*slot] });
-                    self.slots[*slot] = pos;
+                Instruction::Save { slot, undo } => {
+                    self.save(*slot, pos, *undo);
                     Some((at + 1, pos))
                 }
+                Instruction::Scan { scan, past, group } if self.scans => {
+                    let (answer, read) = self.program.scans[*scan].read(self.text.as_bytes(), pos);
+                    self.steps += (read - pos) as u64 / 16;
+                    match answer {
+                        Answer::End(end) => {
+                            if let Some((slot, undo)) = *group {
+                                self.save(slot, pos, undo);
+                                self.save(slot + 1, end, undo);
+                            }
+                            Some((*past, end))
+                        }
+                        Answer::Nothing => None,
+                        Answer::Unknown => Some((at + 1, pos)),
+                    }
+                }
+                Instruction::Scan { .. } => Some((at + 1, pos)),
                 Instruction::Look { ahead, negative, width, next } => {
                     let (negative, next) = (*negative, *next);
                     let found = if *ahead {
@@ -188,6 +235,13 @@ impl<'m> Machine<'m> {
                 }
             };
         }
+    }
+
+    fn save(&mut self, slot: usize, pos: usize, undo: bool) {
+        if undo {
+            self.choices.push(Choice::Slot { slot, old: self.slots[slot] });
+        }
+        self.slots[slot] = pos;
     }
 
     fn stopped_at(&mut self, pos: usize, at: usize) {

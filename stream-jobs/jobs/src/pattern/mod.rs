@@ -8,11 +8,15 @@
 //!    goes on to its limit, and beyond that the text is [`TooComplex`].
 
 mod factor;
+mod instruction;
 mod linear;
 mod literal;
 mod machine;
+mod maker;
 mod many;
 mod program;
+mod scan;
+mod set;
 mod set_syntax;
 mod simplify;
 mod syntax;
@@ -168,7 +172,7 @@ impl Pattern {
         }
         *steps += machine.steps;
         if let Ok(found) = at_start {
-            return Ok(found.then_some(Captures { slots: machine.slots }));
+            return Ok(found.then_some(Captures { slots: std::mem::take(&mut machine.slots) }));
         }
         if let Some(found) = self.linear.captures(text, anchored) {
             let slots =
@@ -184,7 +188,7 @@ impl Pattern {
         let found = if anchored { machine.matches_at(0) } else { search(&mut machine, text, start) };
         *steps += machine.steps;
         match found {
-            Ok(found) => Ok(found.then_some(Captures { slots: machine.slots })),
+            Ok(found) => Ok(found.then_some(Captures { slots: std::mem::take(&mut machine.slots) })),
             Err(Exhausted) => Err(TooComplex),
         }
     }
@@ -199,7 +203,7 @@ impl Pattern {
 
     /// How far a match from the start of `text` comes before it fails.
     pub fn furthest(&self, text: &str) -> usize {
-        let mut machine = Machine::new(&self.program, text, FURTHEST_STEPS);
+        let mut machine = Machine::without_scans(&self.program, text, FURTHEST_STEPS);
         match machine.matches_at(0) {
             Ok(true) => text.len(),
             // Exhausted or not: what it saw until then is the answer.

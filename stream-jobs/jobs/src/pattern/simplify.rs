@@ -1,5 +1,7 @@
 //! Takes atomic groups and look-arounds out of a pattern where that provably changes no match.
 //!
+//! - Of an atomic group that ends with another one, the inner one says nothing: `(?>a(?>b*))` is `(?>ab*)`.
+//! - Branches that begin with other characters each are atomic by themselves: `(?>a+|b)` is `(?:(?>a+)|b)`.
 //! - What has one width only leaves an atomic group the same way each time: `(?>\d\d)` is `\d\d`.
 //! - A run of one set, as long as it goes, is the run and no more of the set behind it: `[^"]*+` is `[^"]*(?![^"])`.
 //! - What neighbouring branches begin with is tried once (`factor`).
@@ -39,7 +41,12 @@ fn simple(node: Node, next: Option<&ClassUnicode>) -> Node {
             Node::concat(kept)
         }
         Node::Alternate(branches) => {
-            factor::alternation(branches.into_iter().map(|branch| simple(branch, next)).collect())
+            let simple = branches.into_iter().map(|branch| simple(branch, next));
+            let flat = simple.flat_map(|branch| match branch {
+                Node::Alternate(inner) => inner,
+                other => vec![other],
+            });
+            factor::alternation(flat.collect())
         }
         Node::Repeat { node, min, max, kind } => {
             let again = if max == Some(1) {
@@ -90,13 +97,16 @@ fn before(node: &Node, next: Option<ClassUnicode>) -> Option<ClassUnicode> {
 }
 
 fn atomic(node: Node) -> Node {
+    let node = open_end(node);
     let (least, most) = node.width();
     if most == Some(least) {
         return node;
     }
-    match &node {
-        Node::Atomic(_) => node,
-        Node::Repeat { node: inner, max: None, kind: Kind::Greedy, .. }
+    match node {
+        Node::Alternate(branches) if are_apart(&branches) => {
+            Node::Alternate(branches.into_iter().map(atomic).collect())
+        }
+        Node::Repeat { node: ref inner, max: None, kind: Kind::Greedy, .. }
             if matches!(**inner, Node::Set(_)) =>
         {
             let no_more = Node::Look { ahead: true, negative: true, node: inner.clone() };
@@ -104,6 +114,32 @@ fn atomic(node: Node) -> Node {
         }
         _ => Node::Atomic(Box::new(node)),
     }
+}
+
+/// `node` without the atomic groups that it ends with.
+fn open_end(node: Node) -> Node {
+    match node {
+        Node::Atomic(node) => open_end(*node),
+        Node::Concat(mut parts) => {
+            let last = parts.pop().map(open_end);
+            parts.extend(last);
+            Node::concat(parts)
+        }
+        Node::Alternate(branches) => Node::Alternate(branches.into_iter().map(open_end).collect()),
+        Node::Group(number, node) => Node::Group(number, Box::new(open_end(*node))),
+        other => other,
+    }
+}
+
+/// Whether the first character says which branch it is.
+fn are_apart(branches: &[Node]) -> bool {
+    let mut all = super::tree::set([]);
+    branches.iter().all(|branch| {
+        let Some((set, true)) = first(branch) else { return false };
+        let apart = !overlap(&all, &set);
+        all.union(&set);
+        apart
+    })
 }
 
 /// What the first character can be, and whether there is always one.

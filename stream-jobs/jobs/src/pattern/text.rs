@@ -1,6 +1,6 @@
 //! What stands where in a text: characters of a set, ends of lines and words.
 
-use super::program::Set;
+use super::set::Set;
 use super::tree::Assert;
 
 pub(super) fn stands_before(set: &Set, text: &str, pos: usize) -> bool {

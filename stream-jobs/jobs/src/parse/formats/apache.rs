@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use millrace_schemas::Value;
 
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::time::{Civil, clock, digits, month};
+use crate::parse::time::access_log;
 
 /// Reads one line.
 pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
@@ -69,29 +69,8 @@ fn auth<'t>(at: &mut Cursor<'t>) -> Result<&'t str, Stopped> {
 fn time(at: &mut Cursor<'_>) -> Result<i64, Stopped> {
     const LEN: usize = 26;
     let stop = at.stop("a time as 17/May/2015:10:05:03 +0000");
-    let read = |bytes: &[u8]| {
-        let shape =
-            [(2, b'/'), (6, b'/'), (11, b':'), (20, b' ')].iter().all(|&(at, byte)| bytes[at] == byte);
-        let sign = match bytes[21] {
-            b'+' => 1,
-            b'-' => -1,
-            _ => return None,
-        };
-        let (hour, minute, second) = clock(bytes, 12)?;
-        let (hours, minutes) = (digits(bytes, 22, 2)?, digits(bytes, 24, 2)?);
-        let civil = Civil {
-            year: digits(bytes, 7, 4)?,
-            month: month(&bytes[3..6])?,
-            day: digits(bytes, 0, 2)?,
-            hour,
-            minute,
-            second,
-            micro: 0,
-            offset: sign * (hours * 3600 + minutes * 60),
-        };
-        civil.micros().filter(|_| shape)
-    };
-    let micros = at.rest().as_bytes().get(..LEN).and_then(read).ok_or(stop)?;
+    let civil = at.rest().as_bytes().first_chunk::<LEN>().and_then(access_log);
+    let micros = civil.and_then(|civil| civil.micros()).ok_or(stop)?;
     at.at += LEN;
     Ok(micros)
 }

@@ -87,6 +87,14 @@ fn whole<'t>(number: f64) -> Option<Value<'t>> {
 
 /// Decimal, `0x2a`, `0b101`, `0o17`, and `017` as C has it.
 fn long(text: &str) -> Option<i64> {
+    // Most are short and decimal.
+    if let [b'1'..=b'9', ..] = text.as_bytes()
+        && text.len() < 19
+    {
+        return text
+            .bytes()
+            .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')));
+    }
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (digits, radix) = match digits.get(..2) {
         Some("0x" | "0X") => (&digits[2..], 16),

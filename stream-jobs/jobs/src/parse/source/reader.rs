@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use millrace_schemas::Value;
 
 use super::settings::{Settings, SourceError};
-use crate::grok::{Grok, Library};
+use crate::grok::{Grok, Library, Sink};
 use crate::parse::format::Format;
 use crate::parse::formats::delimited::Delimited;
 use crate::parse::formats::dissect::Dissect;
@@ -159,7 +159,7 @@ impl Reader {
                             .and_then(|span| text.get(span))
                             .filter(|own| !own.is_empty());
                         if let (Some(name), Some(value)) = (name, value) {
-                            found.fields.push(name.as_str(), Value::String(Cow::Borrowed(value)));
+                            found.push(name, value);
                         }
                     }
                     Ok(found)
@@ -180,18 +180,27 @@ impl Reader {
                 Ok(Some((at, captures))) => {
                     let mut found = Found::default();
                     found.fields.0.reserve(groks[at].names().len().min(FIELDS));
-                    for (name, value) in groks[at].fields(text, &captures) {
-                        if name == "message"
-                            && let Value::String(message) = value
-                        {
-                            found.message = Some(message);
-                        } else {
-                            found.fields.push(name, value);
-                        }
-                    }
+                    groks[at].give(text, &captures, &mut found);
                     Ok(found)
                 }
             },
+        }
+    }
+}
+
+impl<'t> Sink<'t> for Found<'t> {
+    fn text(&mut self, name: &'t str, text: &'t str) {
+        if name == "message" {
+            self.message = Some(Cow::Borrowed(text));
+        } else {
+            self.push(name, text);
+        }
+    }
+
+    fn value(&mut self, name: &'t str, value: Value<'t>) {
+        match value {
+            Value::String(message) if name == "message" => self.message = Some(message),
+            value => self.fields.push(name, value),
         }
     }
 }

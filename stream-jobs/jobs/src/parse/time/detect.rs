@@ -4,7 +4,7 @@
 //! the year the month is first, else the day; what is then no date is tried the other way round.
 
 use super::zone::{abbreviation, offset};
-use super::{Civil, Clock, digits, epoch, fraction, month};
+use super::{Civil, Clock, access_log, digits, epoch, fraction, month};
 
 /// Nobody writes the time later in a line than this.
 const MAX_SEARCHED: usize = 512;
@@ -43,12 +43,21 @@ pub(crate) fn find(text: &str, clock: Clock<'_>) -> Option<(i64, std::ops::Range
 
 /// A time that is the whole of `text`.
 pub(crate) fn whole(text: &str, clock: Clock<'_>) -> Option<i64> {
+    if let Some(micros) = web_server(text) {
+        return Some(micros);
+    }
     let text = text.trim();
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     match read(text.as_bytes(), false, clock) {
         Some((micros, len)) if len == text.len() => Some(micros),
         _ => super::number(text),
     }
+}
+
+/// The time that most texts have, without a search for its form.
+fn web_server(text: &str) -> Option<i64> {
+    let civil = access_log(text.as_bytes().try_into().ok()?)?;
+    civil.micros().filter(|_| text.as_bytes()[24] < b'6')
 }
 
 /// A time at the start of `bytes`; `number`: bare seconds are one, too.

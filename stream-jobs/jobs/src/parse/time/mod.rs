@@ -46,8 +46,6 @@ pub(crate) struct Civil {
 }
 
 const DAY: i64 = 86_400;
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 impl Civil {
     /// µs since the epoch; `None` where there is no such time.
@@ -115,7 +113,47 @@ pub(crate) fn civil_of(micros: i64) -> Civil {
 
 /// Number of an English month by its three letters in any case, from 1.
 pub(crate) fn month(name: &[u8]) -> Option<i64> {
-    MONTHS.iter().position(|own| own.eq_ignore_ascii_case(name)).map(|at| at as i64 + 1)
+    let &[first, second, third] = name else { return None };
+    Some(match &[first | 0x20, second | 0x20, third | 0x20] {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    })
+}
+
+/// `17/May/2015:10:05:03 +0000`, as web servers write it.
+pub(crate) fn access_log(bytes: &[u8; 26]) -> Option<Civil> {
+    let two = |at: usize| {
+        let (tens, ones) = (bytes[at].wrapping_sub(b'0'), bytes[at + 1].wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
+    };
+    let shape = bytes[2] == b'/' && bytes[6] == b'/' && bytes[11] == b':' && bytes[14] == b':';
+    let sign = match bytes[21] {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    (shape && bytes[17] == b':' && bytes[20] == b' ').then_some(())?;
+    Some(Civil {
+        year: two(7)? * 100 + two(9)?,
+        month: month(&bytes[3..6])?,
+        day: two(0)?,
+        hour: two(12)?,
+        minute: two(15)?,
+        second: two(18)?,
+        micro: 0,
+        offset: sign * (two(22)? * 3600 + two(24)? * 60),
+    })
 }
 
 /// `len` decimal digits at `at`; none where they are more than a number has.
