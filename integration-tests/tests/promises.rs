@@ -54,5 +54,7 @@ mod senders;
 mod session_conformance;
 #[path = "promises/store_faults.rs"]
 mod store_faults;
+#[path = "promises/streams.rs"]
+mod streams;
 #[path = "promises/tls.rs"]
 mod tls;

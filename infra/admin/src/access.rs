@@ -18,7 +18,7 @@ pub const DEFAULT: &str = "default";
 /// Valid keys of one tenant: more are refused.
 const MOST_KEYS: usize = 1_000;
 /// Bytes of a note.
-const MOST_NOTE: usize = 1_000;
+pub(crate) const MOST_NOTE: usize = 1_000;
 
 /// A key to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]

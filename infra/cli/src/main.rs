@@ -23,6 +23,7 @@ mod services;
 mod source;
 mod spool;
 mod status;
+mod stream;
 mod topics;
 mod up;
 mod upstream;
@@ -67,6 +68,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Dlq(command) => dlq::run(&command),
         Command::Parse(tool) => parse::run(&tool),
         Command::Source(command) => source::run(&command),
+        Command::Stream(command) => stream::run(&command),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),
         Command::Query(args) => services::run(services::Kind::Query, &args),

@@ -37,6 +37,12 @@ fn a_request_says_what_it_wants() {
         action(r#"PUT tenants/acme/quota {"max_streams":3}"#),
         Action::SetQuota { tenant: "acme".into(), quota }
     );
+    let Action::SetStream { tenant, name, wish, .. } =
+        action(r#"PUT tenants/acme/streams/web.1 {"source":"shop","note":null,"set":5}"#)
+    else {
+        panic!("no stream")
+    };
+    assert_eq!((tenant.as_str(), name.as_str(), wish.source.as_deref()), ("acme", "web.1", Some("shop")));
     let Action::CreateKey { tenant: None, wish } = action(r#"POST keys {"roles":["read"],"expires":"1h"}"#)
     else {
         panic!("no key")
@@ -65,6 +71,9 @@ fn what_is_not_understood_is_refused() {
         ("POST tenants acme", 400),
         (r#"POST tenants {"id":"acme","more":1}"#, 400),
         (r#"PUT tenants/acme/quota {"max_stream":3}"#, 400),
+        (r#"PUT tenants/acme/streams/web {"sources":"shop"}"#, 400),
+        ("PUT tenants/acme/streams {}", 405),
+        ("POST tenants/acme/streams/web {}", 405),
         (r#"PUT tenants/acme/quota {"max_streams":-3}"#, 400),
         (r#"POST keys {"roles":["root"]}"#, 400),
         (r#"POST keys {"roles":["read"],"expires":"soon"}"#, 400),
@@ -87,6 +96,10 @@ fn a_tenants_key_does_what_concerns_its_tenant_alone() {
     for text in [
         "GET tenants",
         "GET tenants/acme/quota",
+        "GET tenants/acme/streams",
+        "GET tenants/acme/streams/web",
+        r#"PUT tenants/acme/streams/web {"source":"shop"}"#,
+        "DELETE tenants/acme/streams/web",
         "GET keys",
         "GET keys?tenant=acme",
         r#"POST keys {"roles":["admin"]}"#,
@@ -101,6 +114,10 @@ fn a_tenants_key_does_what_concerns_its_tenant_alone() {
     for text in [
         r#"POST tenants {"id":"own"}"#,
         "GET tenants/other/quota",
+        "GET tenants/other/streams",
+        "GET tenants/other/streams/web",
+        "PUT tenants/other/streams/web {}",
+        "DELETE tenants/other/streams/web",
         r#"PUT tenants/acme/quota {}"#,
         "DELETE tenants/acme/quota",
         "GET keys?tenant=other",
@@ -163,6 +180,7 @@ fn a_write_is_named_for_the_log_and_for_errors() {
         (r#"POST tenants {"id":"acme"}"#, Some("acme"), "create tenant acme"),
         ("DELETE sources/shop", Some("shop"), "remove source shop"),
         ("GET sources/shop", None, "show source shop"),
+        ("PUT tenants/acme/streams/web {}", Some("web"), "set stream web"),
         ("GET keys", None, "list keys"),
     ] {
         let action = action(text);

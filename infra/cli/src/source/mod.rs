@@ -6,8 +6,8 @@ pub(crate) mod live;
 use std::path::Path;
 
 use anyhow::Context;
-use millrace_admin::control;
-use millrace_admin::sources::{self, Draft, Expected};
+use millrace_admin::sources::{self, Draft};
+use millrace_admin::{Expected, control};
 use millrace_runtime::sink::now_micros;
 use serde_json::json;
 
