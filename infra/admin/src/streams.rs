@@ -1,5 +1,7 @@
 //! Streams of tenants: which there are beside those that lines make, and what reads them. Free of I/O.
 
+use std::collections::BTreeMap;
+
 use millrace_jobs::parse::Format;
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::id::valid_stream;
@@ -50,14 +52,15 @@ impl Known {
 
     /// Streams, of one tenant or of all, for people and programs.
     pub fn stream_rows(&self, tenant: Option<&str>) -> Vec<Value> {
-        let named = |name: &str| {
-            let lists = |entry| compile(entry).is_ok_and(|own| own.streams().iter().any(|own| own == name));
-            self.sources.iter().find(|(_, entry)| lists(*entry)).map(|(name, _)| name)
-        };
+        let mut named = BTreeMap::new();
+        for (source, entry) in &self.sources {
+            let streams = compile(entry).map(|own| own.streams().to_vec()).unwrap_or_default();
+            named.extend(streams.into_iter().map(|stream| (stream, source)));
+        }
         let wanted = self.streams.iter().filter(|((own, _), _)| tenant.is_none_or(|tenant| tenant == own));
         let rows = wanted.map(|((tenant, name), entry)| {
             let mut row = row(tenant, name, entry);
-            row["read_by"] = json!(entry.source.as_ref().or_else(|| named(name)));
+            row["read_by"] = json!(entry.source.as_ref().or_else(|| named.get(name).copied()));
             row
         });
         rows.collect()

@@ -1,15 +1,15 @@
-//! Streams that are bound to a source by a record: while lines flow, and whoever is killed meanwhile, each line of that stream
-//! is read once, never by an older binding than a line before it, and nobody else's lines are read by it. The examples of
-//! docs/streams.md do what they say.
+//! Streams with a record. Bound to a source by it: while lines flow, and whoever is killed meanwhile, each line of that stream
+//! is read once, never by an older binding than a line before it, and nobody else's lines are read by it. Keys that make no
+//! streams write to those alone. The examples of docs/streams.md do what they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millrace_schemas::Event;
+use millrace_schemas::{Event, RawEvent};
 use rand::Rng;
 use rdkafka::message::Message;
 
@@ -31,14 +31,27 @@ fn readers(world: &World) -> BTreeMap<(String, i32, i64), String> {
     readers
 }
 
+/// Asks until the broker has answered in time: what has a key is taken once.
+fn ask(port: u16, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let (method, path) = request.split_once(' ').unwrap();
+    let mut answer = (0, String::new());
+    until(&format!("{request} is answered"), LONG, || {
+        answer = http::ask(port, method, path, headers, body.as_bytes()).unwrap();
+        if answer.0 == 503 { Err(answer.1.clone()) } else { Ok(()) }
+    });
+    answer
+}
+
 /// Sends lines of two tenants until it is told to stop; gives how many of each were acknowledged.
 fn send(port: u16, stop: &AtomicBool) -> usize {
     let (bearer, mut number) = (format!("Bearer {FIRST}"), 0);
     while !stop.load(Ordering::Relaxed) {
+        let key = number.to_string();
         for tenant in ["acme", "default"] {
-            let path = format!("/v1/logs/web?host=h{}&tenant={tenant}", number % 11);
+            let request = format!("POST /v1/logs/web?host=h{}&tenant={tenant}", number % 11);
             let body: String = (0..20).map(|own| format!("order={}\n", number * 20 + own)).collect();
-            let answer = http::post(port, &path, &[("authorization", &bearer)], body.as_bytes()).unwrap();
+            let headers = [("authorization", bearer.as_str()), ("idempotency-key", &key)];
+            let answer = ask(port, &request, &headers, &body);
             assert_eq!(answer.0, 200, "{answer:?}");
         }
         number += 1;
@@ -137,7 +150,7 @@ fn a_bound_stream_is_read_by_its_source_whoever_is_killed() {
     let n_before = read.values().filter(|reader| !reader.starts_with("shop-")).count();
     until("a line is read by its format", LONG, || {
         let bearer = format!("Bearer {FIRST}");
-        http::post(port, "/v1/logs/web?tenant=acme", &[("authorization", &bearer)], b"order=1").unwrap();
+        ask(port, "POST /v1/logs/web?tenant=acme", &[("authorization", &bearer)], "order=1");
         let n = readers(&world).values().filter(|own| !own.starts_with("shop-")).count();
         if n > n_before { Ok(()) } else { Err("not yet") }
     });
@@ -145,13 +158,80 @@ fn a_bound_stream_is_read_by_its_source_whoever_is_killed() {
 }
 
 #[test]
-fn the_examples_of_the_docs_run() {
-    let mut world = World::new("streams-docs");
+fn a_key_that_makes_no_streams_writes_to_those_that_were_made() {
+    let mut world = World::new("streams-key");
     let port = installation(&mut world);
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/streams.md");
+    world.cli_ok(&["tenant", "create", "acme"]);
+    for (name, tenant) in [("web", "acme"), ("app", "default")] {
+        world.cli_ok(&["stream", "create", name, "--tenant", tenant]);
+    }
+    let key = |streams: &str| {
+        let args = ["key", "create", "--tenant", "acme", "--role", "ingest", "--streams", streams];
+        let made = world.cli_ok(&[&args[..], &["--format", "json"]].concat());
+        let made: serde_json::Value = serde_json::from_slice(&made).unwrap();
+        format!("Bearer {}", made["key"].as_str().unwrap())
+    };
+    let (bound, free) = (key("existing"), key("any"));
+    let ask = |key: &str, request: &str, body: &str| {
+        ask(port, request, &[("authorization", key), ("content-type", "application/json")], body)
+    };
+    let becomes = |wanted: u16, path: &str| {
+        until(&format!("{path} is answered {wanted}"), LONG, || {
+            match ask(&bound, &format!("POST {path}"), "{}").0 {
+                status if status == wanted => Ok(()),
+                status => Err(status.to_string()),
+            }
+        });
+    };
+    becomes(200, "/v1/logs/web");
+    let lines = r#"{"streams":[{"stream":{"app":"app"},"values":[["1","a"]]}]}"#;
+    for (request, body) in [
+        ("POST /v1/logs/app", "{}"),
+        ("POST /loki/api/v1/push", lines),
+        ("POST /services/collector/raw?index=app", "a line"),
+        ("POST /v1/logs", r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#),
+        ("PUT /v1/batches/app/h/2026-01-31T23:59Z", "{}"),
+    ] {
+        let (status, said) = ask(&bound, request, body);
+        assert!(status == 403 && said.contains("there is no stream"), "{request}: {status} {said}");
+    }
+    let bulk = "{\"create\":{\"_index\":\"app\"}}\n{}\n{\"create\":{\"_index\":\"web\"}}\n{}\n".repeat(10);
+    let (status, said) = ask(&bound, "POST /_bulk", &bulk);
+    let n_items = |status: u16| said.matches(&format!("\"status\":{status}")).count();
+    assert_eq!((status, n_items(201), n_items(403)), (200, 10, 10), "{said}");
+    let (log, mut streams) = (world.log(), BTreeSet::new());
+    log.read("logs.raw", "read_committed", |message| {
+        let raw: RawEvent<'_> = log.codecs().raw().decode(message.payload().unwrap()).unwrap();
+        streams.insert(raw.stream.to_owned());
+    });
+    assert_eq!(streams, BTreeSet::from(["web".to_owned()]), "of what was refused nothing is there");
+    let refused = world.service("gateway-0").metric("millrace_gateway_refused_total", "\"new_stream\"");
+    assert!(refused >= 15.0, "{refused}");
+    assert_eq!(ask(&free, "POST /v1/logs/db", "{}").0, 200, "the other key makes streams");
+
+    // As soon as it is there, and no longer.
+    world.cli_ok(&["stream", "create", "app", "--tenant", "acme"]);
+    becomes(200, "/v1/logs/app");
+    assert_eq!(ask(&bound, "PUT /v1/batches/app/h/2026-01-31T23:59Z", "{}").0, 200);
+    world.cli_ok(&["stream", "rm", "web", "--tenant", "acme"]);
+    becomes(403, "/v1/logs/web");
+    assert_eq!(ask(&bound, "POST /v1/logs/app", "{}").0, 200);
+    world.stop();
+}
+
+#[test]
+fn the_examples_of_the_docs_run() {
+    run_page("streams-docs", "streams.md", &["stream shop-web of acme is made", "source  logfmt"]);
+}
+
+/// Runs the examples of a page; they must say what is `wanted`.
+pub(crate) fn run_page(test: &str, page: &str, wanted: &[&str]) {
+    let mut world = World::new(test);
+    let port = installation(&mut world);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let page = fs::read_to_string(page).unwrap();
     let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let script: String = blocks.collect();
+    let script = format!("\n{}", blocks.collect::<String>());
     assert!(script.matches("\nmillrace ").count() >= 6, "{script}");
     let script = script.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
     let (binary, config) = (binary().display().to_string(), world.config().display().to_string());
@@ -161,7 +241,7 @@ fn the_examples_of_the_docs_run() {
     let output = spawn(command).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for wanted in ["stream shop-web of acme is made", "source  logfmt"] {
+    for wanted in wanted {
         assert!(said.contains(wanted), "{wanted} is not in\n{said}");
     }
     world.stop();

@@ -8,7 +8,7 @@ use millrace_admin::Expected;
 use millrace_admin::access::KeyWish;
 use millrace_admin::parse::MOST_LINES;
 use millrace_admin::streams::StreamWish;
-use millrace_schemas::access::Role;
+use millrace_schemas::access::{Role, Streams};
 use millrace_schemas::quota::Quota;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -150,6 +150,8 @@ struct NewTenant {
 struct NewKey {
     tenant: Option<String>,
     roles: Vec<Role>,
+    #[serde(default)]
+    streams: Streams,
     expires: Option<String>,
     note: Option<String>,
 }
@@ -256,9 +258,10 @@ fn quota(asked: &Asked<'_>) -> Result<Quota, Reply> {
 
 fn key(new: NewKey) -> Result<Action, Reply> {
     let span = |text: String| millrace_admin::span(&text).map_err(|what| wrong(&format!("expires: {what}")));
-    let expires = new.expires.map(span).transpose()?;
-    let wish = KeyWish { tenant: String::new(), roles: new.roles, expires, note: new.note };
-    Ok(Action::CreateKey { tenant: new.tenant, wish })
+    let expires = new.expires.clone().map(span).transpose()?;
+    let NewKey { tenant, roles, streams, note, .. } = new;
+    let wish = KeyWish { tenant: String::new(), roles, streams, expires, note };
+    Ok(Action::CreateKey { tenant, wish })
 }
 
 fn text(asked: &Asked<'_>) -> Result<String, Reply> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
 use millrace_runtime::keys::NewKey;
-use millrace_schemas::access::{KeyEntry, Role};
+use millrace_schemas::access::{KeyEntry, Role, Streams};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::quota::Quota;
 use serde_json::json;
@@ -43,11 +43,13 @@ fn a_request_says_what_it_wants() {
         panic!("no stream")
     };
     assert_eq!((tenant.as_str(), name.as_str(), wish.source.as_deref()), ("acme", "web.1", Some("shop")));
-    let Action::CreateKey { tenant: None, wish } = action(r#"POST keys {"roles":["read"],"expires":"1h"}"#)
+    let Action::CreateKey { tenant: None, wish } =
+        action(r#"POST keys {"roles":["read"],"streams":"existing","expires":"1h"}"#)
     else {
         panic!("no key")
     };
-    assert_eq!((wish.roles, wish.expires), (vec![Role::Read], Some(Duration::from_secs(3_600))));
+    assert_eq!((wish.roles, wish.streams), (vec![Role::Read], Streams::Existing));
+    assert_eq!(wish.expires, Some(Duration::from_secs(3_600)));
     assert!(read("DELETE keys/k?dry_run=true").unwrap().dry_run);
     let Action::SetSource { file, .. } = action("PUT sources/shop [[source]]\n") else { panic!("no source") };
     assert_eq!((file.toml.as_str(), file.patterns), ("[[source]]\n", None));
@@ -76,6 +78,7 @@ fn what_is_not_understood_is_refused() {
         ("POST tenants/acme/streams/web {}", 405),
         (r#"PUT tenants/acme/quota {"max_streams":-3}"#, 400),
         (r#"POST keys {"roles":["root"]}"#, 400),
+        (r#"POST keys {"roles":["read"],"streams":"some"}"#, 400),
         (r#"POST keys {"roles":["read"],"expires":"soon"}"#, 400),
         ("GET keys?tenants=acme", 400),
         ("GET keys?dry_run=true", 400),
@@ -146,6 +149,7 @@ fn only_keys_with_the_role_are_answered() {
             expires: Some(100),
             revoked: None,
             note: None,
+            streams: Streams::Any,
         };
         let record = ControlRecord::api_key(&new.id, &entry);
         keys.note(record.key().as_bytes(), &record);
