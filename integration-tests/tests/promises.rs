@@ -48,6 +48,8 @@ mod restore;
 mod rotation;
 #[path = "promises/s3_faults.rs"]
 mod s3_faults;
+#[path = "promises/seeds.rs"]
+mod seeds;
 #[path = "promises/senders.rs"]
 mod senders;
 #[path = "promises/session_conformance.rs"]

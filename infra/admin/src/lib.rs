@@ -8,6 +8,7 @@ pub mod access;
 pub mod control;
 mod known;
 pub mod parse;
+pub mod seed;
 pub mod sources;
 pub mod streams;
 

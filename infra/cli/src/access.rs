@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use millrace_admin::access::{self, KeyWish};
-use millrace_admin::control;
+use millrace_admin::{control, seed};
 use millrace_runtime::keys::NewKey;
 use millrace_runtime::sink::now_micros;
-use millrace_schemas::access::{Role, Streams};
+use millrace_schemas::access::{KeyEntry, Role, Streams};
 use millrace_schemas::id::valid_id;
 use serde_json::json;
 
@@ -47,6 +47,10 @@ pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
         return create_at_relay(args, wish.expires, file);
     }
     let key = NewKey::make()?;
+    if args.print_seed {
+        anyhow::ensure!(valid_id(&wish.tenant), "{}", not_an_id(&wish.tenant));
+        return print_seed(args.format, &key, &access::entry(&wish, &key, now_micros()));
+    }
     let service = place::service(&args.place)?;
     let made = control::change(&service, false, |known| access::create_key(known, &wish, &key, now_micros()));
     answered(made, |()| {
@@ -67,6 +71,21 @@ fn show(format: Format, key: &NewKey, then: &str) {
 
 fn not_an_id(tenant: &str) -> String {
     format!("{tenant:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'")
+}
+
+fn print_seed(format: Format, key: &NewKey, entry: &KeyEntry) -> anyhow::Result<Answer> {
+    let text = seed::key_text(&key.id, entry);
+    match format {
+        Format::Json => println!("{}", json!({"id": key.id, "key": key.text, "seed": text})),
+        Format::Text => {
+            print!("{text}");
+            eprintln!(
+                "{}\nthis is the only time that key {} is shown; it holds once it is seeded",
+                key.text, key.id
+            );
+        }
+    }
+    Ok(Answer::Yes)
 }
 
 /// Adds a key to the configuration of a relay, which has no `millrace.control`.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod access;
+mod seed;
 mod stream;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use access::{
     Key, KeyCreate, KeyLs, KeyRevoke, QuotaBounds, Tenant, TenantCreate, TenantLs, TenantQuota,
 };
+pub(crate) use seed::Seed;
 pub(crate) use stream::{StreamLs, StreamMake, StreamRm, StreamSet, StreamShow, Streams};
 
 /// Logs on Kafka, with proof: every line from file to search and archive, exactly once.
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     /// Make, list and revoke the keys of tenants
     #[command(subcommand)]
     Key(Key),
+    /// Make what a file says there is to be: tenants, quotas, keys, streams and sources
+    Seed(Seed),
     /// What waits on this host for a gateway, and what the gateway refused
     #[command(subcommand)]
     Spool(Spool),

@@ -19,6 +19,7 @@ mod parse;
 mod place;
 mod quota;
 mod search;
+mod seed;
 mod services;
 mod source;
 mod spool;
@@ -80,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Key(Key::Create(args)) => access::create_key(&args),
         Command::Key(Key::Ls(args)) => access::ls_keys(&args),
         Command::Key(Key::Revoke(args)) => access::revoke_key(&args),
+        Command::Seed(args) => seed::run(&args),
         Command::Spool(Spool::Ls(args)) => spool::ls(&args),
         Command::Spool(Spool::Retry(args)) => spool::retry(&args),
         Command::Spool(Spool::Drop(args)) => spool::drop(&args),

@@ -107,6 +107,9 @@ pub(crate) struct KeyCreate {
     /// Configuration of a relay: the key is added there, and to nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) relay: Option<PathBuf>,
+    /// Print it as an entry of a seed, and the key to standard error; nothing is written
+    #[arg(long, conflicts_with = "relay")]
+    pub(crate) print_seed: bool,
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
     #[command(flatten)]
