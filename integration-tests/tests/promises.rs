@@ -48,11 +48,15 @@ mod restore;
 mod rotation;
 #[path = "promises/s3_faults.rs"]
 mod s3_faults;
+#[path = "promises/seeds.rs"]
+mod seeds;
 #[path = "promises/senders.rs"]
 mod senders;
 #[path = "promises/session_conformance.rs"]
 mod session_conformance;
 #[path = "promises/store_faults.rs"]
 mod store_faults;
+#[path = "promises/streams.rs"]
+mod streams;
 #[path = "promises/tls.rs"]
 mod tls;

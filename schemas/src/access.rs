@@ -35,6 +35,27 @@ impl Role {
     }
 }
 
+/// Which streams a key may write to, of its tenant's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Streams {
+    /// Any: a line makes its stream.
+    #[default]
+    Any,
+    /// Those that have a record.
+    Existing,
+}
+
+impl Streams {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Streams::Any => "any",
+            Streams::Existing => "existing",
+        }
+    }
+}
+
 /// A tenant, kind `tenant`, id = its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantEntry {
@@ -59,9 +80,22 @@ pub struct KeyEntry {
     pub revoked: Option<i64>,
     /// What it is for.
     pub note: Option<String>,
+    /// Which streams it may write to; keys of earlier versions: any.
+    #[serde(default)]
+    pub streams: Streams,
 }
 
 impl KeyEntry {
+    /// Whether `text` can be the part of a key that is no secret.
+    pub fn is_id(text: &str) -> bool {
+        is_hex(text, 16)
+    }
+
+    /// Whether `text` can be the hash of the secret part.
+    pub fn is_hash(text: &str) -> bool {
+        is_hex(text, 64)
+    }
+
     /// Whether it is valid at `now`, µs.
     pub fn is_valid(&self, now: i64) -> bool {
         self.revoked.is_none() && self.expires.is_none_or(|expires| now < expires)
@@ -71,6 +105,10 @@ impl KeyEntry {
     pub fn allows(&self, role: Role) -> bool {
         self.roles.iter().any(|own| *own == role || *own == Role::Admin)
     }
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 const TENANT: &str = "tenant";
@@ -117,6 +155,7 @@ mod tests {
             expires: Some(10),
             revoked: None,
             note: None,
+            streams: Streams::Existing,
         };
         assert!(key.is_valid(9) && !key.is_valid(10));
         assert!(key.allows(Role::Ingest) && !key.allows(Role::Read) && !key.allows(Role::Admin));
@@ -125,6 +164,9 @@ mod tests {
             (record.key().as_str(), record.as_api_key(), record.as_tenant()),
             ("key/k1", Some(key.clone()), None)
         );
+        let earlier = record.json.replace(r#","streams":"existing""#, "");
+        let earlier = ControlRecord { json: earlier, ..record }.as_api_key().unwrap();
+        assert_eq!(earlier, KeyEntry { streams: Streams::Any, ..key.clone() });
         let admin = KeyEntry { roles: vec![Role::Admin], expires: None, ..key.clone() };
         assert!(Role::ALL.iter().all(|role| admin.allows(*role)) && admin.is_valid(i64::MAX));
         assert!(!KeyEntry { revoked: Some(5), ..key }.is_valid(1));

@@ -20,6 +20,7 @@ pub mod quota;
 pub mod raw;
 pub mod source;
 pub mod splice;
+pub mod stream;
 pub mod subject;
 pub mod topics;
 pub mod trace;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millrace_runtime::keys::NewKey;
-use millrace_schemas::access::{KeyEntry, Role, TenantEntry};
+use millrace_schemas::access::{KeyEntry, Role, Streams, TenantEntry};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::id::valid_id;
 use millrace_schemas::quota::Quota;
@@ -18,7 +18,7 @@ pub const DEFAULT: &str = "default";
 /// Valid keys of one tenant: more are refused.
 const MOST_KEYS: usize = 1_000;
 /// Bytes of a note.
-const MOST_NOTE: usize = 1_000;
+pub(crate) const MOST_NOTE: usize = 1_000;
 
 /// A key to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct KeyWish {
     pub tenant: String,
     /// What it allows.
     pub roles: Vec<Role>,
+    /// Which streams it may write to.
+    pub streams: Streams,
     /// How long it is valid; `None`: until it is revoked.
     pub expires: Option<Duration>,
     /// What it is for.
@@ -75,7 +77,7 @@ fn key_row(id: &str, key: &KeyEntry, now: i64) -> Value {
         None => "expired",
     };
     let roles: Vec<&str> = key.roles.iter().map(|role| role.name()).collect();
-    json!({"id": id, "tenant": key.tenant, "roles": roles.join(","), "state": state,
+    json!({"id": id, "tenant": key.tenant, "roles": roles.join(","), "streams": key.streams.name(), "state": state,
            "created": minute(key.created), "expires": key.expires.map(minute), "note": key.note})
 }
 
@@ -95,24 +97,10 @@ pub fn create_tenant(known: &Known, id: &str, now: i64) -> Decision<Value> {
     Ok((set(record), json!({"id": id, "created": minute(now), "keys": 0})))
 }
 
-/// Makes a key of `new`. Its text is no part of what is written.
-///
-/// # Errors
-/// There is no such tenant, it has too many keys, or the wish is wrong.
-pub fn create_key(known: &Known, wish: &KeyWish, new: &NewKey, now: i64) -> Decision<()> {
-    known.tenant(&wish.tenant)?;
-    let wrong = |reason: &str| Err(Refusal::new(Kind::Wrong, reason));
-    if wish.roles.is_empty() {
-        return wrong("a key without roles opens nothing: name at least one of ingest, read, admin");
-    }
-    if wish.note.as_ref().is_some_and(|note| note.len() > MOST_NOTE) {
-        return wrong("the note is longer than 1000 bytes");
-    }
-    if known.n_keys(&wish.tenant, now) >= MOST_KEYS {
-        return wrong("the tenant has 1000 valid keys; revoke some first");
-    }
+/// The record of a key of `new`, made at `now`. The key's text is no part of it.
+pub fn entry(wish: &KeyWish, new: &NewKey, now: i64) -> KeyEntry {
     let span = |span: Duration| now.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
-    let entry = KeyEntry {
+    KeyEntry {
         tenant: wish.tenant.clone(),
         roles: Role::ALL.into_iter().filter(|role| wish.roles.contains(role)).collect(),
         hash: new.hash.clone(),
@@ -120,8 +108,35 @@ pub fn create_key(known: &Known, wish: &KeyWish, new: &NewKey, now: i64) -> Deci
         expires: wish.expires.map(span),
         revoked: None,
         note: wish.note.clone(),
-    };
-    Ok((set(ControlRecord::api_key(&new.id, &entry)), ()))
+        streams: wish.streams,
+    }
+}
+
+/// Makes a key of `new`.
+///
+/// # Errors
+/// There is no such tenant, it has too many keys, or the wish is wrong.
+pub fn create_key(known: &Known, wish: &KeyWish, new: &NewKey, now: i64) -> Decision<()> {
+    put_key(known, &new.id, entry(wish, new, now))
+}
+
+/// Makes the key `id`, or has it be this and nothing else.
+///
+/// # Errors
+/// There is no such tenant, it has too many keys, or the entry is wrong.
+pub fn put_key(known: &Known, id: &str, entry: KeyEntry) -> Decision<()> {
+    known.tenant(&entry.tenant)?;
+    let wrong = |reason: &str| Err(Refusal::new(Kind::Wrong, reason));
+    if entry.roles.is_empty() {
+        return wrong("a key without roles opens nothing: name at least one of ingest, read, admin");
+    }
+    if entry.note.as_ref().is_some_and(|note| note.len() > MOST_NOTE) {
+        return wrong("the note is longer than 1000 bytes");
+    }
+    if !known.keys.contains_key(id) && known.n_keys(&entry.tenant, entry.created) >= MOST_KEYS {
+        return wrong("the tenant has 1000 valid keys; revoke some first");
+    }
+    Ok((set(ControlRecord::api_key(id, &entry)), ()))
 }
 
 /// Revokes the key `id`, of tenant `own` where that is named. One that is revoked stays as it is.
@@ -180,7 +195,8 @@ mod tests {
 
     fn wish(tenant: &str) -> KeyWish {
         let expires = Some(Duration::from_micros(10));
-        KeyWish { tenant: tenant.into(), roles: vec![Role::Admin, Role::Read], expires, note: None }
+        let (roles, streams) = (vec![Role::Admin, Role::Read], Streams::Existing);
+        KeyWish { tenant: tenant.into(), roles, streams, expires, note: None }
     }
 
     #[test]
@@ -203,6 +219,7 @@ mod tests {
         );
         let row = &known.key_rows(None, 5)[0];
         assert_eq!((row["roles"].clone(), row["state"].clone()), ("read,admin".into(), "valid".into()));
+        assert_eq!(row["streams"], "existing");
         assert_eq!(known.key_rows(Some("acme"), 15)[0]["state"], "expired");
 
         refused(revoke_key(&known, &new.id, Some("other"), 7), Kind::Missing);

@@ -1,4 +1,4 @@
-//! What `millrace.control` says of tenants, keys, quotas and sources.
+//! What `millrace.control` says of tenants, keys, quotas, sources and streams.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use millrace_schemas::access::{KeyEntry, TenantEntry};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::quota::Quota;
 use millrace_schemas::source::SourceEntry;
+use millrace_schemas::stream::StreamEntry;
 
 /// All of it, by id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Known {
     /// Tenants that were made; `default` is there without.
     pub tenants: BTreeMap<String, TenantEntry>,
@@ -18,6 +19,8 @@ pub struct Known {
     pub quotas: BTreeMap<String, Quota>,
     /// Sources that were set.
     pub sources: BTreeMap<String, SourceEntry>,
+    /// Streams that were set, by tenant and name.
+    pub streams: BTreeMap<(String, String), StreamEntry>,
 }
 
 impl Known {
@@ -28,6 +31,14 @@ impl Known {
             Some(("key", id)) => put(&mut self.keys, id, record.and_then(ControlRecord::as_api_key)),
             Some(("quota", id)) => put(&mut self.quotas, id, record.and_then(ControlRecord::as_quota)),
             Some(("source", id)) => put(&mut self.sources, id, record.and_then(ControlRecord::as_source)),
+            Some(("stream", id)) => {
+                let Some((tenant, name)) = id.split_once('/') else { return };
+                let id = (tenant.to_owned(), name.to_owned());
+                match record.and_then(ControlRecord::as_stream) {
+                    Some(entry) => drop(self.streams.insert(id, entry)),
+                    None => drop(self.streams.remove(&id)),
+                }
+            }
             _ => {}
         }
     }

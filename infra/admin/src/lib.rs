@@ -1,4 +1,4 @@
-//! Tenants, keys, quotas and sources: what `millrace.control` says of them, and what may be changed. The command line and the
+//! Tenants, keys, quotas, sources and streams: what `millrace.control` says of them, and what may be changed. The command line and the
 //! admin API do the same by it.
 //!
 //! What becomes of a change is a function of what there is; only [`control`] talks to Kafka.
@@ -8,7 +8,9 @@ pub mod access;
 pub mod control;
 mod known;
 pub mod parse;
+pub mod seed;
 pub mod sources;
+pub mod streams;
 
 use std::time::Duration;
 
@@ -37,6 +39,31 @@ pub enum Kind {
     Taken,
     /// What is there is another than the one that was meant.
     Stale,
+}
+
+/// What must be set so that a change is meant for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Anything, or nothing.
+    Any,
+    /// Nothing.
+    Nothing,
+    /// This version.
+    Version(i64),
+}
+
+impl Expected {
+    /// Refuses where `what` is set in another version.
+    fn hold(self, what: &str, set: Option<i64>) -> Result<(), Refusal> {
+        let is = match (self, set) {
+            (Expected::Any, _) | (Expected::Nothing, None) => return Ok(()),
+            (Expected::Version(wanted), Some(set)) if wanted == set => return Ok(()),
+            (_, Some(set)) => format!("version {set} of the {what} is set"),
+            (_, None) => format!("no {what} is set"),
+        };
+        let reason = format!("{is}, which is not what was expected; look at what is set, and decide again");
+        Err(Refusal::new(Kind::Stale, reason))
+    }
 }
 
 impl Refusal {

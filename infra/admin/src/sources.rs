@@ -7,7 +7,7 @@ use millrace_schemas::control::ControlRecord;
 use millrace_schemas::source::SourceEntry;
 use serde_json::{Value, json};
 
-use crate::{Decision, Kind, Known, Refusal, minute};
+use crate::{Decision, Expected, Kind, Known, Refusal, minute};
 
 /// Larger ones are refused: a record of the topic takes a megabyte.
 pub const MOST_BYTES: usize = 512 << 10;
@@ -19,17 +19,6 @@ pub struct Draft {
     pub source: Source,
     /// As it would be set.
     pub entry: SourceEntry,
-}
-
-/// What must be set so that a change is meant for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// Anything, or nothing.
-    Any,
-    /// Nothing.
-    Nothing,
-    /// This version.
-    Version(i32),
 }
 
 /// The sources of a file, as they would be set at `now`. `patterns` gives the texts of a folder that a `patterns_dir` names.
@@ -166,7 +155,7 @@ impl Draft {
 /// What forbids it; of `expected`, where another version is set.
 pub fn set(known: &Known, drafts: &[Draft], expected: Expected) -> Decision<Vec<(Value, bool)>> {
     for draft in drafts.iter().filter(|draft| !draft.is_set(known)) {
-        expect(known, draft.name(), expected)?;
+        known.expect_source(draft.name(), expected)?;
     }
     let reasons: Vec<String> = drafts.iter().flat_map(|draft| draft.faults(known, drafts)).collect();
     if !reasons.is_empty() {
@@ -183,25 +172,27 @@ pub fn set(known: &Known, drafts: &[Draft], expected: Expected) -> Decision<Vec<
 /// Removes the source `name`.
 ///
 /// # Errors
-/// None of that name, or not the one expected, is set.
+/// None of that name, or not the one expected, is set; or streams are bound to it.
 pub fn remove(known: &Known, name: &str, expected: Expected) -> Decision<()> {
     known.source(name)?;
-    expect(known, name, expected)?;
+    known.expect_source(name, expected)?;
+    let bound: Vec<String> =
+        known.bound_to(name).map(|(tenant, stream)| format!("{stream} of {tenant}")).collect();
+    if !bound.is_empty() {
+        let streams = bound.join(", ");
+        let reason =
+            format!("{name} reads streams that are bound to it: {streams}; bind them to another one first");
+        return Err(Refusal::new(Kind::Wrong, reason));
+    }
     Ok((vec![(ControlRecord::source_key(name), None)], ()))
 }
 
-fn expect(known: &Known, name: &str, expected: Expected) -> Result<(), Refusal> {
-    let set = known.sources.get(name).map(|entry| entry.version);
-    let reason = match (expected, set) {
-        (Expected::Any, _) | (Expected::Nothing, None) => return Ok(()),
-        (Expected::Version(wanted), Some(set)) if wanted == set => return Ok(()),
-        (_, Some(set)) => format!("version {set} of {name} is set, which is not what was expected"),
-        (_, None) => format!("no source {name} is set, which is not what was expected"),
-    };
-    Err(Refusal::new(Kind::Stale, format!("{reason}; look at what is set, and decide again")))
-}
-
 impl Known {
+    fn expect_source(&self, name: &str, expected: Expected) -> Result<(), Refusal> {
+        let set = self.sources.get(name).map(|entry| entry.version.into());
+        expected.hold(&format!("source {name}"), set)
+    }
+
     /// The source `name`, as it was set.
     ///
     /// # Errors
@@ -225,6 +216,8 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use millrace_schemas::stream::StreamEntry;
+
     use super::*;
 
     fn one(name: &str, version: i32, rest: &str) -> Draft {
@@ -288,6 +281,18 @@ mod tests {
         assert_eq!(remove(&set, "shop", Expected::Version(1)).unwrap_err().kind, Kind::Stale);
         assert_eq!(remove(&set, "other", Expected::Any).unwrap_err().kind, Kind::Missing);
         assert_eq!(remove(&set, "shop", Expected::Version(2)).unwrap().0, [("source/shop".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_source_that_streams_are_bound_to_stays() {
+        let mut set = known(&[&one("shop", 1, "")]);
+        let entry = |source: &str| StreamEntry { source: Some(source.into()), note: None, set: 0 };
+        set.streams.insert(("acme".into(), "web".into()), entry("shop"));
+        set.streams.insert(("acme".into(), "app".into()), entry("json"));
+        let refusal = remove(&set, "shop", Expected::Any).unwrap_err();
+        assert!(refusal.kind == Kind::Wrong && refusal.reasons[0].contains(": web of acme;"), "{refusal}");
+        set.streams.clear();
+        assert!(remove(&set, "shop", Expected::Any).is_ok());
     }
 
     #[test]

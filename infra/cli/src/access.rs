@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use millrace_admin::access::{self, KeyWish};
-use millrace_admin::control;
+use millrace_admin::{control, seed};
 use millrace_runtime::keys::NewKey;
 use millrace_runtime::sink::now_micros;
-use millrace_schemas::access::Role;
+use millrace_schemas::access::{KeyEntry, Role, Streams};
 use millrace_schemas::id::valid_id;
 use serde_json::json;
 
@@ -39,14 +39,19 @@ pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
     let wish = KeyWish {
         tenant: args.tenant.clone(),
         roles: args.roles.iter().filter_map(|name| Role::named(name)).collect(),
+        streams: if args.streams == Streams::Existing.name() { Streams::Existing } else { Streams::Any },
         expires: args.expires.as_deref().map(place::duration).transpose()?,
         note: args.note.clone(),
     };
     if let Some(file) = &args.relay {
         return create_at_relay(args, wish.expires, file);
     }
-    let service = place::service(&args.place)?;
     let key = NewKey::make()?;
+    if args.print_seed {
+        anyhow::ensure!(valid_id(&wish.tenant), "{}", not_an_id(&wish.tenant));
+        return print_seed(args.format, &key, &access::entry(&wish, &key, now_micros()));
+    }
+    let service = place::service(&args.place)?;
     let made = control::change(&service, false, |known| access::create_key(known, &wish, &key, now_micros()));
     answered(made, |()| {
         show(args.format, &key, "it holds within a second");
@@ -64,9 +69,32 @@ fn show(format: Format, key: &NewKey, then: &str) {
     }
 }
 
+fn not_an_id(tenant: &str) -> String {
+    format!("{tenant:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'")
+}
+
+fn print_seed(format: Format, key: &NewKey, entry: &KeyEntry) -> anyhow::Result<Answer> {
+    let text = seed::key_text(&key.id, entry);
+    match format {
+        Format::Json => println!("{}", json!({"id": key.id, "key": key.text, "seed": text})),
+        Format::Text => {
+            print!("{text}");
+            eprintln!(
+                "{}\nthis is the only time that key {} is shown; it holds once it is seeded",
+                key.text, key.id
+            );
+        }
+    }
+    Ok(Answer::Yes)
+}
+
 /// Adds a key to the configuration of a relay, which has no `millrace.control`.
 fn create_at_relay(args: &KeyCreate, expires: Option<Duration>, file: &Path) -> anyhow::Result<Answer> {
-    anyhow::ensure!(valid_id(&args.tenant), "{:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'", args.tenant);
+    anyhow::ensure!(
+        args.streams == Streams::Any.name(),
+        "a relay has no records of streams: leave out --streams, and give the key that it sends with at its centre"
+    );
+    anyhow::ensure!(valid_id(&args.tenant), "{}", not_an_id(&args.tenant));
     let key = NewKey::make()?;
     let mut text = format!("\n[gateway.keys.{}]", key.id);
     if let Some(note) = &args.note {
@@ -87,7 +115,12 @@ fn create_at_relay(args: &KeyCreate, expires: Option<Duration>, file: &Path) -> 
 pub(crate) fn ls_keys(args: &KeyLs) -> anyhow::Result<Answer> {
     let known = control::read(&place::service(&args.place)?)?;
     let rows = known.key_rows(args.tenant.as_deref(), now_micros());
-    print_rows(args.format, &["id", "tenant", "roles", "state", "created", "expires", "note"], &[], &rows)?;
+    print_rows(
+        args.format,
+        &["id", "tenant", "roles", "streams", "state", "created", "expires", "note"],
+        &[],
+        &rows,
+    )?;
     Ok(Answer::Yes)
 }
 

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod access;
+mod seed;
+mod stream;
 
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use access::{
     Key, KeyCreate, KeyLs, KeyRevoke, QuotaBounds, Tenant, TenantCreate, TenantLs, TenantQuota,
 };
+pub(crate) use seed::Seed;
+pub(crate) use stream::{StreamLs, StreamMake, StreamRm, StreamSet, StreamShow, Streams};
 
 /// Logs on Kafka, with proof: every line from file to search and archive, exactly once.
 #[derive(Debug, Parser)]
@@ -45,6 +49,9 @@ pub(crate) enum Command {
     /// Set, list and remove the sources of the parse job while it runs
     #[command(subcommand)]
     Source(crate::source::args::Sources),
+    /// Make streams of tenants, and say what reads them
+    #[command(subcommand)]
+    Stream(Streams),
     /// Index parsed lines into searchable splits
     Index(ServiceArgs),
     /// Archive parsed lines as Parquet files, and keep the topics within their bounds
@@ -60,6 +67,8 @@ pub(crate) enum Command {
     /// Make, list and revoke the keys of tenants
     #[command(subcommand)]
     Key(Key),
+    /// Make what a file says there is to be: tenants, quotas, keys, streams and sources
+    Seed(Seed),
     /// What waits on this host for a gateway, and what the gateway refused
     #[command(subcommand)]
     Spool(Spool),

@@ -19,10 +19,12 @@ mod parse;
 mod place;
 mod quota;
 mod search;
+mod seed;
 mod services;
 mod source;
 mod spool;
 mod status;
+mod stream;
 mod topics;
 mod up;
 mod upstream;
@@ -67,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Dlq(command) => dlq::run(&command),
         Command::Parse(tool) => parse::run(&tool),
         Command::Source(command) => source::run(&command),
+        Command::Stream(command) => stream::run(&command),
         Command::Index(args) => services::run(services::Kind::Index, &args),
         Command::Archive(args) => services::run(services::Kind::Archive, &args),
         Command::Query(args) => services::run(services::Kind::Query, &args),
@@ -78,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Key(Key::Create(args)) => access::create_key(&args),
         Command::Key(Key::Ls(args)) => access::ls_keys(&args),
         Command::Key(Key::Revoke(args)) => access::revoke_key(&args),
+        Command::Seed(args) => seed::run(&args),
         Command::Spool(Spool::Ls(args)) => spool::ls(&args),
         Command::Spool(Spool::Retry(args)) => spool::retry(&args),
         Command::Spool(Spool::Drop(args)) => spool::drop(&args),

@@ -16,6 +16,7 @@ use crate::inputs;
 use crate::output::{Answer, chain};
 use crate::parse;
 use crate::place::{Addresses, set};
+use crate::seed;
 use crate::services::{self, Kind};
 
 const KAFKA_PORT: u16 = 19092;
@@ -95,6 +96,9 @@ fn config(data: &Path, file: Option<&Path>, addresses: &Addresses) -> anyhow::Re
     })?;
     inputs::check(&config.forward, file)?;
     drop(parse::load(&config.parse, file)?);
+    if let Some(seed) = &config.control_seed {
+        drop(seed::read(seed)?);
+    }
     Ok(config)
 }
 
@@ -175,6 +179,9 @@ impl Platform {
         admin.ping(std::time::Duration::from_secs(30))?;
         admin.apply(&topic_specs()?)?;
         let service = Service::open(&config, stop)?;
+        if let Some(file) = &config.control_seed {
+            seed::apply(&service, file)?;
+        }
         for kind in Kind::ALL {
             service.health.turned(kind.name(), false);
         }

@@ -1,13 +1,14 @@
-//! API keys: how they are made, and which are valid, as `millrace.control` says now; and the quotas that it has for tenants.
+//! API keys: how they are made, and which are valid, as `millrace.control` says now; and the quotas and streams that it has
+//! of tenants.
 //!
 //! The first key of an installation lies in its data folder, in `admin.key`, and opens everything. Any other key is `mk_ID_SECRET`. The id finds its record; of the secret only the hash is kept anywhere. The topic is followed, so
 //! that a revocation holds within a second.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use millrace_schemas::access::{KeyEntry, Role};
+use millrace_schemas::access::{KeyEntry, Role, Streams};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::quota::Quota;
 use millrace_schemas::topics;
@@ -80,6 +81,8 @@ pub struct Grant {
     pub id: String,
     /// Tenant.
     pub tenant: String,
+    /// Which streams it may write to.
+    pub streams: Streams,
     roles: Vec<Role>,
 }
 
@@ -90,7 +93,7 @@ impl Grant {
     }
 }
 
-/// The keys there are, and the quotas.
+/// The keys there are, the quotas, and the streams.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring(Arc<RwLock<Held>>);
 
@@ -99,6 +102,8 @@ struct Held {
     first: Option<String>,
     keys: HashMap<String, KeyEntry>,
     quotas: HashMap<String, Quota>,
+    /// Names by tenant.
+    streams: HashMap<String, HashSet<String>>,
 }
 
 impl Keyring {
@@ -118,9 +123,9 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// The first key and these, no others, and no quotas.
+    /// The first key and these, no others, no quotas and no streams.
     pub fn of(first: Option<String>, keys: impl IntoIterator<Item = (String, KeyEntry)>) -> Keyring {
-        let held = Held { first, keys: keys.into_iter().collect(), quotas: HashMap::new() };
+        let held = Held { first, keys: keys.into_iter().collect(), ..Held::default() };
         Keyring(Arc::new(RwLock::new(held)))
     }
 
@@ -134,6 +139,8 @@ impl Keyring {
             self.put(&record.id, entry);
         } else if let Some(quota) = record.as_quota() {
             self.held().quotas.insert(record.id.clone(), quota);
+        } else if let Some((tenant, name)) = ControlRecord::stream_name(key) {
+            self.held().streams.entry(tenant.to_owned()).or_default().insert(name.to_owned());
         } else {
             self.forget(key);
         }
@@ -152,6 +159,14 @@ impl Keyring {
             Some(("quota", id)) => {
                 self.held().quotas.remove(id);
             }
+            Some(("stream", id)) => {
+                let mut held = self.held();
+                let Some((tenant, name)) = id.split_once('/') else { return };
+                let Some(own) = held.streams.get_mut(tenant) else { return };
+                if own.remove(name) && own.is_empty() {
+                    held.streams.remove(tenant);
+                }
+            }
             _ => {}
         }
     }
@@ -159,6 +174,12 @@ impl Keyring {
     /// The quota that `millrace.control` has for `tenant`.
     pub fn quota(&self, tenant: &str) -> Option<Quota> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).quotas.get(tenant).copied()
+    }
+
+    /// Whether `tenant` has a stream `name` with a record.
+    pub fn has_stream(&self, tenant: &str, name: &str) -> bool {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.streams.get(tenant).is_some_and(|own| own.contains(name))
     }
 
     /// Whose `key` is at `now`, µs. Takes as long for an id that there is not as for a wrong secret.
@@ -172,13 +193,15 @@ impl Keyring {
         let entry = held.keys.get(id);
         let is_same = same(entry.map_or(&"0".repeat(hash.len()), |entry| &entry.hash), &hash);
         let entry = entry.filter(|entry| is_same && entry.is_valid(now))?;
-        let (id, tenant, roles) = (id.to_owned(), entry.tenant.clone(), entry.roles.clone());
-        Some(Holder::Tenant(Grant { id, tenant, roles }))
+        let KeyEntry { tenant, roles, streams, .. } = entry.clone();
+        Some(Holder::Tenant(Grant { id: id.to_owned(), tenant, streams, roles }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use millrace_schemas::stream::StreamEntry;
+
     use super::*;
 
     #[test]
@@ -195,10 +218,16 @@ mod tests {
             expires: Some(100),
             revoked: None,
             note: None,
+            streams: Streams::Existing,
         };
         keys.put(&key.id, entry.clone());
         let Some(Holder::Tenant(grant)) = keys.holder(&key.text, 99) else { panic!("it opens nothing") };
-        assert!(grant.tenant == "acme" && grant.allows(Role::Read) && !grant.allows(Role::Ingest));
+        assert!(
+            grant.tenant == "acme"
+                && grant.streams == Streams::Existing
+                && grant.allows(Role::Read)
+                && !grant.allows(Role::Ingest)
+        );
         let swapped = format!("mk_{}_{}", key.id, other.text.rsplit('_').next().unwrap());
         for wrong in
             [&other.text, &swapped, &key.hash, "", "mk_", "mk__", "firs", &key.text[..key.text.len() - 1]]
@@ -210,6 +239,22 @@ mod tests {
         assert_eq!(keys.holder(&key.text, 60), None);
         keys.forget(format!("key/{}", key.id).as_bytes());
         assert_eq!(keys.holder(&key.text, 60), None);
+    }
+
+    #[test]
+    fn a_stream_is_there_until_its_record_is_gone() {
+        let keys = Keyring::default();
+        let entry = StreamEntry { source: None, note: None, set: 0 };
+        for name in ["web", "app"] {
+            let record = ControlRecord::stream("acme", name, &entry);
+            keys.note(record.key().as_bytes(), &record);
+        }
+        let has = |tenant: &str, name: &str| keys.has_stream(tenant, name);
+        assert!(has("acme", "web") && has("acme", "app") && !has("acme", "db") && !has("other", "web"));
+        keys.forget(b"stream/acme/web");
+        assert!(!has("acme", "web") && has("acme", "app"));
+        keys.forget(b"stream/acme/app");
+        assert!(keys.held().streams.is_empty());
     }
 
     #[test]

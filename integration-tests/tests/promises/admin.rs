@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use crate::harness::spawn::{mortal, spawn};
 use crate::harness::{Seed, World, http, until};
 
-const FIRST: &str = "the-first-key-of-this-installation";
+pub(crate) const FIRST: &str = "the-first-key-of-this-installation";
 const LONG: Duration = Duration::from_secs(60);
 
 /// Topics, a first key, a query service and a gateway; gives the gateway's port.
-fn installation(world: &mut World) -> u16 {
+pub(crate) fn installation(world: &mut World) -> u16 {
     world.apply_topics();
     fs::create_dir_all(world.dir.join("data")).unwrap();
     fs::write(world.dir.join("data/admin.key"), format!("{FIRST}\n")).unwrap();
@@ -169,6 +169,24 @@ fn a_tenant_is_made_bounded_and_shut_out_within_seconds() {
     let bounds = json!({"events_per_second": 1, "burst_events": 1});
     assert_eq!(first.json("PUT tenants/acme/quota", &bounds).0, 200);
     becomes(429, "who is over the quota", || post(port, &ingest, "order=c\norder=d"));
+    // Streams of its own: made, changed by version, taken away, and nobody else's.
+    let own = as_key(&admin);
+    let stream = |tenant: &str| format!("PUT tenants/{tenant}/streams/web");
+    assert_eq!(own.json(&stream("acme"), &json!({"source": "gone"})).0, 422);
+    assert_eq!(own.json(&stream("other"), &json!({})).0, 403);
+    assert_eq!(own.json(&stream("acme"), &json!({"source": "json"})).0, 201);
+    let shown = own.get("tenants/acme/streams/web").1;
+    assert_eq!(own.json(&stream("acme"), &shown).0, 200, "what is shown can be sent back");
+    let changed = |version: &Value| {
+        let (bearer, version) = (format!("Bearer {admin}"), format!("\"{version}\""));
+        let headers = [("authorization", bearer.as_str()), ("if-match", version.as_str())];
+        http::ask(port, "PUT", "/api/v1/admin/tenants/acme/streams/web", &headers, b"{}").unwrap().0
+    };
+    assert_eq!((changed(&json!(7)), changed(&shown["set"]), changed(&shown["set"])), (412, 200, 200));
+    assert_eq!(own.get("tenants/acme/streams").1[0]["read_by"], json!(null));
+    assert_eq!(first.get("tenants/other/streams").1, json!([]));
+    let remove = || own.ask("DELETE tenants/acme/streams/web", "text/plain", "").0;
+    assert_eq!((remove(), remove()), (200, 404));
     let quota = first.get("tenants/acme/quota").1;
     assert_eq!((&quota["events_per_second"], &quota["max_streams"]), (&json!(1), &json!(null)));
     assert_eq!(first.ask("DELETE tenants/acme/quota", "text/plain", "").0, 200);

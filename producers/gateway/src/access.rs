@@ -1,13 +1,15 @@
-//! Whose lines a request brings (I9): the key's tenant; without a key the certificate's, else the listener's own.
+//! Whose lines a request brings (I9): the key's tenant; without a key the certificate's, else the listener's own. And which
+//! streams they may be of.
 
 use std::borrow::Cow;
 
 use base64::Engine;
 use millrace_runtime::keys::{Holder, Keyring};
-use millrace_schemas::access::Role;
+use millrace_schemas::access::{Role, Streams};
 
 use crate::api::{Dialect, Request};
 use crate::proxy::Proxy;
+use crate::quota::{Bound, Excess};
 use crate::tls::Client;
 
 /// What this gateway knows of keys.
@@ -19,12 +21,54 @@ pub(crate) struct Access {
     pub(crate) keys: Keyring,
 }
 
+/// In whose name a request comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) tenant: String,
+    /// Which streams its key may write to.
+    pub(crate) streams: Streams,
+}
+
+impl Caller {
+    /// Without a key that says less.
+    fn of(tenant: String) -> Caller {
+        Caller { tenant, streams: Streams::Any }
+    }
+}
+
+/// The streams of a tenant that have a record: what a key that makes none may write to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Existing<'a> {
+    keys: &'a Keyring,
+    tenant: &'a str,
+}
+
+impl Existing<'_> {
+    /// Why nothing may be written to `stream`, where that is so.
+    pub(crate) fn refuse(self, stream: &str) -> Option<Excess> {
+        if self.keys.has_stream(self.tenant, stream) {
+            return None;
+        }
+        let (tenant, shown) = (self.tenant, stream.chars().take(128).collect::<String>());
+        let reason = format!(
+            "there is no stream {shown:?}, and this key may not make one: `millrace stream create {shown} --tenant {tenant}` does"
+        );
+        Some(Excess { bound: Bound::NewStream, reason, after: None })
+    }
+}
+
 /// Status, and why.
 pub(crate) type Denied = (u16, &'static str);
 
 impl Access {
-    /// Tenant of a request of `client` that comes at `now`, µs.
-    pub(crate) fn tenant(&self, request: &Request<'_>, client: &Client, now: i64) -> Result<String, Denied> {
+    /// Those that `caller` may write to; `None`: any.
+    pub(crate) fn existing<'a>(&'a self, caller: &'a Caller) -> Option<Existing<'a>> {
+        let Caller { tenant, streams } = caller;
+        (*streams == Streams::Existing).then_some(Existing { keys: &self.keys, tenant })
+    }
+
+    /// In whose name a request of `client` comes at `now`, µs.
+    pub(crate) fn caller(&self, request: &Request<'_>, client: &Client, now: i64) -> Result<Caller, Denied> {
         let named = request.parameter("tenant").or_else(|| org_id(request));
         if named.as_deref().is_some_and(|tenant| !millrace_schemas::id::valid_id(tenant)) {
             return Err((400, "tenant is not [a-z0-9-]{1,64}"));
@@ -39,7 +83,9 @@ impl Access {
             None => None,
         };
         match (sent, own) {
-            (Some(Holder::Installation), _) => Ok(named.map_or_else(|| "default".to_owned(), Into::into)),
+            (Some(Holder::Installation), _) => {
+                Ok(Caller::of(named.map_or_else(|| "default".to_owned(), Into::into)))
+            }
             (Some(Holder::Tenant(grant)), _) => {
                 if named.is_some_and(|named| named != grant.tenant) {
                     return Err((403, "the key is another tenant's"));
@@ -57,12 +103,14 @@ impl Access {
                     Some(Role::Admin) if !grant.allows(Role::Admin) => {
                         Err((403, "the key does not have the role \"admin\""))
                     }
-                    _ => Ok(grant.tenant),
+                    _ => Ok(Caller { tenant: grant.tenant, streams: grant.streams }),
                 }
             }
             // Neither listener nor certificate stands for this role.
             (None, _) if needed(request) == Some(Role::Admin) => Err((401, "the key is missing or wrong")),
-            (None, Some(own)) if named.as_deref().is_none_or(|named| named == own) => Ok(own.clone()),
+            (None, Some(own)) if named.as_deref().is_none_or(|named| named == own) => {
+                Ok(Caller::of(own.clone()))
+            }
             (None, Some(_)) => Err((403, "this listener or certificate is another tenant's")),
             (None, None) if *client == Client::Stranger => Err((403, "the certificate belongs to no tenant")),
             (None, None) => Err((401, "the key is missing or wrong")),
@@ -130,7 +178,7 @@ mod tests {
     fn ask(anonymous: Option<&str>, query: &str, headers: &[(&str, &str)]) -> Result<String, u16> {
         let access = access(anonymous);
         let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
-        access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
+        access.caller(&request, &Client::Unknown, 0).map(|own| own.tenant).map_err(|(status, _)| status)
     }
 
     #[test]
@@ -140,8 +188,8 @@ mod tests {
             let new = NewKey::make().unwrap();
             let (tenant, hash) = ("acme".to_owned(), new.hash.clone());
             let roles = vec![role];
-            let entry =
-                KeyEntry { tenant, roles, hash, created: 0, expires: None, revoked: None, note: None };
+            let (expires, revoked, note, streams) = (None, None, None, Streams::Any);
+            let entry = KeyEntry { tenant, roles, hash, created: 0, expires, revoked, note, streams };
             let record = ControlRecord::api_key(&new.id, &entry);
             access.keys.note(record.key().as_bytes(), &record);
             new.text
@@ -150,7 +198,7 @@ mod tests {
             let headers = if key.is_empty() { vec![] } else { vec![("x-api-key", key)] };
             let path = "/api/v1/admin/keys";
             let request = Request { method: "GET", path, query, headers: &headers, nonce: "n" };
-            access.tenant(&request, client, 0).map_err(|(status, _)| status)
+            access.caller(&request, client, 0).map(|own| own.tenant).map_err(|(status, _)| status)
         };
         let certified = Client::Tenant("acme".to_owned());
         assert_eq!(ask(&Client::Unknown, "", ""), Err(401), "anonymous");
@@ -170,7 +218,7 @@ mod tests {
         let ask = |client: &Client, query: &str, headers: &[(&str, &str)]| {
             let access = access(Some("own"));
             let request = Request { method: "POST", path: "/v1/logs/web", query, headers, nonce: "n" };
-            access.tenant(&request, client, 0).map_err(|(status, _)| status)
+            access.caller(&request, client, 0).map(|own| own.tenant).map_err(|(status, _)| status)
         };
         let acme = Client::Tenant("acme".to_owned());
         assert_eq!(ask(&acme, "", &[]), Ok("acme".to_owned()));
@@ -208,7 +256,7 @@ mod tests {
         let ask = |path: &str, headers: &[(&str, &str)]| {
             let access = access(Some("own"));
             let request = Request { method: "POST", path, query: "", headers, nonce: "n" };
-            access.tenant(&request, &Client::Unknown, 0).map_err(|(status, _)| status)
+            access.caller(&request, &Client::Unknown, 0).map(|own| own.tenant).map_err(|(status, _)| status)
         };
         let (push, id) = ("/loki/api/v1/push", ("x-scope-orgid", "acme"));
         assert_eq!(ask(push, &[id, ("x-api-key", "geheim")]), Ok("acme".to_owned()));

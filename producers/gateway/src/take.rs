@@ -14,6 +14,7 @@ use hyper::body::Body;
 use millrace_runtime::metrics;
 use millrace_runtime::sink::now_micros;
 
+use crate::access::Caller;
 use crate::api::{self, Answer, Dialect, Promise, Reply, Request};
 use crate::attempts;
 use crate::batch::{self, Name};
@@ -21,7 +22,7 @@ use crate::budget::Share;
 use crate::item::Item;
 use crate::prepare::{PrepareError, Prepared};
 use crate::proxy::Proxy;
-use crate::quota::{Account, Meter, Place};
+use crate::quota::{Account, Excess, Meter, Place};
 use crate::shared::Shared;
 use crate::tls::Client;
 use crate::waiting::{Closed, Outcome};
@@ -57,6 +58,10 @@ impl Refuse<'_> {
         Dialect::of(self.0.path).refuse(self.0, status, reason, retry)
     }
 
+    fn exceeded(&self, over: &Excess) -> Answer {
+        self.because(over.bound.name(), over.status(), &over.reason, over.retry())
+    }
+
     fn closed(&self, closed: Closed) -> Answer {
         let (label, reason, retry) = closed.said();
         self.because(label, 503, reason, Some(retry))
@@ -75,11 +80,12 @@ pub(crate) async fn take(
     body: impl Body<Data = Bytes> + Unpin,
     share: &mut Share,
 ) -> Answer {
-    let tenant = match shared.access.tenant(request, client, now_micros()) {
-        Ok(tenant) => tenant,
-        Err(_) if request.method == "GET" && OPEN.contains(&request.path) => String::new(),
+    let caller = match shared.access.caller(request, client, now_micros()) {
+        Ok(caller) => caller,
+        Err(_) if request.method == "GET" && OPEN.contains(&request.path) => Caller::default(),
         Err((status, reason)) => return deny(shared, peer, request, status, reason).await,
     };
+    let (tenant, existing) = (&caller.tenant, shared.access.existing(&caller));
     let refuse = Refuse(request);
     if Proxy::serves(request) {
         let Some(query) = &shared.query else {
@@ -90,14 +96,20 @@ pub(crate) async fn take(
             false => Ok(Vec::new()),
         };
         return match body {
-            Ok(body) => query.ask(request, &tenant, body, share).await,
+            Ok(body) => query.ask(request, tenant, body, share).await,
             Err(answer) => answer,
         };
     }
     let name = Name::of(request);
     // A batch is read as its quota allows.
     let length = name.as_ref().map_or(body.size_hint().exact().unwrap_or(u64::MAX), |_| 0);
-    let (account, _place) = match admit(shared, &tenant, &refuse, length) {
+    let stream = name.as_ref().and_then(|name| Some(name.as_ref().ok()?.stream.as_str()));
+    let new_stream = existing.zip(stream).and_then(|(existing, stream)| existing.refuse(stream));
+    let admitted = match new_stream {
+        Some(excess) => Err(refuse.exceeded(&excess)),
+        None => admit(shared, tenant, &refuse, length),
+    };
+    let (account, _place) = match admitted {
         Ok(admitted) => admitted,
         Err(answer) => {
             let client_timeout = shared.config.client_timeout;
@@ -106,15 +118,15 @@ pub(crate) async fn take(
         }
     };
     if let Some(name) = name {
-        return batch::put(shared, &tenant, account.as_deref(), request, name, body, share).await;
+        return batch::put(shared, tenant, account.as_deref(), request, name, body, share).await;
     }
     let most = most_of_body(shared, account.as_ref());
     let body = match read_in_time(shared, body, most, share, &refuse).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let meter = Meter::new(account.as_deref(), Instant::now());
-    let mut work = || prepare(shared, &tenant, peer, request, &body, most, &meter, share);
+    let meter = Meter::new(account.as_deref(), existing, Instant::now());
+    let mut work = || prepare(shared, tenant, peer, request, &body, most, &meter, share);
     let prepared = if body.len() > LARGE || !request.header("content-encoding").is_empty() {
         let _place = shared.large.acquire().await;
         tokio::task::block_in_place(work)
@@ -152,7 +164,7 @@ pub(crate) async fn take(
             let mut found = true;
             if let (Promise::Found(_), Some(stamp)) = (&promise, stamp) {
                 found = match &shared.query {
-                    Some(query) => query.wait_for(request, &tenant, stamp, n_records - n_known).await,
+                    Some(query) => query.wait_for(request, tenant, stamp, n_records - n_known).await,
                     None => false,
                 };
             }
@@ -196,7 +208,7 @@ fn admit(
     let Some(account) = shared.quotas.account(tenant) else { return Ok((None, None)) };
     match account.enter(length, Instant::now()) {
         Ok(place) => Ok((Some(account), Some(place))),
-        Err(over) => Err(refuse.because(over.bound.name(), over.status(), &over.reason, over.retry())),
+        Err(over) => Err(refuse.exceeded(&over)),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::extract::Query;
 use axum::http::request::Parts;
+use millrace_admin::Expected;
 use millrace_admin::access::KeyWish;
 use millrace_admin::parse::MOST_LINES;
-use millrace_admin::sources::Expected;
-use millrace_schemas::access::Role;
+use millrace_admin::streams::StreamWish;
+use millrace_schemas::access::{Role, Streams};
 use millrace_schemas::quota::Quota;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::reply::Reply;
 use super::{ROOT, Who};
@@ -92,6 +93,24 @@ pub(super) enum Action {
         name: String,
         expected: Expected,
     },
+    Streams {
+        tenant: String,
+    },
+    Stream {
+        tenant: String,
+        name: String,
+    },
+    SetStream {
+        tenant: String,
+        name: String,
+        wish: StreamWish,
+        expected: Expected,
+    },
+    RemoveStream {
+        tenant: String,
+        name: String,
+        expected: Expected,
+    },
     Try {
         source: Tried,
         lines: Vec<String>,
@@ -131,8 +150,20 @@ struct NewTenant {
 struct NewKey {
     tenant: Option<String>,
     roles: Vec<Role>,
+    #[serde(default)]
+    streams: Streams,
     expires: Option<String>,
     note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewStream {
+    source: Option<String>,
+    note: Option<String>,
+    /// What is shown can be sent back.
+    #[serde(rename = "set")]
+    _set: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -180,13 +211,24 @@ fn action(asked: &Asked<'_>, query: &mut BTreeMap<String, String>) -> Result<Act
             Action::SetSource { name: own(name), file: file(asked)?, expected: expected(asked)? }
         }
         ("DELETE", ["sources", name]) => Action::RemoveSource { name: own(name), expected: expected(asked)? },
+        ("GET", ["tenants", id, "streams"]) => Action::Streams { tenant: own(id) },
+        ("GET", ["tenants", id, "streams", name]) => Action::Stream { tenant: own(id), name: own(name) },
+        ("PUT", ["tenants", id, "streams", name]) => {
+            let NewStream { source, note, .. } = json(asked)?;
+            let (wish, expected) = (StreamWish { source, note }, expected(asked)?);
+            Action::SetStream { tenant: own(id), name: own(name), wish, expected }
+        }
+        ("DELETE", ["tenants", id, "streams", name]) => {
+            Action::RemoveStream { tenant: own(id), name: own(name), expected: expected(asked)? }
+        }
         ("POST", ["parse", "try"]) => tried(asked, query)?,
         ("POST", ["parse", "test"]) => Action::Test { file: file(asked)? },
         ("POST", ["parse", "suggest"]) => Action::Suggest { lines: lines(asked)? },
         (
             _,
             ["tenants" | "keys" | "sources"]
-            | ["tenants", _, "quota"]
+            | ["tenants", _, "quota" | "streams"]
+            | ["tenants", _, "streams", _]
             | ["keys" | "sources", _]
             | ["parse", "try" | "test" | "suggest"],
         ) => {
@@ -216,9 +258,10 @@ fn quota(asked: &Asked<'_>) -> Result<Quota, Reply> {
 
 fn key(new: NewKey) -> Result<Action, Reply> {
     let span = |text: String| millrace_admin::span(&text).map_err(|what| wrong(&format!("expires: {what}")));
-    let expires = new.expires.map(span).transpose()?;
-    let wish = KeyWish { tenant: String::new(), roles: new.roles, expires, note: new.note };
-    Ok(Action::CreateKey { tenant: new.tenant, wish })
+    let expires = new.expires.clone().map(span).transpose()?;
+    let NewKey { tenant, roles, streams, note, .. } = new;
+    let wish = KeyWish { tenant: String::new(), roles, streams, expires, note };
+    Ok(Action::CreateKey { tenant, wish })
 }
 
 fn text(asked: &Asked<'_>) -> Result<String, Reply> {
@@ -238,7 +281,7 @@ fn expected(asked: &Asked<'_>) -> Result<Expected, Reply> {
         (None, Some("*")) => Ok(Expected::Nothing),
         (Some(version), None) => match version.trim_matches('"').parse() {
             Ok(version) => Ok(Expected::Version(version)),
-            Err(_) => Err(wrong("If-Match is not the version of a source")),
+            Err(_) => Err(wrong("If-Match is not a version, as ETag has it")),
         },
         _ => Err(wrong("If-None-Match takes * and goes without If-Match")),
     }
@@ -291,6 +334,10 @@ impl Action {
             Action::Source { .. } => "show_source",
             Action::SetSource { .. } => "set_source",
             Action::RemoveSource { .. } => "remove_source",
+            Action::Streams { .. } => "list_streams",
+            Action::Stream { .. } => "show_stream",
+            Action::SetStream { .. } => "set_stream",
+            Action::RemoveStream { .. } => "remove_stream",
             Action::Try { .. } => "try_lines",
             Action::Test { .. } => "test_examples",
             Action::Suggest { .. } => "suggest_source",
@@ -303,12 +350,17 @@ impl Action {
             Action::CreateTenant { id } | Action::RevokeKey { id } => Some(id),
             Action::SetQuota { tenant, .. } | Action::ClearQuota { tenant } => Some(tenant),
             Action::CreateKey { tenant, .. } => Some(tenant.as_deref().unwrap_or_default()),
-            Action::SetSource { name, .. } | Action::RemoveSource { name, .. } => Some(name),
+            Action::SetSource { name, .. }
+            | Action::RemoveSource { name, .. }
+            | Action::SetStream { name, .. }
+            | Action::RemoveStream { name, .. } => Some(name),
             Action::Tenants
             | Action::Quota { .. }
             | Action::Keys { .. }
             | Action::Sources
             | Action::Source { .. }
+            | Action::Streams { .. }
+            | Action::Stream { .. }
             | Action::Try { .. }
             | Action::Test { .. }
             | Action::Suggest { .. } => None,
@@ -318,8 +370,8 @@ impl Action {
     /// For errors: what was tried.
     pub(super) fn says(&self) -> String {
         let what = match self {
-            Action::Quota { tenant } => tenant,
-            Action::Source { name } => name,
+            Action::Quota { tenant } | Action::Streams { tenant } => tenant,
+            Action::Source { name } | Action::Stream { name, .. } => name,
             other => other.writes().unwrap_or_default(),
         };
         format!("{} {what}", self.name().replace('_', " ")).trim_end().to_owned()
@@ -337,7 +389,11 @@ impl Action {
             Action::Tenants | Action::RevokeKey { .. } | Action::Test { .. } | Action::Suggest { .. } => {
                 Ok(())
             }
-            Action::Quota { tenant } => is_own(tenant),
+            Action::Quota { tenant }
+            | Action::Streams { tenant }
+            | Action::Stream { tenant, .. }
+            | Action::SetStream { tenant, .. }
+            | Action::RemoveStream { tenant, .. } => is_own(tenant),
             Action::Keys { tenant } | Action::CreateKey { tenant, .. } => {
                 tenant.as_deref().map_or(Ok(()), is_own)
             }

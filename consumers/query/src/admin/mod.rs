@@ -1,4 +1,5 @@
-//! The admin API, `/api/v1/admin/…`: tenants, keys, quotas and sources of `millrace.control`, and sources tried on lines.
+//! The admin API, `/api/v1/admin/…`: tenants, keys, quotas, sources and streams of `millrace.control`, and sources tried on
+//! lines.
 //!
 //! Here are its bounds: requests at once, bytes, time (I10). [`who`] says who asks, [`action`] what they ask and whether they
 //! may, [`perform`] does it, on a thread that may block. What is under way goes on when nobody waits for it any longer.

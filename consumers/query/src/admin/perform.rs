@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use millrace_admin::access::{self, KeyWish};
 use millrace_admin::control::{self, Error};
-use millrace_admin::sources::{self, Draft, Expected};
-use millrace_admin::{Decision, Kind, Known, Refusal, parse};
+use millrace_admin::sources::{self, Draft};
+use millrace_admin::{Decision, Expected, Kind, Known, Refusal, parse, streams};
 use millrace_runtime::keys::NewKey;
 use millrace_runtime::sink::now_micros;
 use serde_json::json;
@@ -90,12 +90,32 @@ fn done(desk: &Desk, who: &Who, Wanted { action, dry_run }: &Wanted) -> Result<R
         Action::Source { name } => {
             let known = desk.known()?;
             let entry = known.source(name)?;
-            Ok(Reply { version: Some(entry.version), ..Reply::ok(json!(entry)) })
+            Ok(Reply { version: Some(entry.version.into()), ..Reply::ok(json!(entry)) })
         }
         Action::SetSource { name, file, expected } => set_source(desk, who, dry_run, name, file, *expected),
         Action::RemoveSource { name, expected } => {
             desk.change(dry_run, |known| sources::remove(known, name, *expected))?;
             Ok(Reply::ok(json!({"name": name})))
+        }
+        Action::Streams { tenant } => {
+            let known = desk.known()?;
+            known.tenant(tenant)?;
+            Ok(Reply::ok(known.stream_rows(Some(tenant)).into()))
+        }
+        Action::Stream { tenant, name } => {
+            let known = desk.known()?;
+            let entry = known.stream(tenant, name)?;
+            Ok(Reply { version: Some(entry.set), ..Reply::ok(json!(entry)) })
+        }
+        Action::SetStream { tenant, name, wish, expected } => {
+            let set =
+                desk.change(dry_run, |known| streams::set(known, (tenant, name), wish, *expected, now))?;
+            let status = if set.is_new { StatusCode::CREATED } else { StatusCode::OK };
+            Ok(Reply { version: Some(set.entry.set), ..Reply::new(status, set.row) })
+        }
+        Action::RemoveStream { tenant, name, expected } => {
+            desk.change(dry_run, |known| streams::remove(known, (tenant, name), *expected))?;
+            Ok(Reply::ok(json!({"tenant": tenant, "name": name})))
         }
         Action::Try { source, lines } => try_lines(desk, who, source, lines),
         Action::Test { file } => Ok(Reply::ok(parse::test(&drafts(who, file)?))),
@@ -143,7 +163,7 @@ fn set_source(
     let rows = desk.change(dry_run, |known| sources::set(known, &drafts, expected))?;
     let Some((row, new)) = rows.into_iter().next() else { return Err(wrong("no source was sent")) };
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let version = row["version"].as_i64().and_then(|version| i32::try_from(version).ok());
+    let version = row["version"].as_i64();
     Ok(Reply { version, ..Reply::new(status, row) })
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Value,
-    /// Version of the source that it shows.
-    pub(super) version: Option<i32>,
+    /// Version of the source or stream that it shows.
+    pub(super) version: Option<i64>,
 }
 
 impl Reply {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
 use millrace_runtime::keys::NewKey;
-use millrace_schemas::access::{KeyEntry, Role};
+use millrace_schemas::access::{KeyEntry, Role, Streams};
 use millrace_schemas::control::ControlRecord;
 use millrace_schemas::quota::Quota;
 use serde_json::json;
@@ -37,11 +37,19 @@ fn a_request_says_what_it_wants() {
         action(r#"PUT tenants/acme/quota {"max_streams":3}"#),
         Action::SetQuota { tenant: "acme".into(), quota }
     );
-    let Action::CreateKey { tenant: None, wish } = action(r#"POST keys {"roles":["read"],"expires":"1h"}"#)
+    let Action::SetStream { tenant, name, wish, .. } =
+        action(r#"PUT tenants/acme/streams/web.1 {"source":"shop","note":null,"set":5}"#)
+    else {
+        panic!("no stream")
+    };
+    assert_eq!((tenant.as_str(), name.as_str(), wish.source.as_deref()), ("acme", "web.1", Some("shop")));
+    let Action::CreateKey { tenant: None, wish } =
+        action(r#"POST keys {"roles":["read"],"streams":"existing","expires":"1h"}"#)
     else {
         panic!("no key")
     };
-    assert_eq!((wish.roles, wish.expires), (vec![Role::Read], Some(Duration::from_secs(3_600))));
+    assert_eq!((wish.roles, wish.streams), (vec![Role::Read], Streams::Existing));
+    assert_eq!(wish.expires, Some(Duration::from_secs(3_600)));
     assert!(read("DELETE keys/k?dry_run=true").unwrap().dry_run);
     let Action::SetSource { file, .. } = action("PUT sources/shop [[source]]\n") else { panic!("no source") };
     assert_eq!((file.toml.as_str(), file.patterns), ("[[source]]\n", None));
@@ -65,8 +73,12 @@ fn what_is_not_understood_is_refused() {
         ("POST tenants acme", 400),
         (r#"POST tenants {"id":"acme","more":1}"#, 400),
         (r#"PUT tenants/acme/quota {"max_stream":3}"#, 400),
+        (r#"PUT tenants/acme/streams/web {"sources":"shop"}"#, 400),
+        ("PUT tenants/acme/streams {}", 405),
+        ("POST tenants/acme/streams/web {}", 405),
         (r#"PUT tenants/acme/quota {"max_streams":-3}"#, 400),
         (r#"POST keys {"roles":["root"]}"#, 400),
+        (r#"POST keys {"roles":["read"],"streams":"some"}"#, 400),
         (r#"POST keys {"roles":["read"],"expires":"soon"}"#, 400),
         ("GET keys?tenants=acme", 400),
         ("GET keys?dry_run=true", 400),
@@ -87,6 +99,10 @@ fn a_tenants_key_does_what_concerns_its_tenant_alone() {
     for text in [
         "GET tenants",
         "GET tenants/acme/quota",
+        "GET tenants/acme/streams",
+        "GET tenants/acme/streams/web",
+        r#"PUT tenants/acme/streams/web {"source":"shop"}"#,
+        "DELETE tenants/acme/streams/web",
         "GET keys",
         "GET keys?tenant=acme",
         r#"POST keys {"roles":["admin"]}"#,
@@ -101,6 +117,10 @@ fn a_tenants_key_does_what_concerns_its_tenant_alone() {
     for text in [
         r#"POST tenants {"id":"own"}"#,
         "GET tenants/other/quota",
+        "GET tenants/other/streams",
+        "GET tenants/other/streams/web",
+        "PUT tenants/other/streams/web {}",
+        "DELETE tenants/other/streams/web",
         r#"PUT tenants/acme/quota {}"#,
         "DELETE tenants/acme/quota",
         "GET keys?tenant=other",
@@ -129,6 +149,7 @@ fn only_keys_with_the_role_are_answered() {
             expires: Some(100),
             revoked: None,
             note: None,
+            streams: Streams::Any,
         };
         let record = ControlRecord::api_key(&new.id, &entry);
         keys.note(record.key().as_bytes(), &record);
@@ -163,6 +184,7 @@ fn a_write_is_named_for_the_log_and_for_errors() {
         (r#"POST tenants {"id":"acme"}"#, Some("acme"), "create tenant acme"),
         ("DELETE sources/shop", Some("shop"), "remove source shop"),
         ("GET sources/shop", None, "show source shop"),
+        ("PUT tenants/acme/streams/web {}", Some("web"), "set stream web"),
         ("GET keys", None, "list keys"),
     ] {
         let action = action(text);

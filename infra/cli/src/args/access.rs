@@ -95,6 +95,9 @@ pub(crate) struct KeyCreate {
     /// What it allows; may be given several times
     #[arg(long = "role", value_name = "ROLE", required = true, value_parser = ["ingest", "read", "admin"])]
     pub(crate) roles: Vec<String>,
+    /// Which streams it may write to: any, which makes them, or existing ones, that `millrace stream create` made
+    #[arg(long, value_name = "WHICH", default_value = "any", value_parser = ["any", "existing"])]
+    pub(crate) streams: String,
     /// How long it is valid: 90d. Without: until it is revoked
     #[arg(long, value_name = "SPAN")]
     pub(crate) expires: Option<String>,
@@ -104,6 +107,9 @@ pub(crate) struct KeyCreate {
     /// Configuration of a relay: the key is added there, and to nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) relay: Option<PathBuf>,
+    /// Print it as an entry of a seed, and the key to standard error; nothing is written
+    #[arg(long, conflicts_with = "relay")]
+    pub(crate) print_seed: bool,
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
     #[command(flatten)]

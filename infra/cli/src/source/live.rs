@@ -1,4 +1,5 @@
-//! Sources as `millrace.control` says now, over those of the configuration's files, for the loops of the parse job.
+//! Sources, and streams that are bound to one, as `millrace.control` says now, over those of the configuration's files, for
+//! the loops of the parse job.
 //!
 //! A thread follows the topic. A loop asks before it plans a batch, and waits where its state was read by newer sources than
 //! are known here. While Kafka is away what was known last counts. A record that cannot be compiled, of a later version of this
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use millrace_admin::sources::compile;
 use millrace_jobs::Table;
-use millrace_jobs::parse::{Parse, Source, least_sources};
+use millrace_jobs::parse::{Bound, Format, Parse, Source, least_sources};
 use millrace_runner::{Class, Error};
 use millrace_runtime::follow::follow_by;
 use millrace_runtime::kafka::{self, Tailer};
 use millrace_runtime::service::{Service, ServiceError};
 use millrace_schemas::control::ControlRecord;
+use millrace_schemas::source::SourceEntry;
 use millrace_schemas::topics;
 
 /// Longest wait of a loop for what another process has read by already.
@@ -25,18 +27,37 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(crate) struct Live(Arc<Mutex<Known>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     /// Those of the files.
     seeds: Vec<Arc<Source>>,
     set: BTreeMap<String, Arc<Source>>,
+    /// Streams that are bound.
+    bound: Bound,
     /// Place up to which the topic is read, and that of the last change.
     read: i64,
     changed: i64,
 }
 
-/// The newest record of each source; `None`: it was removed.
-type Changes = BTreeMap<String, Option<ControlRecord>>;
+/// The newest record of each source and stream; `None`: it was removed.
+type Changes = BTreeMap<Item, Option<ControlRecord>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    Source(String),
+    Stream(String, String),
+}
+
+impl Item {
+    /// What the record with this key is about.
+    fn of(key: &[u8]) -> Option<Item> {
+        let source = ControlRecord::source_name(key).map(|name| Item::Source(name.to_owned()));
+        source.or_else(|| {
+            let (tenant, stream) = ControlRecord::stream_name(key)?;
+            Some(Item::Stream(tenant.to_owned(), stream.to_owned()))
+        })
+    }
+}
 
 fn read(
     service: &Service,
@@ -45,12 +66,11 @@ fn read(
     changes: &mut Changes,
 ) -> Result<(), kafka::Error> {
     tailer.poll(wait, &mut |_, _, key, value| {
-        if let Some(name) = ControlRecord::source_name(key) {
+        if let Some(item) = Item::of(key) {
             let record =
                 value.map(|value| service.codecs.control().decode::<ControlRecord>(value)).transpose();
-            let record =
-                record.map_err(|error| kafka::Error::Broken(format!("the source {name}: {error}")))?;
-            changes.insert(name.to_owned(), record);
+            let record = record.map_err(|error| kafka::Error::Broken(format!("{item:?}: {error}")))?;
+            changes.insert(item, record);
         }
         Ok(())
     })?;
@@ -60,6 +80,12 @@ fn read(
 /// Whether a source of a file reads its streams, given the version of that name which is set: the higher one counts.
 pub(super) fn counts(seed: &Source, set: Option<i32>) -> bool {
     set.is_none_or(|set| seed.version() > set)
+}
+
+/// Those that read lines, of the files and of what is set; of two that name a stream the later one reads it.
+pub(crate) fn counting(seeds: Vec<Arc<Source>>, set: &BTreeMap<String, SourceEntry>) -> Vec<Arc<Source>> {
+    let set = set.iter().filter_map(|(name, entry)| Some((name.clone(), Arc::new(compile(entry).ok()?))));
+    Known { seeds, set: set.collect(), ..Known::default() }.sources()
 }
 
 impl Known {
@@ -79,21 +105,38 @@ impl Known {
         self.read = self.read.max(place);
         if !changes.is_empty() {
             self.changed = self.changed.max(place);
-            changes.into_iter().for_each(|(name, record)| self.take(&name, record));
+            changes.into_iter().for_each(|(item, record)| self.take(item, record));
+            for ((tenant, stream), name) in self.bound.iter().filter(|(_, name)| !self.is_there(name)) {
+                tracing::error!(tenant, stream, name, "a stream is bound to a source that is not there");
+            }
         }
     }
 
-    fn take(&mut self, name: &str, record: Option<ControlRecord>) {
-        match record {
-            None => drop(self.set.remove(name)),
-            Some(record) => {
-                match record.as_source().ok_or("is no source".to_owned()).and_then(|own| compile(&own)) {
-                    Ok(source) => drop(self.set.insert(name.to_owned(), Arc::new(source))),
-                    Err(what) => tracing::error!(
+    fn is_there(&self, name: &str) -> bool {
+        let is_set = self.set.contains_key(name) || self.seeds.iter().any(|seed| seed.name() == name);
+        is_set || Format::named(name).is_some()
+    }
+
+    fn take(&mut self, item: Item, record: Option<ControlRecord>) {
+        let source = |record: ControlRecord| {
+            record.as_source().ok_or("is no source".to_owned()).and_then(|own| compile(&own))
+        };
+        match (item, record) {
+            (Item::Source(name), None) => drop(self.set.remove(&name)),
+            (Item::Source(name), Some(record)) => match source(record) {
+                Ok(source) => drop(self.set.insert(name, Arc::new(source))),
+                Err(what) => {
+                    tracing::error!(
                         name,
                         what,
                         "a source that was set cannot be read, the one before it counts"
-                    ),
+                    );
+                }
+            },
+            (Item::Stream(tenant, stream), record) => {
+                match record.and_then(|record| record.as_stream()?.source) {
+                    Some(name) => drop(self.bound.insert((tenant, stream), name)),
+                    None => drop(self.bound.remove(&(tenant, stream))),
                 }
             }
         }
@@ -103,7 +146,7 @@ impl Known {
 impl Live {
     /// Reads what is set, and follows it until the process is told to stop.
     pub(crate) fn follow(service: &Service, seeds: Vec<Arc<Source>>) -> Result<Live, ServiceError> {
-        let known = Known { seeds, set: BTreeMap::new(), read: 0, changed: 0 };
+        let known = Known { seeds, ..Known::default() };
         let live = Live(Arc::new(Mutex::new(known)));
         let (opening, looking) = ((live.clone(), service.clone()), (live.clone(), service.clone()));
         let open = move || opening.0.open(&opening.1);
@@ -124,7 +167,10 @@ impl Live {
             read(service, &mut tailer, Duration::from_millis(50), &mut changes)?;
         }
         let mut known = self.known();
-        known.set.retain(|name, _| changes.contains_key(name));
+        known.set.retain(|name, _| changes.contains_key(&Item::Source(name.clone())));
+        known.bound.retain(|(tenant, stream), _| {
+            changes.contains_key(&Item::Stream(tenant.clone(), stream.clone()))
+        });
         known.change(changes, tailer.passed(0));
         drop(known);
         Ok(tailer)
@@ -156,9 +202,10 @@ impl Live {
                     tracing::info!(
                         place = known.changed,
                         n_sources = known.sources().len(),
+                        n_bound = known.bound.len(),
                         "sources taken up"
                     );
-                    job.renew(known.sources(), known.changed);
+                    job.renew(known.sources(), &known.bound, known.changed);
                 }
                 return Ok(());
             }
@@ -180,8 +227,8 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use millrace_jobs::changelog_key;
-    use millrace_jobs::parse::{Format, ParseConfig};
-    use millrace_schemas::source::SourceEntry;
+    use millrace_jobs::parse::ParseConfig;
+    use millrace_schemas::stream::StreamEntry;
     use millrace_schemas::{Codec, Subject};
 
     use super::*;
@@ -199,9 +246,10 @@ mod tests {
     fn the_higher_version_of_a_name_counts() {
         let seed = |name: &str, version| Arc::new(compile(&source(name, version)).unwrap());
         let seeds = vec![seed("a", 2), seed("b", 1)];
-        let mut known = Known { seeds, set: BTreeMap::new(), read: 0, changed: 0 };
+        let mut known = Known { seeds, ..Known::default() };
+        let item = |name: &str| Item::Source(name.to_owned());
         let set = |known: &mut Known, name: &str, version| {
-            known.take(name, Some(ControlRecord::source(name, &source(name, version))));
+            known.take(item(name), Some(ControlRecord::source(name, &source(name, version))));
         };
         assert_eq!(names(&known), ["a/2", "b/1"]);
         set(&mut known, "a", 1);
@@ -209,16 +257,40 @@ mod tests {
         assert_eq!(names(&known), ["a/2", "b/1", "c/7"]);
         set(&mut known, "a", 2);
         assert_eq!(names(&known), ["b/1", "a/2", "c/7"]);
-        known.take("c", Some(ControlRecord { kind: "source".into(), id: "c".into(), json: "{}".into() }));
+        known.take(
+            item("c"),
+            Some(ControlRecord { kind: "source".into(), id: "c".into(), json: "{}".into() }),
+        );
         assert_eq!(names(&known), ["b/1", "a/2", "c/7"], "what cannot be read changes nothing");
-        known.take("c", None);
-        known.take("a", None);
+        known.take(item("c"), None);
+        known.take(item("a"), None);
         assert_eq!(names(&known), ["a/2", "b/1"]);
     }
 
     #[test]
+    fn a_stream_is_bound_until_its_record_says_otherwise() {
+        let mut known = Known::default();
+        let mut place = 0;
+        let mut change = |source: Option<&str>, there: bool| {
+            let entry = StreamEntry { source: source.map(str::to_owned), note: None, set: 0 };
+            let record = there.then(|| ControlRecord::stream("acme", "web.1", &entry));
+            place += 1;
+            let item = Item::of(ControlRecord::stream_key("acme", "web.1").as_bytes()).unwrap();
+            known.change(Changes::from([(item, record)]), place);
+            assert_eq!((known.read, known.changed), (place, place));
+            known.bound.get(&("acme".to_owned(), "web.1".to_owned())).cloned()
+        };
+        assert_eq!(change(Some("json"), true), Some("json".to_owned()));
+        assert_eq!(change(Some("gone"), true), Some("gone".to_owned()));
+        assert_eq!(change(None, true), None);
+        assert_eq!(change(Some("json"), true), Some("json".to_owned()));
+        assert_eq!(change(None, false), None);
+        assert_eq!(Item::of(b"key/acme"), None);
+    }
+
+    #[test]
     fn a_loop_that_knows_less_than_its_state_waits() {
-        let known = Known { seeds: vec![], set: BTreeMap::new(), read: 7, changed: 3 };
+        let known = Known { read: 7, changed: 3, ..Known::default() };
         let live = Live(Arc::new(Mutex::new(known)));
         let mut table = Table::default();
         let codec = |subject: Subject| Codec::new("test", 1, subject.schema()).unwrap();

@@ -6,8 +6,8 @@ pub(crate) mod live;
 use std::path::Path;
 
 use anyhow::Context;
-use millrace_admin::control;
-use millrace_admin::sources::{self, Draft, Expected};
+use millrace_admin::sources::{self, Draft};
+use millrace_admin::{Expected, control};
 use millrace_runtime::sink::now_micros;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(command: &Sources) -> anyhow::Result<Answer> {
 }
 
 /// The sources of `file`, as they would be set now.
-fn drafts(file: &Path) -> anyhow::Result<Vec<Draft>> {
+pub(crate) fn drafts(file: &Path) -> anyhow::Result<Vec<Draft>> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("could not read the sources in {}", file.display()))?;
     let drafts = sources::drafts(&text, now_micros(), |folder| crate::parse::patterns(file, folder));

@@ -254,6 +254,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
         kafka: Kafka { brokers, prefix, client, replication },
         bound_mib: raw.kafka.bound_mib.into_iter().collect(),
         registry_url,
+        control_seed: raw.control.seed.map(PathBuf::from),
         store: StoreOptions {
             url: store_url,
             options: raw.store.options.into_iter().collect(),

@@ -42,6 +42,8 @@ pub struct Config {
     pub bound_mib: Vec<(String, i64)>,
     /// Registry's address.
     pub registry_url: String,
+    /// The seed that `up` applies.
+    pub control_seed: Option<PathBuf>,
     /// Object store.
     pub store: StoreOptions,
     /// Log format and level.

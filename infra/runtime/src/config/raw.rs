@@ -14,6 +14,7 @@ pub(super) struct Config {
     pub(super) instance: Option<u32>,
     pub(super) kafka: KafkaSection,
     pub(super) registry: Registry,
+    pub(super) control: Control,
     pub(super) store: Store,
     pub(super) log: Log,
     pub(super) ops: Ops,
@@ -41,6 +42,12 @@ pub(super) struct KafkaSection {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Registry {
     pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Control {
+    pub(super) seed: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::UNIX_EPOCH;
 
-use millrace_schemas::access::{KeyEntry, Role};
+use millrace_schemas::access::{KeyEntry, Role, Streams};
 use millrace_schemas::id::valid_id;
 
 use super::{GatewayConfig, Output, UpstreamConfig, raw};
@@ -21,19 +21,16 @@ pub(super) fn keys(
     raw: BTreeMap<String, raw::Key>,
     fault: &mut dyn FnMut(&str, String),
 ) -> BTreeMap<String, KeyEntry> {
-    let is_hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
     let mut keys = BTreeMap::new();
     for (id, raw) in raw {
         let path = |name: &str| format!("gateway.keys.{id}{name}");
-        if !is_hex(&id, 16) {
+        if !KeyEntry::is_id(&id) {
             fault(&path(""), "is no id of a key: the 16 digits between its underscores".to_owned());
         }
         if !valid_id(&raw.tenant) {
             fault(&path(".tenant"), format!("{:?} is not a tenant id, [a-z0-9-]{{1,64}}", raw.tenant));
         }
-        if !is_hex(&raw.hash, 64) {
+        if !KeyEntry::is_hash(&raw.hash) {
             let reason = "is no hash of a key; `millrace key create --relay FILE` writes it".to_owned();
             fault(&path(".hash"), reason);
         }
@@ -59,6 +56,8 @@ pub(super) fn keys(
             expires,
             revoked: None,
             note: None,
+            // There are no records of streams to go by.
+            streams: Streams::Any,
         };
         keys.insert(id, entry);
     }

@@ -153,7 +153,7 @@ fn every_command_and_configuration_passes_the_check() {
 #[test]
 fn every_service_of_the_design_is_there() {
     let names: Vec<String> = services().into_iter().map(|service| service.name).collect();
-    assert_eq!(names, ["topics", "forward", "gateway", "parse", "index", "archive", "query"]);
+    assert_eq!(names, ["topics", "seed", "forward", "gateway", "parse", "index", "archive", "query"]);
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn the_complete_configuration_names_true_defaults() {
         ("", "instance"),
         ("kafka", "client"),
         ("kafka", "bound_mib"),
+        ("control", "seed"),
         ("store", "options"),
         ("forward", "host"),
         ("forward", "input"),

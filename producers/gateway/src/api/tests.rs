@@ -1,8 +1,13 @@
 use std::time::Instant;
 
+use millrace_runtime::keys::Keyring;
+use millrace_schemas::access::Streams;
+use millrace_schemas::control::ControlRecord;
 use millrace_schemas::quota::Quota;
+use millrace_schemas::stream::StreamEntry;
 
 use super::*;
+use crate::access::{Access, Caller};
 use crate::quota::Account;
 
 /// Method, path with query, headers, body, to `status body` with the items before it.
@@ -100,7 +105,7 @@ fn over_a_quota_nothing_is_taken_but_of_bulk_what_fits() {
     };
     let post = |target: &str, headers: &[(&str, &str)], body: &str| {
         let account = Account::new(quota, Instant::now());
-        let meter = Meter::new(Some(&account), Instant::now());
+        let meter = Meter::new(Some(&account), None, Instant::now());
         // One of the two is spent.
         assert!(metered("POST", "/v1/logs/web", &[], "a", &meter).starts_with("web/-:a|200"));
         metered("POST", target, headers, body, &meter)
@@ -121,6 +126,44 @@ fn over_a_quota_nothing_is_taken_but_of_bulk_what_fits() {
         ("/loki/api/v1/push", JSON, r#"{"streams":[{"values":[["1","a"],["2","b"]]}]}"#, "429 the quota"),
         ("/services/collector/raw", &[], "a\nb", r#"429 {"text":"the quota"#),
         ("/services/collector/raw", &[], "0123456789", r#"413 {"text":"a line has 10 bytes"#),
+    ] {
+        let answer = post(target, headers, body);
+        assert!(answer.starts_with(wanted), "{target}: {answer}");
+    }
+}
+
+#[test]
+fn a_key_that_makes_no_streams_writes_to_those_there_are() {
+    let access = Access { anonymous: None, keys: Keyring::default() };
+    for tenant in ["acme", "other"] {
+        let name = if tenant == "acme" { "web" } else { "app" };
+        let record = ControlRecord::stream(tenant, name, &StreamEntry { source: None, note: None, set: 0 });
+        access.keys.note(record.key().as_bytes(), &record);
+    }
+    let caller = Caller { tenant: "acme".to_owned(), streams: Streams::Existing };
+    let post = |target: &str, headers: &[(&str, &str)], body: &str| {
+        let meter = Meter::new(None, access.existing(&caller), Instant::now());
+        metered("POST", target, headers, body, &meter)
+    };
+    assert!(post("/v1/logs/web", &[], "a").starts_with("web/-:a|200"));
+    let bulk = "{\"index\":{\"_index\":\"app\"}}\n{}\n{\"create\":{\"_index\":\"web\"}}\n{}\n";
+    let bulk = post("/_bulk", JSON, bulk);
+    assert!(bulk.starts_with("web/-:{}|200") && bulk.contains(r#""errors":true"#), "{bulk}");
+    let reason = r#"there is no stream \"app\", and this key may not make one: `millrace stream create app --tenant acme` does"#;
+    assert!(bulk.contains(reason) && bulk.contains("security_exception"), "{bulk}");
+    assert_eq!(bulk.matches(r#""status":403"#).count(), 1, "{bulk}");
+    let loki = |names: &[&str]| {
+        let stream = |name: &&str| format!(r#"{{"stream":{{"app":"{name}"}},"values":[["1","a"]]}}"#);
+        let streams: Vec<String> = names.iter().map(stream).collect();
+        post("/loki/api/v1/push", JSON, &format!(r#"{{"streams":[{}]}}"#, streams.join(",")))
+    };
+    assert!(loki(&["web", "app"]).starts_with("web/-:a|400 1 lines refused, the others taken: there is no"));
+    assert!(loki(&["app", "db"]).starts_with("403 there is no stream \"app\""));
+    for (target, headers, body, wanted) in [
+        ("/v1/logs/app", &[][..], "a", r#"403 {"error":"there is no stream"#),
+        ("/v1/logs", JSON, r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#, r#"403 {"code":7"#),
+        ("/services/collector/raw?index=app", &[], "a", r#"403 {"#),
+        ("/store/batch", &[], r#"[{"uuid":"u","host":"h","file":"f","line-num":1,"content":"c"}]"#, "403 {"),
     ] {
         let answer = post(target, headers, body);
         assert!(answer.starts_with(wanted), "{target}: {answer}");

@@ -1,15 +1,18 @@
-//! What the reader of a request asks before it takes lines: whether their tenant may send them now.
+//! What the reader of a request asks before it takes lines: whether their tenant may send them now, and their key to these
+//! streams.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::{Account, Bound, Excess};
+use crate::access::Existing;
 use crate::item::{Item, Taken};
 
-/// The quota of one request's tenant.
+/// The quota of one request's tenant, and the streams of its key.
 #[derive(Debug)]
 pub struct Meter<'a> {
     account: Option<&'a Account>,
+    existing: Option<Existing<'a>>,
     max_line: Option<u64>,
     now: Instant,
     refused: [AtomicU64; Bound::ALL.len()],
@@ -18,16 +21,19 @@ pub struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    /// Of a tenant with or without a quota, at `now`.
-    pub(crate) fn new(account: Option<&'a Account>, now: Instant) -> Meter<'a> {
+    /// Of a tenant with or without a quota, at `now`; of a key that may write to any stream, or to `existing` ones.
+    pub(crate) fn new(
+        account: Option<&'a Account>,
+        existing: Option<Existing<'a>>,
+        now: Instant,
+    ) -> Meter<'a> {
         let max_line = account.and_then(|account| account.quota().max_line_bytes);
-        Meter { account, max_line, now, refused: Default::default(), over: Default::default() }
+        Meter { account, existing, max_line, now, refused: Default::default(), over: Default::default() }
     }
 
-    /// Of a tenant without a quota.
+    /// Of a tenant without a quota, and a key that may write to any stream.
     pub fn open() -> Meter<'static> {
-        let now = Instant::now();
-        Meter { account: None, max_line: None, now, refused: Default::default(), over: Default::default() }
+        Meter::new(None, None, Instant::now())
     }
 
     /// Takes items together or not at all.
@@ -35,13 +41,16 @@ impl<'a> Meter<'a> {
     /// # Errors
     /// The quota that they are over.
     pub fn take(&self, items: &[Item<'_>]) -> Result<(), Excess> {
-        let Some(account) = self.account else { return Ok(()) };
-        let too_long = items.iter().find_map(|item| self.too_long(item));
+        if self.account.is_none() && self.existing.is_none() {
+            return Ok(());
+        }
+        let fault = items.iter().find_map(|item| self.fault(item));
         let n_bytes: usize = items.iter().map(Item::size).sum();
         let streams = items.iter().map(|item| &*item.stream);
-        let taken = match too_long {
-            Some(excess) => Err(excess),
-            None => account.take(streams, n_bytes as u64, items.len() as u64, self.now),
+        let taken = match (fault, self.account) {
+            (Some(excess), _) => Err(excess),
+            (None, Some(account)) => account.take(streams, n_bytes as u64, items.len() as u64, self.now),
+            (None, None) => Ok(()),
         };
         taken.inspect_err(|excess| {
             self.note(excess);
@@ -60,23 +69,33 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Refuses the items that are too long, each by itself.
+    /// Refuses the items that are too long, or of a stream that the key may not make, each by itself. Where the latter are
+    /// all of them, that is left to [`Meter::take`]: then it is the request that is not allowed.
     pub fn sift(&self, taken: &mut Taken<'_>) {
-        if self.max_line.is_none() {
+        let nowhere = |item: &Item<'_>| self.new_stream(item).is_some();
+        if self.max_line.is_none() && self.existing.is_none() || taken.items.iter().all(nowhere) {
             return;
         }
         let mut refused: Vec<usize> = taken.refused.iter().map(|own| own.at).collect();
         refused.sort_unstable();
         // Every number that was not refused is an item's.
         let mut numbers = (0..).filter(|at| refused.binary_search(at).is_err());
-        let mut too_long = Vec::new();
+        let mut faults = Vec::new();
         taken.items.retain(|item| {
             let at = numbers.next();
-            let excess = self.too_long(item);
-            too_long.extend(at.zip(excess.as_ref().map(|excess| excess.reason.clone())));
+            let excess = self.fault(item);
+            faults.extend(at.zip(excess.as_ref().map(|excess| excess.reason.clone())));
             excess.inspect(|excess| self.note(excess)).is_none()
         });
-        too_long.into_iter().for_each(|(at, reason)| taken.refuse(at, reason));
+        faults.into_iter().for_each(|(at, reason)| taken.refuse(at, reason));
+    }
+
+    fn fault(&self, item: &Item<'_>) -> Option<Excess> {
+        self.new_stream(item).or_else(|| self.too_long(item))
+    }
+
+    fn new_stream(&self, item: &Item<'_>) -> Option<Excess> {
+        self.existing?.refuse(&item.stream)
     }
 
     fn too_long(&self, item: &Item<'_>) -> Option<Excess> {
@@ -107,7 +126,7 @@ mod tests {
     #[test]
     fn lines_that_are_too_long_are_refused_by_their_numbers() {
         let account = Account::new(Quota { max_line_bytes: Some(2), ..Quota::default() }, Instant::now());
-        let meter = Meter::new(Some(&account), Instant::now());
+        let meter = Meter::new(Some(&account), None, Instant::now());
         let mut taken = Taken::default();
         for (at, body) in ["ab", "abc", "", "abcd", "b"].into_iter().enumerate() {
             match at {
@@ -129,7 +148,7 @@ mod tests {
         let quota = Quota { events_per_second: Some(1), burst_events: Some(2), ..Quota::default() };
         let now = Instant::now();
         let account = std::sync::Arc::new(Account::new(quota, now));
-        let meter = Meter::new(Some(&account), now);
+        let meter = Meter::new(Some(&account), None, now);
         let line = || Item::new("web", b"a".as_slice());
         meter.take(&[line()]).unwrap();
         meter.settle(100);

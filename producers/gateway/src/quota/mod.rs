@@ -17,7 +17,7 @@ use millrace_schemas::quota::{EVERYBODY, Quota};
 pub(crate) use account::{Account, Place};
 pub use meter::Meter;
 
-/// What a quota bounds.
+/// What a quota bounds, or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// Bytes a second.
@@ -32,12 +32,21 @@ pub enum Bound {
     Body,
     /// A line.
     Line,
+    /// A stream that the key may not make.
+    NewStream,
 }
 
 impl Bound {
     /// All of them, in this order.
-    pub const ALL: [Bound; 6] =
-        [Bound::Bytes, Bound::Events, Bound::Requests, Bound::Streams, Bound::Body, Bound::Line];
+    pub const ALL: [Bound; 7] = [
+        Bound::Bytes,
+        Bound::Events,
+        Bound::Requests,
+        Bound::Streams,
+        Bound::Body,
+        Bound::Line,
+        Bound::NewStream,
+    ];
 
     /// The label of its metric.
     pub fn name(self) -> &'static str {
@@ -48,11 +57,12 @@ impl Bound {
             Bound::Streams => "streams",
             Bound::Body => "body",
             Bound::Line => "line",
+            Bound::NewStream => "new_stream",
         }
     }
 }
 
-/// What is over a quota.
+/// What is over a quota, or beyond a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excess {
     /// Which.
@@ -66,7 +76,11 @@ pub struct Excess {
 impl Excess {
     /// HTTP status.
     pub fn status(&self) -> u16 {
-        if self.after.is_some() { 429 } else { 413 }
+        match (self.bound, self.after) {
+            (Bound::NewStream, _) => 403,
+            (_, Some(_)) => 429,
+            (_, None) => 413,
+        }
     }
 
     /// Whole seconds after which to come again.

@@ -3,7 +3,7 @@
 //! Reads `logs.raw` (RawEvent), and `logs.redrive`: dead letters sent again, each naming the raw record it was. Writes
 //! `logs.parsed` (Event) to the same partition number under the same key.
 //! Key: `tenant/host`, or `tenant/<value of the source's key field>`. State: which lines with an identity were seen (`seen.rs`),
-//! the raw offsets that are dead (`owed.rs`), and how new the sources are (`renewal.rs`). What is sent again counts only while its offset is among these: in it, it is
+//! the raw offsets that are dead (`owed.rs`), and how new the sources and bound streams are (`renewal.rs`). What is sent again counts only while its offset is among these: in it, it is
 //! read anew; not in it, it is a duplicate. Order: a repaired line comes behind the lines that were parsed before.
 //! Time: of the line; where it has none that can be read, the sender's (an attribute), else of the receipt (flag
 //! `no_time`).
@@ -30,7 +30,7 @@ mod time;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,8 +57,10 @@ pub use source::Source;
 pub struct Parse {
     config: ParseConfig,
     sources: Vec<Arc<Source>>,
-    /// Source of a stream. Only looked up: its order decides nothing.
+    /// Source of a stream. Only looked up, like the next one: its order decides nothing.
     by_stream: HashMap<String, usize>,
+    /// Who reads a stream of a tenant alone, whoever reads those of its name.
+    by_tenant: HashMap<String, HashMap<String, Reader>>,
     /// Place in `millrace.control` that the sources are of.
     place: i64,
     memory: Memory,
@@ -66,6 +68,16 @@ pub struct Parse {
     event: Codec,
     /// How long letters are kept, µs of append time.
     keep_dead: i64,
+}
+
+/// Streams of tenants that are bound to a source or format: tenant and stream, and the name of that.
+pub type Bound = BTreeMap<(String, String), String>;
+
+/// Who reads a stream: a source by its number, or a format.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    Format(Format),
+    Source(usize),
 }
 
 /// Who reads a line.
@@ -108,8 +120,8 @@ impl Parse {
     pub fn new(config: ParseConfig, raw: Codec, event: Codec) -> Parse {
         let keep_dead = Parse::KEEP_DEAD.as_micros() as i64;
         let memory = Memory::default();
-        let (sources, by_stream) = (Vec::new(), HashMap::new());
-        Parse { config, sources, by_stream, place: 0, memory, raw, event, keep_dead }
+        let (sources, by_stream, by_tenant) = (Vec::new(), HashMap::new(), HashMap::new());
+        Parse { config, sources, by_stream, by_tenant, place: 0, memory, raw, event, keep_dead }
     }
 
     /// Same, with another bound on what is remembered of lines that were seen.
@@ -122,12 +134,24 @@ impl Parse {
     /// Same, with sources for the streams that they name; formats are for the others.
     #[must_use]
     pub fn with_sources(mut self, sources: Vec<Arc<Source>>) -> Parse {
-        self.renew(sources, 0);
+        self.renew(sources, &Bound::new(), 0);
         self
     }
 
-    /// Takes up other sources, which are of `place` in `millrace.control`. Of two that name a stream the later one reads it.
-    pub fn renew(&mut self, sources: Vec<Arc<Source>>, place: i64) {
+    /// Takes up other sources, and streams that are bound to one of them or to a format; both are of `place` in
+    /// `millrace.control`. Of two sources that name a stream the later one reads it; one that is bound is read by that. A
+    /// stream that is bound to what there is not counts as if it were not bound.
+    pub fn renew(&mut self, sources: Vec<Arc<Source>>, bound: &Bound, place: i64) {
+        let reader = |name: &str| match Format::named(name) {
+            Some(format) => Some(Reader::Format(format)),
+            None => sources.iter().position(|source| source.name() == name).map(Reader::Source),
+        };
+        self.by_tenant.clear();
+        for ((tenant, stream), name) in bound {
+            if let Some(reader) = reader(name) {
+                self.by_tenant.entry(tenant.clone()).or_default().insert(stream.clone(), reader);
+            }
+        }
         let streams = sources
             .iter()
             .enumerate()
@@ -142,9 +166,13 @@ impl Parse {
         self.place
     }
 
-    fn reading(&self, stream: &str) -> Reading<'_> {
-        let source = self.by_stream.get(stream).and_then(|at| self.sources.get(*at));
-        source.map_or_else(|| Reading::Format(self.config.format(stream)), |source| Reading::Source(source))
+    fn reading(&self, tenant: &str, stream: &str) -> Reading<'_> {
+        let bound = self.by_tenant.get(tenant).and_then(|own| own.get(stream)).copied();
+        match bound.or_else(|| self.by_stream.get(stream).map(|at| Reader::Source(*at))) {
+            Some(Reader::Source(at)) => Reading::Source(&self.sources[at]),
+            Some(Reader::Format(format)) => Reading::Format(format),
+            None => Reading::Format(self.config.format(stream)),
+        }
     }
 
     /// Appends the framed event. Its datum begins with the raw one, which is copied where it is of the newest version and
@@ -202,7 +230,7 @@ impl Job for Parse {
         let offset = owed.map_or(offset, |first| first.offset);
         let origin = Origin { generation: Parse::GENERATION, partition, offset };
         let text = String::from_utf8_lossy(raw.body);
-        let mut event = read(self.reading(raw.stream), raw, &text, origin)?;
+        let mut event = read(self.reading(raw.tenant, raw.stream), raw, &text, origin)?;
         event.flags.extend(sight.flag().map(Cow::Borrowed));
         if is_again {
             event.flags.push(Cow::Borrowed(dead::REDRIVEN));

@@ -1,4 +1,4 @@
-//! Sources that change while the job runs.
+//! Sources, and streams that are bound to them, that change while the job runs.
 //!
 //! They come from outside the records, so they are taken up between two batches only, and in the transaction of the first
 //! batch that is read by them the state says so (I3): cell `sources` of each partition, the place in `millrace.control` that

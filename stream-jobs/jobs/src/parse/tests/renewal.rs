@@ -35,13 +35,13 @@ fn the_first_batch_by_other_sources_says_so_once() {
     table.merge(first.writes().clone());
     assert_eq!(least_sources(&table), 0, "files alone have no place");
 
-    job.renew(vec![shop(2, "b")], 7);
+    job.renew(vec![shop(2, "b")], &Bound::new(), 7);
     let second = planned(&job, 41, &table, None);
     assert_eq!(parsers(&second), ["shop/2"]);
     let while_it_commits = planned(&job, 42, &table, Some(second.writes()));
     assert!(while_it_commits.writes().is_empty(), "the batch in flight has said it");
     // It did not commit: what is read again is read by what is known now, and leaves no other trace.
-    job.renew(vec![shop(3, "b")], 9);
+    job.renew(vec![shop(3, "b")], &Bound::new(), 9);
     let again = planned(&job, 41, &table, None);
     assert_eq!(parsers(&again), ["shop/3"]);
     table.merge(again.writes().clone());
@@ -57,4 +57,36 @@ fn the_later_of_two_sources_reads_a_stream() {
         });
     let job = job(Format::Auto).with_sources(vec![shop(1, "b"), Arc::new(other.unwrap().remove(0))]);
     assert_eq!(parsers(&planned(&job, 40, &Table::default(), None)), ["other/1"]);
+}
+
+#[test]
+fn a_bound_stream_of_one_tenant_is_read_before_all_others_of_its_name() {
+    let logfmt = Source::list("[[source]]\nname = \"own\"\nsteps = [\"logfmt\"]", |_| Ok(vec![]));
+    let sources = vec![shop(1, "b"), Arc::new(logfmt.unwrap().remove(0))];
+    let bind =
+        |tenant: &str, stream: &str, name: &str| ((tenant.to_owned(), stream.to_owned()), name.to_owned());
+    let values = ["acme", "default", "other"].map(|tenant| framed(&RawEvent { tenant, ..line(b"b=x") }));
+    let read = |job: &Parse| parsers(&plan(job, &batch(&values, 40), &Table::default(), None));
+    let mut job = job(Format::Auto);
+    for (bound, expected) in [
+        (vec![], ["shop/1", "shop/1", "shop/1"]),
+        (vec![bind("acme", "web", "own")], ["own/1", "shop/1", "shop/1"]),
+        (vec![bind("acme", "web", "logfmt"), bind("other", "web", "own")], ["logfmt/1", "shop/1", "own/1"]),
+        (vec![bind("acme", "other", "own"), bind("other", "web", "gone")], ["shop/1", "shop/1", "shop/1"]),
+    ] {
+        job.renew(sources.clone(), &bound.into_iter().collect(), 7);
+        assert_eq!(read(&job), expected);
+    }
+}
+
+#[test]
+fn a_binding_is_taken_up_like_a_source() {
+    let mut job = job(Format::Auto).with_sources(vec![shop(1, "b")]);
+    let mut table = Table::default();
+    assert_eq!(parsers(&planned(&job, 40, &table, None)), ["shop/1"]);
+    job.renew(vec![shop(1, "b")], &Bound::from([(("default".into(), "web".into()), "logfmt".into())]), 7);
+    let bound = planned(&job, 41, &table, None);
+    assert_eq!((parsers(&bound), bound.writes().is_empty()), (vec!["logfmt/1".to_owned()], false));
+    table.merge(bound.writes().clone());
+    assert_eq!(least_sources(&table), 7, "who reads on knows it, too");
 }
