@@ -31,12 +31,13 @@ fn readers(world: &World) -> BTreeMap<(String, i32, i64), String> {
     readers
 }
 
-/// Asks until the broker has answered in time: what has a key is taken once.
+/// Asks until it is answered, and not to come again: what has a key is taken once.
 fn ask(port: u16, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let (method, path) = request.split_once(' ').unwrap();
     let mut answer = (0, String::new());
     until(&format!("{request} is answered"), LONG, || {
-        answer = http::ask(port, method, path, headers, body.as_bytes()).unwrap();
+        answer =
+            http::ask(port, method, path, headers, body.as_bytes()).map_err(|error| error.to_string())?;
         if answer.0 == 503 { Err(answer.1.clone()) } else { Ok(()) }
     });
     answer
