@@ -26,7 +26,7 @@ pub(super) struct Maker {
     pub(super) scans: Vec<Scan>,
     known: HashMap<Vec<(char, char)>, usize>,
     pub(super) n_rounds: usize,
-    /// Whether each way that is tried passes here, so that what was noted is noted anew.
+    /// Whether a way may pass this part by, so that what was noted here has to be undone.
     optional: bool,
     /// Whether this is the second writing of a part.
     again: bool,
