@@ -15,7 +15,7 @@ use super::tree::{Kind, Node};
 /// Longer programs are refused: their tables take memory.
 const MAX_INSTRUCTIONS: usize = 60_000;
 /// Neighbouring parts that are tried as one automaton, from all that can be down to the first.
-const TRIES: usize = 4;
+const TRIES: usize = 3;
 /// Automata of one program.
 const MAX_SCANS: usize = 64;
 
