@@ -10,6 +10,10 @@ use super::time::{self, Clock};
 
 /// What a key may stand for, and how early it is tried among its like.
 fn role(name: &str) -> Option<(Role, usize)> {
+    // Most names are none of these: that shows at their first byte.
+    if !matches!(name.as_bytes(), [b'@' | b'l' | b'm' | b's' | b't' | b'u', ..]) {
+        return None;
+    }
     Some(match name {
         "time" => (Role::Time, 0),
         "timestamp" => (Role::Time, 1),

@@ -15,7 +15,7 @@ use super::tree::{Kind, Node};
 /// Longer programs are refused: their tables take memory.
 const MAX_INSTRUCTIONS: usize = 60_000;
 /// Neighbouring parts that are tried as one automaton, from all that can be down to the first.
-const TRIES: usize = 4;
+const TRIES: usize = 3;
 /// Automata of one program.
 const MAX_SCANS: usize = 64;
 
@@ -26,7 +26,7 @@ pub(super) struct Maker {
     pub(super) scans: Vec<Scan>,
     known: HashMap<Vec<(char, char)>, usize>,
     pub(super) n_rounds: usize,
-    /// Whether each way that is tried passes here, so that what was noted is noted anew.
+    /// Whether a way may pass this part by, so that what was noted here has to be undone.
     optional: bool,
     /// Whether this is the second writing of a part.
     again: bool,

@@ -3,7 +3,7 @@
 //! [`Pattern::captures`] has three tries, which all have the same answer:
 //! 1. A text without a literal that every match has does not match.
 //! 2. The linear engine says whether and where a match can begin (`linear`); the machine (`machine`) finds the groups
-//!    there, with a small budget. For most lines that is all.
+//!    there, with a small budget; parts that match in one way are automata (`scan`). For most lines that is all.
 //! 3. Over the budget: where the linear engine can say all of the pattern, it finds the groups, too. Elsewhere the machine
 //!    goes on to its limit, and beyond that the text is [`TooComplex`].
 

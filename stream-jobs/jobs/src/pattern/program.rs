@@ -17,8 +17,10 @@ pub(super) struct Program {
     pub(super) ways: Vec<Option<Box<(Bytes, Bytes)>>>,
     /// What is behind each run.
     pub(super) after: Vec<After>,
-    /// Whether a state that failed once always fails: without references to groups.
-    pub(super) memorable: bool,
+    /// For each instruction, whether what failed there once always fails: in patterns without references to groups, and not
+    /// within an atomic group, where a way may be dropped that did not fail, nor in a loop whose round may take nothing, which
+    /// ends by where the round began.
+    pub(super) memorable: Vec<bool>,
     /// Whether a match begins at the start of the text or of a line, if at all.
     pub(super) anchored: Option<Assert>,
 }
@@ -36,7 +38,7 @@ impl Program {
             n_rounds: maker.n_rounds,
             ways: Vec::new(),
             after: Vec::new(),
-            memorable: !refers,
+            memorable: Vec::new(),
             anchored: anchor(node),
         };
         program.ways = (0..program.code.len()).map(|at| program.split_ways(at)).collect();
@@ -46,7 +48,22 @@ impl Program {
             program.code[at] = Instruction::Choose(Box::new(table));
         }
         program.after = (0..program.code.len()).map(|at| program.after(at)).collect();
+        program.memorable = program.memorable(refers);
         Some(program)
+    }
+
+    fn memorable(&self, refers: bool) -> Vec<bool> {
+        let mut n_open = 0;
+        let is_free = |instruction: &Instruction| {
+            let within = n_open > 0;
+            match instruction {
+                Instruction::AtomicStart | Instruction::RoundStart(_) => n_open += 1,
+                Instruction::AtomicEnd | Instruction::RoundEnd(_) => n_open -= 1,
+                _ => {}
+            }
+            !refers && !within
+        };
+        self.code.iter().map(is_free).collect()
     }
 
     fn split_ways(&self, at: usize) -> Option<Box<(Bytes, Bytes)>> {

@@ -113,8 +113,11 @@ impl<'t> Line<'t> {
 
     /// Gives a field another type; a value that cannot have it goes to the side.
     pub(super) fn cast(&mut self, name: &str, cast: Cast) {
-        let Some(at) = self.found.fields.0.iter().position(|(own, _)| own == name) else { return };
-        let (own, value) = &mut self.found.fields.0[at];
+        let fields = &mut self.found.fields.0;
+        let Some((own, value)) = fields.iter_mut().find(|(own, _)| own == name) else { return };
+        if cast.is_of(value) {
+            return;
+        }
         match cast.apply(value) {
             Some(cast) => *value = cast,
             None => {
@@ -126,11 +129,7 @@ impl<'t> Line<'t> {
 
     /// Holds fields to the types that the source gives them.
     pub(super) fn hold(&mut self, types: &BTreeMap<String, Cast>) {
-        for (name, cast) in types {
-            if self.find(name).is_some_and(|value| !cast.is_of(value)) {
-                self.cast(name, *cast);
-            }
-        }
+        types.iter().for_each(|(name, cast)| self.cast(name, *cast));
     }
 
     /// Takes the sequences that colour a terminal out of the message.

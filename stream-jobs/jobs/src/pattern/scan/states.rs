@@ -8,7 +8,7 @@ use crate::pattern::set::Bytes;
 use crate::pattern::tree::Assert;
 
 /// A part of more states is no automaton.
-const MAX_STATES: usize = 500;
+const MAX_STATES: usize = 250;
 
 /// A character, as far as sets tell it from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

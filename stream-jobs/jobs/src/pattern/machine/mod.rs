@@ -2,15 +2,19 @@
 //!
 //! Knows the whole dialect: look-around, atomic groups, references. Each step costs one unit of a budget, so that no line
 //! holds up a partition. After its first steps it remembers which states have failed, so that it takes no more steps
-//! than the pattern is long times the text is long, but for references and what is within a look-around. Its answer is the first way in the order of the pattern, as Perl, Oniguruma and the linear engine have it.
+//! than the pattern is long times the text is long, but for references and what is within a look-around or an atomic group. Its answer is
+//! the first way in the order of the pattern, as Perl, Oniguruma and the linear engine have it. Parts of which one way at
+//! most leads on are left to automata (`scan`).
+
+mod back;
+mod runs;
 
 use std::cell::Cell;
 
 use super::instruction::Instruction;
 use super::program::Program;
 use super::scan::Answer;
-use super::text::{holds, run_end, stands_before, step};
-use super::tree::Kind;
+use super::text::{holds, stands_before, step};
 
 /// Before this many steps nothing is remembered: most searches end earlier.
 const FORGETFUL_STEPS: u64 = 4_096;
@@ -75,6 +79,8 @@ pub(super) struct Machine<'m> {
     /// One for each instruction and each way back, and one for every 16 bytes or choices that are passed over at once.
     pub(super) steps: u64,
     budget: u64,
+    /// Before so many steps nothing is remembered.
+    pub(super) forgetful: u64,
     /// Furthest character that was looked at, and the instruction that failed there.
     pub(super) furthest: (usize, usize),
     /// A look-behind ends here; elsewhere its match is none.
@@ -106,6 +112,7 @@ impl<'m> Machine<'m> {
             failed: Vec::new(),
             steps: 0,
             budget,
+            forgetful: FORGETFUL_STEPS,
             furthest: (0, 0),
             must_end: None,
             depth: 0,
@@ -265,147 +272,6 @@ impl<'m> Machine<'m> {
         first
     }
 
-    fn enter_run(
-        &mut self,
-        at: usize,
-        pos: usize,
-        set: usize,
-        (min, max): (u32, u32),
-        kind: Kind,
-    ) -> Option<(usize, usize)> {
-        let program = self.program;
-        let set = &program.sets[set];
-        let mut end = pos;
-        for _ in 0..min {
-            let Some(next) = step(set, self.text, end) else {
-                self.stopped_at(end, at);
-                return None;
-            };
-            end = next;
-        }
-        let left = max - min;
-        match kind {
-            Kind::Lazy => {
-                if left > 0 {
-                    self.choices.push(Choice::Longer { at, pos: end, left });
-                }
-                Some((at + 1, end))
-            }
-            Kind::Greedy => {
-                let least = end;
-                end = run_end(set, self.text, end, left);
-                self.steps += (end - least) as u64 / 16;
-                // Where a literal must follow that does not stand here, the run is shorter at once.
-                let after = program.after[at];
-                if let Some(next) = after.byte
-                    && self.byte(end) != Some(next)
-                {
-                    self.stopped_at(end, at + 1);
-                    if after.alone {
-                        return None;
-                    }
-                    end = self.shorter(at, end, least)?;
-                }
-                if end > least && !after.alone {
-                    self.choices.push(Choice::Shorter { at, pos: end, least });
-                }
-                Some((at + 1, end))
-            }
-        }
-    }
-
-    /// Takes the newest way that is left and leads on.
-    fn back(&mut self, floor: usize) -> Result<Option<(usize, usize)>, Exhausted> {
-        while self.choices.len() > floor {
-            self.steps += 1;
-            if self.steps > self.budget {
-                return Err(Exhausted);
-            }
-            let Some(choice) = self.choices.pop() else { break };
-            let (at, pos) = match choice {
-                Choice::Branch { at, pos } => (at, pos),
-                Choice::Entered => continue,
-                Choice::Slot { slot, old } => {
-                    self.slots[slot] = old;
-                    continue;
-                }
-                Choice::Round { round, old } => {
-                    self.rounds[round] = old;
-                    continue;
-                }
-                Choice::Shorter { at, pos, least } => {
-                    let Some(shorter) = self.shorter(at, pos, least) else { continue };
-                    if shorter > least {
-                        self.choices.push(Choice::Shorter { at, pos: shorter, least });
-                    }
-                    (at + 1, shorter)
-                }
-                Choice::Longer { at, pos, left } => {
-                    let Instruction::Run { set, .. } = self.program.code[at] else { continue };
-                    let Some((longer, n_more)) = self.longer(at, set, pos, left) else { continue };
-                    if left > n_more {
-                        self.choices.push(Choice::Longer { at, pos: longer, left: left - n_more });
-                    }
-                    (at + 1, longer)
-                }
-            };
-            if !self.failed_before(at, pos) {
-                return Ok(Some((at, pos)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where a run of characters may end before `pos`, given what must follow it.
-    fn shorter(&mut self, at: usize, pos: usize, least: usize) -> Option<usize> {
-        let bytes = self.text.as_bytes();
-        if let Some(next) = self.program.after[at].byte {
-            // `pos` itself was tried.
-            let window = &bytes[least..pos];
-            let found = memchr::memrchr(next, window);
-            self.steps += (window.len() - found.unwrap_or(0)) as u64 / 16;
-            return found.map(|found| least + found);
-        }
-        let mut end = pos - 1;
-        while !self.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        (end >= least).then_some(end)
-    }
-
-    /// Where a run may end after `pos`, given what must follow it, and how many characters more that are.
-    fn longer(&mut self, at: usize, set: usize, pos: usize, left: u32) -> Option<(usize, u32)> {
-        let program = self.program;
-        let set = &program.sets[set];
-        let one = step(set, self.text, pos)?;
-        let Some(next) = program.after[at].byte.filter(|_| left > u32::MAX / 2) else {
-            return Some((one, 1));
-        };
-        let end = one + memchr::memchr(next, &self.text.as_bytes()[one..])?;
-        self.steps += (end - pos) as u64 / 16;
-        // Each character was one of many: the count has no end.
-        (run_end(set, &self.text[..end], one, u32::MAX) == end).then_some((end, 0))
-    }
-
-    /// Whether this state was tried before, outside of look-arounds.
-    fn failed_before(&mut self, at: usize, pos: usize) -> bool {
-        if self.steps < FORGETFUL_STEPS || self.depth > 0 || !self.program.memorable {
-            return false;
-        }
-        let width = self.text.len() + 1;
-        if self.failed.is_empty() {
-            let Some(n_states) = self.program.code.len().checked_mul(width).filter(|n| *n <= MAX_STATES)
-            else {
-                return false;
-            };
-            self.failed = vec![0; n_states / 64 + 1];
-        }
-        let state = at * width + pos;
-        let before = self.failed[state / 64] >> (state % 64) & 1 == 1;
-        self.failed[state / 64] |= 1 << (state % 64);
-        before
-    }
-
     /// Runs a part by itself and forgets its other ways. Slots that it set are restored when the whole goes back.
     fn aside(&mut self, at: usize, pos: usize, must_end: Option<usize>) -> Result<Option<usize>, Exhausted> {
         if self.depth >= MAX_DEPTH {
@@ -420,19 +286,6 @@ impl<'m> Machine<'m> {
         let end = end?;
         self.forget(floor);
         Ok(end)
-    }
-
-    /// Drops the ways above `floor`; what undoes slots stays.
-    fn forget(&mut self, floor: usize) {
-        self.steps += (self.choices.len() - floor) as u64 / 16;
-        let mut kept = floor;
-        for place in floor..self.choices.len() {
-            if matches!(self.choices[place], Choice::Slot { .. } | Choice::Round { .. }) {
-                self.choices.swap(kept, place);
-                kept += 1;
-            }
-        }
-        self.choices.truncate(kept);
     }
 
     fn behind(
