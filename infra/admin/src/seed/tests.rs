@@ -174,8 +174,8 @@ roles = ["root"]
     let mut paths: Vec<&str> = faults.iter().filter_map(|own| Some(own.split_once(": ")?.0)).collect();
     paths.sort_unstable();
     let wanted = [
-        "sources[0]",
-        "sources[0]",
+        "source",
+        "source",
         "sources[1]",
         "sources[2]",
         "tenant",
