@@ -100,7 +100,7 @@ fn the_examples_of_the_docs_run() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     for wanted in [
-        r#""roles":"ingest","state":"revoked""#,
+        r#""roles":"ingest","streams":"any","state":"revoked""#,
         r#""events_per_second":20000"#,
         r#""dry_run":true"#,
         r#""name":"shop","version":1"#,
