@@ -50,7 +50,8 @@ pub struct TooComplex;
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {
-    program: Program,
+    /// Apart: it is large, and whoever holds a pattern is moved.
+    program: Box<Program>,
     linear: Linear,
     /// One of these is in every match; empty: nothing is known.
     needles: Vec<Finder<'static>>,
@@ -114,7 +115,13 @@ impl Pattern {
         let literals = literal::needed(&node);
         let needles = literal::best(&literals).map(Vec::as_slice).unwrap_or_default();
         let needles = needles.iter().map(|own| Finder::new(own.as_bytes()).into_owned()).collect();
-        Ok(Pattern { program, linear: Linear::new(node, n_groups), needles, literals, groups: parsed.groups })
+        Ok(Pattern {
+            program: Box::new(program),
+            linear: Linear::new(node, n_groups),
+            needles,
+            literals,
+            groups: parsed.groups,
+        })
     }
 
     /// Name of each group from number 1 on.
