@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::ControlRecord;
+use crate::id::is_hex;
 
 /// What a key allows, within its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,11 @@ pub enum Streams {
 }
 
 impl Streams {
+    /// By its name.
+    pub fn named(name: &str) -> Option<Streams> {
+        [Streams::Any, Streams::Existing].into_iter().find(|streams| streams.name() == name)
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -88,12 +94,12 @@ pub struct KeyEntry {
 impl KeyEntry {
     /// Whether `text` can be the part of a key that is no secret.
     pub fn is_id(text: &str) -> bool {
-        is_hex(text, 16)
+        text.len() == 16 && is_hex(text.as_bytes())
     }
 
     /// Whether `text` can be the hash of the secret part.
     pub fn is_hash(text: &str) -> bool {
-        is_hex(text, 64)
+        text.len() == 64 && is_hex(text.as_bytes())
     }
 
     /// Whether it is valid at `now`, µs.
@@ -105,10 +111,6 @@ impl KeyEntry {
     pub fn allows(&self, role: Role) -> bool {
         self.roles.iter().any(|own| *own == role || *own == Role::Admin)
     }
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 const TENANT: &str = "tenant";

@@ -37,6 +37,24 @@ pub fn valid_stream(name: &str) -> bool {
     first && name.len() <= 128 && name.bytes().all(allowed)
 }
 
+/// Why `id` names no tenant.
+pub fn id_fault(id: &str) -> String {
+    format!("{id:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'")
+}
+
+/// Why `stream` is no name of a stream.
+pub fn stream_fault(stream: &str) -> String {
+    let shown: String = stream.chars().take(64).collect();
+    format!(
+        "{shown:?} is no name of a stream: 1 to 128 of a-z, 0-9, '-', '_' and '.', the first a letter or digit"
+    )
+}
+
+/// Whether `bytes` are hexadecimal digits, lower case.
+pub(crate) fn is_hex(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Partition of `key` among `n_partitions` as the Java client's default partitioner gives it.
 pub fn key_partition(key: &[u8], n_partitions: i32) -> i32 {
     (murmur2(key) & 0x7fff_ffff) as i32 % n_partitions.max(1)

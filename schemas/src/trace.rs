@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::id::is_hex;
+
 /// Name of the header, of HTTP requests and of records.
 pub const HEADER: &str = "traceparent";
 
@@ -17,7 +19,6 @@ impl TraceContext {
     /// that is not valid: such a header is to be ignored.
     pub fn parse(value: &[u8]) -> Option<TraceContext> {
         let own: [u8; TraceContext::LEN] = value.get(..TraceContext::LEN)?.try_into().ok()?;
-        let is_hex = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let is_id = |part: &[u8]| is_hex(part) && part.iter().any(|byte| *byte != b'0');
         let (version, rest) = (&own[..2], &value[TraceContext::LEN..]);
         let known = match version {

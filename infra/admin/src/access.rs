@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_runtime::keys::NewKey;
 use millrace_schemas::access::{KeyEntry, Role, Streams, TenantEntry};
 use millrace_schemas::control::ControlRecord;
-use millrace_schemas::id::valid_id;
+use millrace_schemas::id::{id_fault, valid_id};
 use millrace_schemas::quota::Quota;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub const DEFAULT: &str = "default";
 /// Valid keys of one tenant: more are refused.
 const MOST_KEYS: usize = 1_000;
 /// Bytes of a note.
-pub(crate) const MOST_NOTE: usize = 1_000;
+const MOST_NOTE: usize = 1_000;
 
 /// A key to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub struct KeyWish {
     pub expires: Option<Duration>,
     /// What it is for.
     pub note: Option<String>,
+}
+
+/// Why this is no note.
+pub(crate) fn note_fault(note: Option<&String>) -> Option<String> {
+    let is_long = note.is_some_and(|note| note.len() > MOST_NOTE);
+    is_long.then(|| format!("the note is longer than {MOST_NOTE} bytes"))
 }
 
 fn set(record: ControlRecord) -> Vec<Change> {
@@ -87,8 +93,7 @@ fn key_row(id: &str, key: &KeyEntry, now: i64) -> Value {
 /// It is there, or `id` is none.
 pub fn create_tenant(known: &Known, id: &str, now: i64) -> Decision<Value> {
     if !valid_id(id) {
-        let reason = format!("{id:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'");
-        return Err(Refusal::new(Kind::Wrong, reason));
+        return Err(Refusal::new(Kind::Wrong, id_fault(id)));
     }
     if known.tenant(id).is_ok() {
         return Err(Refusal::new(Kind::Taken, format!("there is a tenant {id} already")));
@@ -130,8 +135,8 @@ pub fn put_key(known: &Known, id: &str, entry: KeyEntry) -> Decision<()> {
     if entry.roles.is_empty() {
         return wrong("a key without roles opens nothing: name at least one of ingest, read, admin");
     }
-    if entry.note.as_ref().is_some_and(|note| note.len() > MOST_NOTE) {
-        return wrong("the note is longer than 1000 bytes");
+    if let Some(fault) = note_fault(entry.note.as_ref()) {
+        return wrong(&fault);
     }
     if !known.keys.contains_key(id) && known.n_keys(&entry.tenant, entry.created) >= MOST_KEYS {
         return wrong("the tenant has 1000 valid keys; revoke some first");

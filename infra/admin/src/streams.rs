@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use millrace_jobs::parse::Format;
 use millrace_schemas::control::ControlRecord;
-use millrace_schemas::id::valid_stream;
+use millrace_schemas::id::{stream_fault, valid_stream};
 use millrace_schemas::stream::StreamEntry;
 use serde_json::{Value, json};
 
-use crate::access::MOST_NOTE;
+use crate::access::note_fault;
 use crate::sources::compile;
 use crate::{Decision, Expected, Kind, Known, Refusal, minute};
 
@@ -127,9 +127,7 @@ pub fn set(
 fn faults(known: &Known, tenant: &str, name: &str, wish: &StreamWish) -> Vec<String> {
     let mut faults = Vec::new();
     if !valid_stream(name) {
-        faults.push(format!(
-            "{name:?} is no name of a stream: 1 to 128 of a-z, 0-9, '-', '_' and '.', the first a letter or digit"
-        ));
+        faults.push(stream_fault(name));
     }
     let is_new = !known.streams.contains_key(&(tenant.to_owned(), name.to_owned()));
     if is_new && known.n_streams(tenant) >= MOST_STREAMS {
@@ -140,9 +138,7 @@ fn faults(known: &Known, tenant: &str, name: &str, wish: &StreamWish) -> Vec<Str
         faults
             .push(format!("no source {source:?} is set, and no format has this name; set the source first"));
     }
-    if wish.note.as_ref().is_some_and(|note| note.len() > MOST_NOTE) {
-        faults.push(format!("the note is longer than {MOST_NOTE} bytes"));
-    }
+    faults.extend(note_fault(wish.note.as_ref()));
     faults
 }
 
@@ -190,7 +186,7 @@ mod tests {
         let refused =
             |known: &Known, id, wish: &StreamWish| set(known, id, wish, Expected::Any, 5).unwrap_err();
         assert_eq!(refused(&known, ("nobody", "web"), &wish("shop")).kind, Kind::Missing);
-        let long = StreamWish { source: Some("gone".into()), note: Some("x".repeat(MOST_NOTE + 1)) };
+        let long = StreamWish { source: Some("gone".into()), note: Some("x".repeat(1_001)) };
         let refusal = refused(&known, ("acme", "A B"), &long);
         assert_eq!((refusal.kind, refusal.reasons.len()), (Kind::Wrong, 3), "{refusal}");
         for (name, source) in [("web", "shop"), ("app", "json")] {

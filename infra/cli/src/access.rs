@@ -10,10 +10,10 @@ use millrace_admin::{control, seed};
 use millrace_runtime::keys::NewKey;
 use millrace_runtime::sink::now_micros;
 use millrace_schemas::access::{KeyEntry, Role, Streams};
-use millrace_schemas::id::valid_id;
+use millrace_schemas::id::{id_fault, valid_id};
 use serde_json::json;
 
-use crate::args::{Format, KeyCreate, KeyLs, KeyRevoke, TenantCreate, TenantLs};
+use crate::args::{Format, KeyCreate, KeyRevoke, OfTenant, TenantCreate, TenantLs};
 use crate::output::{Answer, answered, print_rows};
 use crate::place;
 
@@ -39,7 +39,7 @@ pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
     let wish = KeyWish {
         tenant: args.tenant.clone(),
         roles: args.roles.iter().filter_map(|name| Role::named(name)).collect(),
-        streams: if args.streams == Streams::Existing.name() { Streams::Existing } else { Streams::Any },
+        streams: Streams::named(&args.streams).unwrap_or_default(),
         expires: args.expires.as_deref().map(place::duration).transpose()?,
         note: args.note.clone(),
     };
@@ -48,7 +48,7 @@ pub(crate) fn create_key(args: &KeyCreate) -> anyhow::Result<Answer> {
     }
     let key = NewKey::make()?;
     if args.print_seed {
-        anyhow::ensure!(valid_id(&wish.tenant), "{}", not_an_id(&wish.tenant));
+        anyhow::ensure!(valid_id(&wish.tenant), "{}", id_fault(&wish.tenant));
         return print_seed(args.format, &key, &access::entry(&wish, &key, now_micros()));
     }
     let service = place::service(&args.place)?;
@@ -67,10 +67,6 @@ fn show(format: Format, key: &NewKey, then: &str) {
             eprintln!("this is the only time that key {} is shown; {then}", key.id);
         }
     }
-}
-
-fn not_an_id(tenant: &str) -> String {
-    format!("{tenant:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'")
 }
 
 fn print_seed(format: Format, key: &NewKey, entry: &KeyEntry) -> anyhow::Result<Answer> {
@@ -94,7 +90,7 @@ fn create_at_relay(args: &KeyCreate, expires: Option<Duration>, file: &Path) -> 
         args.streams == Streams::Any.name(),
         "a relay has no records of streams: leave out --streams, and give the key that it sends with at its centre"
     );
-    anyhow::ensure!(valid_id(&args.tenant), "{}", not_an_id(&args.tenant));
+    anyhow::ensure!(valid_id(&args.tenant), "{}", id_fault(&args.tenant));
     let key = NewKey::make()?;
     let mut text = format!("\n[gateway.keys.{}]", key.id);
     if let Some(note) = &args.note {
@@ -112,7 +108,7 @@ fn create_at_relay(args: &KeyCreate, expires: Option<Duration>, file: &Path) -> 
     Ok(Answer::Yes)
 }
 
-pub(crate) fn ls_keys(args: &KeyLs) -> anyhow::Result<Answer> {
+pub(crate) fn ls_keys(args: &OfTenant) -> anyhow::Result<Answer> {
     let known = control::read(&place::service(&args.place)?)?;
     let rows = known.key_rows(args.tenant.as_deref(), now_micros());
     print_rows(

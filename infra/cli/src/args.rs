@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use access::{
-    Key, KeyCreate, KeyLs, KeyRevoke, QuotaBounds, Tenant, TenantCreate, TenantLs, TenantQuota,
+    Key, KeyCreate, KeyRevoke, QuotaBounds, Tenant, TenantCreate, TenantLs, TenantQuota,
 };
 pub(crate) use seed::Seed;
-pub(crate) use stream::{StreamLs, StreamMake, StreamRm, StreamSet, StreamShow, Streams};
+pub(crate) use stream::{StreamMake, StreamRm, StreamSet, StreamShow, Streams};
 
 /// Logs on Kafka, with proof: every line from file to search and archive, exactly once.
 #[derive(Debug, Parser)]
@@ -145,6 +145,18 @@ pub(crate) enum Spool {
     Retry(SpoolMove),
     /// Delete parked batches: their lines are lost
     Drop(SpoolMove),
+}
+
+/// Which rows a list shows.
+#[derive(Debug, Args)]
+pub(crate) struct OfTenant {
+    /// Only those of this tenant
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// Where the spools are.

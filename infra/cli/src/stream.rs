@@ -4,7 +4,7 @@ use millrace_admin::streams::{self, StreamWish};
 use millrace_admin::{Expected, control};
 use millrace_runtime::sink::now_micros;
 
-use crate::args::{Format, StreamLs, StreamMake, StreamRm, StreamSet, StreamShow, Streams};
+use crate::args::{Format, OfTenant, StreamMake, StreamRm, StreamSet, StreamShow, Streams};
 use crate::output::{Answer, answered, minute, print_rows};
 use crate::place;
 use crate::source::live::counting;
@@ -55,7 +55,7 @@ fn set(args: &StreamSet) -> anyhow::Result<Answer> {
     })
 }
 
-fn ls(args: &StreamLs) -> anyhow::Result<Answer> {
+fn ls(args: &OfTenant) -> anyhow::Result<Answer> {
     let service = place::service(&args.place)?;
     let (known, config) = (control::read(&service)?, &service.config.parse);
     let files = crate::parse::load(config, args.place.config.as_deref())?;

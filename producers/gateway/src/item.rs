@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use millrace_schemas::id::stream_fault;
 pub use millrace_schemas::raw::TIME;
 use millrace_schemas::{LineEnd, Piece};
 
@@ -91,14 +92,6 @@ impl<'a> Item<'a> {
             .or_else(|| over("the id", self.dedup.as_ref().map_or(0, |(scope, _)| scope.len()), MAX_SCOPE))
             .or_else(|| over("what stands beside the line", size, MAX_ATTRIBUTE_BYTES))
     }
-}
-
-/// Why `stream` is no name of a stream.
-pub fn stream_fault(stream: &str) -> String {
-    let shown: String = stream.chars().take(64).collect();
-    format!(
-        "{shown:?} is no name of a stream: 1 to 128 of a-z, 0-9, '-', '_' and '.', the first a letter or digit"
-    )
 }
 
 /// A stream's name made of any text, such as a label: what is not allowed becomes a hyphen. `None` where nothing is left.

@@ -3,7 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use millrace_schemas::access::{KeyEntry, Role, Streams};
-use millrace_schemas::id::valid_id;
+use millrace_schemas::id::{id_fault, valid_id};
 use millrace_schemas::quota::Quota;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -149,7 +149,7 @@ impl Faults {
 fn tenant(id: &str, value: Value, faults: &mut Faults) -> Tenant {
     let (path, mut tenant) = (format!("tenants.{id}"), Tenant::default());
     if !valid_id(id) {
-        faults.add(&path, format!("{id:?} is no tenant id: 1 to 64 of a-z, 0-9 and '-'"));
+        faults.add(&path, id_fault(id));
     }
     let Value::Table(table) = value else {
         faults.add(&path, "is no table");

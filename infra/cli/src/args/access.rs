@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Format, Place};
+use super::{Format, OfTenant, Place};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenant {
@@ -82,7 +82,7 @@ pub(crate) enum Key {
     /// Make a key; it is shown this once
     Create(KeyCreate),
     /// List keys, without their secrets
-    Ls(KeyLs),
+    Ls(OfTenant),
     /// Revoke a key: within a second it opens nothing
     Revoke(KeyRevoke),
 }
@@ -110,17 +110,6 @@ pub(crate) struct KeyCreate {
     /// Print it as an entry of a seed, and the key to standard error; nothing is written
     #[arg(long, conflicts_with = "relay")]
     pub(crate) print_seed: bool,
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) place: Place,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct KeyLs {
-    /// Only those of this tenant
-    #[arg(long, value_name = "ID")]
-    pub(crate) tenant: Option<String>,
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Format, Place};
+use super::{Format, OfTenant, Place};
 
 /// Lines need no record of their stream: it says what reads those of one tenant, and that keys which make no streams may write.
 #[derive(Debug, Subcommand)]
@@ -10,7 +10,7 @@ pub(crate) enum Streams {
     /// Make a stream
     Create(StreamMake),
     /// List the streams that were made, and what reads each
-    Ls(StreamLs),
+    Ls(OfTenant),
     /// Show a stream
     Show(StreamShow),
     /// Change a stream: what is not named stays
@@ -68,17 +68,6 @@ pub(crate) struct StreamSet {
     /// Only check
     #[arg(long)]
     pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) place: Place,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StreamLs {
-    /// Only those of this tenant
-    #[arg(long, value_name = "ID")]
-    pub(crate) tenant: Option<String>,
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) place: Place,
 }

@@ -126,7 +126,7 @@ impl Seen {
             return;
         }
         self.n += n;
-        let cpu = self.pids.iter().filter_map(|pid| cpu_seconds(*pid).ok()).sum();
+        let cpu = self.pids.iter().map(|pid| cpu_seconds(*pid).unwrap_or(f64::NAN)).sum();
         let now = Mark { at: Instant::now(), cpu };
         self.measured.get_or_insert((self.n, now, now)).2 = now;
     }

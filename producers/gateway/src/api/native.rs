@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use millrace_schemas::id::stream_fault;
 use serde_json::json;
 
 use super::{Answer, Dialect, Promise, Reply, Request, listed};
-use crate::item::stream_fault;
 use crate::protocol::{native, store};
 use crate::quota::Meter;
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use millrace_schemas::attempt::BatchState;
-use millrace_schemas::id::valid_stream;
+use millrace_schemas::id::{stream_fault, valid_stream};
 
 use crate::api::Request;
-use crate::item::{MAX_HOST, stream_fault};
+use crate::item::MAX_HOST;
 
 /// Longest `source`.
 const MAX_SOURCE: usize = 256;

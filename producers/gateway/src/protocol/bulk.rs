@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use millrace_schemas::id::stream_fault;
 use serde_json::{Value, json};
 
 use super::native::host_of;
@@ -210,7 +211,7 @@ fn take<'a>(
         _ => {}
     }
     if !millrace_schemas::id::valid_stream(index) {
-        let reason = format!("Invalid index name [{}]: {}", short(index), crate::item::stream_fault(index));
+        let reason = format!("Invalid index name [{}]: {}", short(index), stream_fault(index));
         return Err(ItemError::new(400, "invalid_index_name_exception", reason));
     }
     let parsing = |reason: String| ItemError::new(400, "document_parsing_exception", reason);
