@@ -66,7 +66,7 @@ impl TableBuilder {
         let FoundCells::Dead(dead) = &mut self.found else {
             return Err(TableError::Column("reason"));
         };
-        let text = dead.push(letter);
+        let text = dead.push(letter)?;
         let parser = Parser { id: &letter.parser, version: letter.parser_version };
         self.bytes += text + self.rows.push(raw, &raw.attributes, parser, origin, false)?;
         self.after_push(raw.position.map(|position| position.byte), raw, origin)
@@ -101,7 +101,7 @@ impl TableBuilder {
     /// # Errors
     /// A bug.
     pub fn finish(self, effort: Effort, out: &mut Vec<u8>) -> Result<(), TableError> {
-        let (table, columns) = self.found.finish(self.rows);
+        let (table, columns) = self.found.finish(self.rows)?;
         let order = self.sorter.order(&columns)?;
         encode(table, columns, &order, effort, out)
     }

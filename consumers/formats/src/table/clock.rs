@@ -11,18 +11,21 @@ const SHAPES: [&[u8]; 3] = [b"99/aaa/9999:99:99:99 +9999", b"9999-99-99T99:99:99
 pub(super) fn find(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let last = bytes.len().min(REACH).checked_sub(15)?;
-    for start in 0..=last {
-        for shape in SHAPES {
-            let Some(candidate) = bytes.get(start..start + shape.len()) else {
-                continue;
-            };
-            if candidate.iter().zip(shape).all(|(byte, kind)| fits(*byte, *kind)) {
-                let end = start + shape.len();
-                return Some(start..end + tail(&bytes[end..]));
-            }
-        }
-    }
-    None
+    (0..=last).find_map(|start| Some(start..start + length(&bytes[start..])?))
+}
+
+/// Length of the time that `text` begins with.
+pub(super) fn at_start(text: &str) -> Option<usize> {
+    length(text.as_bytes())
+}
+
+fn length(bytes: &[u8]) -> Option<usize> {
+    let is = |shape: &&&[u8]| {
+        let candidate = bytes.get(..shape.len());
+        candidate.is_some_and(|own| own.iter().zip(**shape).all(|(byte, kind)| fits(*byte, *kind)))
+    };
+    let shape = SHAPES.iter().find(is)?;
+    Some(shape.len() + tail(&bytes[shape.len()..]))
 }
 
 fn fits(byte: u8, kind: u8) -> bool {

@@ -123,7 +123,9 @@ pub(super) fn encode(
     let mut at = 0;
     while at < order.len() {
         let rows = order.slice(at, CHUNK_ROWS.min(order.len() - at));
-        let laid_out = columns.iter().map(|column| gather(column, &rows)).collect::<Result<Vec<_>, _>>()?;
+        let run = is_run(rows.values());
+        let laid_out =
+            columns.iter().map(|column| gather(column, &rows, run)).collect::<Result<Vec<_>, _>>()?;
         writer.write(&RecordBatch::try_new(schema::of(table), laid_out)?)?;
         at += rows.len();
     }
@@ -131,12 +133,21 @@ pub(super) fn encode(
     Ok(())
 }
 
+/// Whether the rows stand one behind the other, as those of a single file do.
+fn is_run(rows: &[u32]) -> bool {
+    rows.windows(2).all(|pair| pair[0] + 1 == pair[1])
+}
+
 /// The chosen rows of a column, dictionaries spelled out.
-fn gather(column: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef, TableError> {
+fn gather(column: &ArrayRef, rows: &UInt32Array, run: bool) -> Result<ArrayRef, TableError> {
+    let chosen = |column: &ArrayRef| match rows.values().first() {
+        Some(first) if run => Ok(column.slice(*first as usize, rows.len())),
+        _ => take(column, rows, None),
+    };
     if !matches!(column.data_type(), DataType::Dictionary(_, _)) {
-        return Ok(take(column, rows, None)?);
+        return Ok(chosen(column)?);
     }
+    let column = chosen(column)?;
     let dictionary = column.as_dictionary_opt::<Int32Type>().ok_or(TableError::Order)?;
-    let keys = take(dictionary.keys(), rows, None)?;
-    Ok(take(dictionary.values(), &keys, None)?)
+    Ok(take(dictionary.values(), dictionary.keys(), None)?)
 }

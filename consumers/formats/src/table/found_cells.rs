@@ -8,7 +8,7 @@ use millrace_schemas::dead::DeadLetter;
 use millrace_schemas::manifest::TableName;
 use millrace_schemas::{Event, Value};
 
-use super::cells::{Dictionary, ROWS, TextMap, array, dictionary, text, text_map};
+use super::cells::{Dictionary, ROWS, TextMap, array, text, text_map};
 use super::raw_cells::RawCells;
 use super::template::{MESSAGE, SEVERITY, Templates, USER};
 use super::{TableError, schema};
@@ -50,30 +50,26 @@ impl FoundCells {
     }
 
     /// The table, and all its columns in the order of the schema.
-    pub(super) fn finish(self, rows: RawCells) -> (TableName, Vec<ArrayRef>) {
-        match self {
+    pub(super) fn finish(self, rows: RawCells) -> Result<(TableName, Vec<ArrayRef>), TableError> {
+        Ok(match self {
             FoundCells::Events(mut own) => {
                 let found = vec![
                     array(own.time.finish()),
                     array(own.time_text.finish()),
-                    array(own.severity.finish()),
+                    own.severity.finish()?,
                     array(own.user.finish()),
                     array(own.message.finish()),
-                    array(own.body_template.finish()),
+                    own.body_template.finish()?,
                 ];
-                let typed = vec![
-                    array(own.fields.finish()),
-                    array(own.field_types.finish()),
-                    array(own.flags.finish()),
-                ];
-                (TableName::Events, rows.finish(found, typed))
+                let typed =
+                    vec![array(own.fields.finish()), own.field_types.finish()?, array(own.flags.finish())];
+                (TableName::Events, rows.finish(found, typed)?)
             }
             FoundCells::Dead(mut own) => {
-                let why =
-                    vec![array(own.stage.finish()), array(own.reason.finish()), array(own.detail.finish())];
-                (TableName::Dead, rows.finish(why, Vec::new()))
+                let why = vec![own.stage.finish()?, own.reason.finish()?, array(own.detail.finish())];
+                (TableName::Dead, rows.finish(why, Vec::new())?)
             }
-        }
+        })
     }
 }
 
@@ -82,12 +78,12 @@ impl Parsed {
         Parsed {
             time: TimestampMicrosecondBuilder::with_capacity(ROWS).with_data_type(schema::instant()),
             time_text: text(),
-            severity: dictionary(),
+            severity: Dictionary::new(),
             user: text(),
             message: text(),
-            body_template: dictionary(),
+            body_template: Dictionary::new(),
             fields: text_map(),
-            field_types: dictionary(),
+            field_types: Dictionary::new(),
             flags: ListBuilder::with_capacity(text(), ROWS).with_field(schema::list_element()),
             types: String::new(),
             templates: Templates::default(),
@@ -97,7 +93,7 @@ impl Parsed {
     /// Adds a row; gives the bytes of its text, and whether the body is said by a template.
     pub(super) fn push(&mut self, event: &Event<'_>) -> Result<(usize, bool), TableError> {
         self.time.append_value(event.time);
-        self.severity.append_option(event.severity.as_deref());
+        self.severity.append_option(event.severity.as_deref())?;
         self.user.append_option(event.user.as_deref());
         self.message.append_option(event.message.as_deref());
         self.types.clear();
@@ -112,7 +108,7 @@ impl Parsed {
             texts.push((name, text));
         }
         self.fields.append(true)?;
-        self.field_types.append_value(&self.types);
+        self.field_types.append_value(&self.types)?;
         for flag in &event.flags {
             self.flags.values().append_value(flag);
         }
@@ -126,8 +122,8 @@ impl Parsed {
         }
         let body = std::str::from_utf8(event.body).ok();
         let made = body.and_then(|body| Some((body, self.templates.of(body, &texts)?)));
-        self.body_template.append_option(made.map(|(_, made)| &made.template));
-        let time = made.and_then(|(body, made)| body.get(made.time.clone()?));
+        self.body_template.append_option(made.as_ref().map(|(_, made)| made.template))?;
+        let time = made.as_ref().and_then(|(body, made)| body.get(made.time.clone()?));
         self.time_text.append_option(time);
         Ok((n_bytes + time.map_or(0, str::len), made.is_some()))
     }
@@ -145,14 +141,14 @@ fn shown<'v>(value: &'v Value<'_>) -> (char, Cow<'v, str>) {
 
 impl Dead {
     fn new() -> Dead {
-        Dead { stage: dictionary(), reason: dictionary(), detail: text() }
+        Dead { stage: Dictionary::new(), reason: Dictionary::new(), detail: text() }
     }
 
     /// Adds a row; gives the bytes of its text.
-    pub(super) fn push(&mut self, letter: &DeadLetter) -> usize {
-        self.stage.append_value(&letter.stage);
-        self.reason.append_value(&letter.reason);
+    pub(super) fn push(&mut self, letter: &DeadLetter) -> Result<usize, TableError> {
+        self.stage.append_value(&letter.stage)?;
+        self.reason.append_value(&letter.reason)?;
         self.detail.append_value(&letter.detail);
-        letter.detail.len()
+        Ok(letter.detail.len())
     }
 }

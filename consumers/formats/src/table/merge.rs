@@ -149,6 +149,9 @@ fn first_after(rows: std::ops::Range<usize>, after: impl Fn(usize) -> bool) -> u
     low
 }
 
+/// Rows that are worth a write of their own.
+const LONG_RUN: usize = CHUNK_ROWS / 4;
+
 /// Gathers short runs, since each write costs something per column.
 struct Chunks<W: Write + Send> {
     table: TableName,
@@ -159,9 +162,13 @@ struct Chunks<W: Write + Send> {
 
 impl<W: Write + Send> Chunks<W> {
     fn add(&mut self, run: RecordBatch) -> Result<(), TableError> {
+        let is_long = run.num_rows() >= LONG_RUN;
+        if is_long {
+            self.flush()?;
+        }
         self.n_rows += run.num_rows();
         self.runs.push(run);
-        if self.n_rows >= CHUNK_ROWS { self.flush() } else { Ok(()) }
+        if is_long || self.n_rows >= CHUNK_ROWS { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), TableError> {

@@ -6,7 +6,7 @@ use arrow_array::builder::{
 };
 use millrace_schemas::{Attributes, Origin, Parser, RawEvent};
 
-use super::cells::{Dictionary, ROWS, TextMap, array, dictionary, text, text_map};
+use super::cells::{Dictionary, ROWS, TextMap, array, text, text_map};
 use super::place::line_end_text;
 use super::{TableError, schema};
 
@@ -39,23 +39,23 @@ pub(super) struct RawCells {
 impl RawCells {
     pub(super) fn new() -> RawCells {
         RawCells {
-            tenant: dictionary(),
-            stream: dictionary(),
-            host: dictionary(),
-            file: dictionary(),
-            file_id: dictionary(),
+            tenant: Dictionary::new(),
+            stream: Dictionary::new(),
+            host: Dictionary::new(),
+            file: Dictionary::new(),
+            file_id: Dictionary::new(),
             byte: Int64Builder::with_capacity(ROWS),
             line: Int64Builder::with_capacity(ROWS),
-            line_end: dictionary(),
+            line_end: Dictionary::new(),
             piece: Int32Builder::with_capacity(ROWS),
             piece_last: BooleanBuilder::with_capacity(ROWS),
             received: TimestampMicrosecondBuilder::with_capacity(ROWS).with_data_type(schema::instant()),
             body: text(),
             body_bytes: BinaryBuilder::with_capacity(ROWS, 0),
             attributes: text_map(),
-            parser: dictionary(),
+            parser: Dictionary::new(),
             parser_version: Int32Builder::with_capacity(ROWS),
-            dedup_scope: dictionary(),
+            dedup_scope: Dictionary::new(),
             dedup_index: Int64Builder::with_capacity(ROWS),
             dedup_attempt: Int64Builder::with_capacity(ROWS),
             generation: Int32Builder::with_capacity(ROWS),
@@ -74,14 +74,14 @@ impl RawCells {
         is_templated: bool,
     ) -> Result<usize, TableError> {
         let mut text = if is_templated { 0 } else { raw.body.len() };
-        self.tenant.append_value(raw.tenant);
-        self.stream.append_value(raw.stream);
-        self.host.append_value(raw.host);
-        self.file.append_option(raw.file);
-        self.file_id.append_option(raw.file_id);
+        self.tenant.append_value(raw.tenant)?;
+        self.stream.append_value(raw.stream)?;
+        self.host.append_value(raw.host)?;
+        self.file.append_option(raw.file)?;
+        self.file_id.append_option(raw.file_id)?;
         self.byte.append_option(raw.position.map(|position| position.byte));
         self.line.append_option(raw.position.map(|position| position.line));
-        self.line_end.append_value(line_end_text(raw.line_end));
+        self.line_end.append_value(line_end_text(raw.line_end))?;
         self.piece.append_option(raw.piece.map(|piece| piece.index));
         self.piece_last.append_option(raw.piece.map(|piece| piece.last));
         self.received.append_value(raw.received);
@@ -102,9 +102,9 @@ impl RawCells {
             text += name.len() + value.len() + 8;
         }
         self.attributes.append(true)?;
-        self.parser.append_value(parser.id);
+        self.parser.append_value(parser.id)?;
         self.parser_version.append_value(parser.version);
-        self.dedup_scope.append_option(raw.dedup.map(|dedup| dedup.scope));
+        self.dedup_scope.append_option(raw.dedup.map(|dedup| dedup.scope))?;
         self.dedup_index.append_option(raw.dedup.map(|dedup| dedup.index));
         self.dedup_attempt.append_option(raw.dedup.and_then(|dedup| dedup.attempt));
         self.generation.append_value(origin.generation);
@@ -114,16 +114,20 @@ impl RawCells {
     }
 
     /// The columns in the order of the schema; `found` come before the body, `typed` after it.
-    pub(super) fn finish(mut self, found: Vec<ArrayRef>, typed: Vec<ArrayRef>) -> Vec<ArrayRef> {
+    pub(super) fn finish(
+        mut self,
+        found: Vec<ArrayRef>,
+        typed: Vec<ArrayRef>,
+    ) -> Result<Vec<ArrayRef>, TableError> {
         let mut columns: Vec<ArrayRef> = vec![
-            array(self.tenant.finish()),
-            array(self.stream.finish()),
-            array(self.host.finish()),
-            array(self.file.finish()),
-            array(self.file_id.finish()),
+            self.tenant.finish()?,
+            self.stream.finish()?,
+            self.host.finish()?,
+            self.file.finish()?,
+            self.file_id.finish()?,
             array(self.byte.finish()),
             array(self.line.finish()),
-            array(self.line_end.finish()),
+            self.line_end.finish()?,
             array(self.piece.finish()),
             array(self.piece_last.finish()),
             array(self.received.finish()),
@@ -134,15 +138,15 @@ impl RawCells {
         columns.extend(typed);
         columns.extend([
             array(self.attributes.finish()),
-            array(self.parser.finish()),
+            self.parser.finish()?,
             array(self.parser_version.finish()),
-            array(self.dedup_scope.finish()),
+            self.dedup_scope.finish()?,
             array(self.dedup_index.finish()),
             array(self.dedup_attempt.finish()),
             array(self.generation.finish()),
             array(self.partition.finish()),
             array(self.offset.finish()),
         ]);
-        columns
+        Ok(columns)
     }
 }

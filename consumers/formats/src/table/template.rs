@@ -14,6 +14,8 @@ use memchr::memmem;
 use super::clock;
 
 const OPEN: char = '«';
+/// The first of its bytes in UTF-8.
+const OPEN_BYTE: u8 = 0xc2;
 const CLOSE: char = '»';
 
 /// Names of the columns that may stand in a template, as it has them.
@@ -25,89 +27,158 @@ pub(super) const SEVERITY: &str = "@severity";
 /// Shorter texts of columns are left where they are: they may stand anywhere by chance.
 const MIN_COLUMN: usize = 3;
 
+/// Formats that are remembered whole: lines of more than a few seldom take turns.
+const MOST_KNOWN: usize = 8;
+
 /// The templates of one row file.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
+    /// Those of the last lines, the last one first: most lines are made as one of them was.
+    known: Vec<Known>,
     seen: HashSet<String>,
     rows: usize,
-    made: Made,
+    template: String,
+    rebuilt: String,
     slots: Vec<(Range<usize>, usize)>,
 }
 
 /// A template, and the text of the time in the body.
-#[derive(Debug, Default)]
-pub(super) struct Made {
-    pub(super) template: String,
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Made<'t> {
+    pub(super) template: &'t str,
     pub(super) time: Option<Range<usize>>,
-    rebuilt: String,
 }
 
 impl Templates {
     /// The template of `body`, if it has a useful one. `texts` are the fields' names and texts, then the columns'.
-    pub(super) fn of(&mut self, body: &str, texts: &[(&str, Cow<'_, str>)]) -> Option<&Made> {
+    pub(super) fn of(&mut self, body: &str, texts: &[(&str, Cow<'_, str>)]) -> Option<Made<'_>> {
         self.rows += 1;
-        if texts.is_empty() || body.contains(OPEN) {
+        if texts.is_empty() || has_open(body) {
             return None;
         }
-        find_slots(body, texts, &mut self.slots);
-        if self.slots.is_empty() {
-            return None;
+        let mut last = self.known.iter().enumerate();
+        if let Some((at, time)) = last.find_map(|(at, known)| Some((at, known.fits(body, texts)?))) {
+            self.known[..=at].rotate_right(1);
+            return Some(Made { template: &self.known[0].template, time });
         }
-        self.made.fill(body, texts, &self.slots);
-        let time = self.made.time.clone().map(|range| &body[range]);
-        let text = |name: &str| match name {
-            TIME => time,
-            _ => texts.iter().find(|(own, _)| *own == name).map(|(_, text)| text.as_ref()),
-        };
-        self.made.rebuilt.clear();
-        if !rebuild(&self.made.template, text, &mut self.made.rebuilt) || self.made.rebuilt != body {
-            return None;
-        }
-        if !self.seen.contains(&self.made.template) {
+        let time = self.make(body, texts)?;
+        if self.seen.contains(&self.template) {
+            self.known.truncate(MOST_KNOWN - 1);
+            self.known.insert(0, Known::new(&self.template, texts));
+        } else {
             // A format has a few dozen; where most lines need their own, templates are no gain.
             if self.seen.len() > 64 + self.rows / 32 {
                 return None;
             }
-            self.seen.insert(self.made.template.clone());
+            self.seen.insert(self.template.clone());
         }
-        Some(&self.made)
+        Some(Made { template: &self.template, time })
+    }
+
+    /// Makes a template of the texts wherever they stand, and the time in it.
+    fn make(&mut self, body: &str, texts: &[(&str, Cow<'_, str>)]) -> Option<Option<Range<usize>>> {
+        find_slots(body, texts, &mut self.slots);
+        if self.slots.is_empty() {
+            return None;
+        }
+        let range = fill(body, texts, &self.slots, &mut self.template);
+        let time = range.clone().map(|range| &body[range]);
+        let text = |name: &str| match name {
+            TIME => time,
+            _ => first(texts, name).map(|which| texts[which].1.as_ref()),
+        };
+        self.rebuilt.clear();
+        (rebuild(&self.template, text, &mut self.rebuilt) && self.rebuilt == body).then_some(range)
     }
 }
 
-impl Made {
-    fn fill(&mut self, body: &str, texts: &[(&str, Cow<'_, str>)], slots: &[(Range<usize>, usize)]) {
-        self.template.clear();
-        self.time = None;
-        let mut at = 0;
-        let ends = slots.iter().map(|(range, which)| (range.clone(), Some(*which)));
-        for (range, which) in ends.chain([(body.len()..body.len(), None)]) {
-            self.literal(body, at..range.start);
-            if let Some((name, _)) = which.and_then(|which| texts.get(which)) {
-                self.slot(name);
-            }
-            at = range.end;
+/// A template in parts, to hold a body against it.
+#[derive(Debug)]
+struct Known {
+    template: String,
+    /// Of the texts, in their order.
+    names: Vec<String>,
+    /// What stands before each slot, and which text in it; `None`: the time.
+    parts: Vec<(String, Option<usize>)>,
+    tail: String,
+}
+
+impl Known {
+    fn new(template: &str, texts: &[(&str, Cow<'_, str>)]) -> Known {
+        let (mut parts, mut rest) = (Vec::new(), template);
+        while let Some((literal, name, after)) = next_slot(rest) {
+            parts.push((literal.to_owned(), first(texts, name)));
+            rest = after;
         }
+        let names = texts.iter().map(|(name, _)| (*name).to_owned()).collect();
+        Known { template: template.to_owned(), names, parts, tail: rest.to_owned() }
     }
 
-    /// What stands between two texts; the first time in it is a text of its own.
-    fn literal(&mut self, body: &str, range: Range<usize>) {
-        let literal = &body[range.clone()];
-        match clock::find(literal).filter(|_| self.time.is_none()) {
-            Some(time) => {
-                self.template.push_str(&literal[..time.start]);
-                self.slot(TIME);
-                self.template.push_str(&literal[time.end..]);
-                self.time = Some(range.start + time.start..range.start + time.end);
-            }
-            None => self.template.push_str(literal),
+    /// Whether the template with these texts is `body`, and where the time is then.
+    fn fits(&self, body: &str, texts: &[(&str, Cow<'_, str>)]) -> Option<Option<Range<usize>>> {
+        let alike = texts.len() == self.names.len()
+            && texts.iter().zip(&self.names).all(|((name, _), known)| name == known);
+        if !alike {
+            return None;
         }
+        let (mut rest, mut time) = (body, None);
+        for (literal, slot) in &self.parts {
+            rest = rest.strip_prefix(literal.as_str())?;
+            let Some(which) = slot else {
+                let (start, len) = (body.len() - rest.len(), clock::at_start(rest)?);
+                time = Some(start..start + len);
+                rest = &rest[len..];
+                continue;
+            };
+            rest = rest.strip_prefix(texts[*which].1.as_ref())?;
+        }
+        (rest == self.tail).then_some(time)
     }
+}
 
-    fn slot(&mut self, name: &str) {
-        self.template.push(OPEN);
-        self.template.push_str(name);
-        self.template.push(CLOSE);
+/// Which of `texts` a slot of this name stands for.
+fn first(texts: &[(&str, Cow<'_, str>)], name: &str) -> Option<usize> {
+    texts.iter().position(|(own, _)| *own == name)
+}
+
+fn has_open(body: &str) -> bool {
+    memchr::memchr(OPEN_BYTE, body.as_bytes()).is_some() && body.contains(OPEN)
+}
+
+/// Writes the template; the time is a text of its own.
+fn fill(
+    body: &str,
+    texts: &[(&str, Cow<'_, str>)],
+    slots: &[(Range<usize>, usize)],
+    template: &mut String,
+) -> Option<Range<usize>> {
+    template.clear();
+    let (mut at, mut time) = (0, None);
+    let ends = slots.iter().map(|(range, which)| (range.clone(), Some(*which)));
+    for (range, which) in ends.chain([(body.len()..body.len(), None)]) {
+        let literal = &body[at..range.start];
+        // Only the first one: the others are mostly the same.
+        match clock::find(literal).filter(|_| time.is_none()) {
+            Some(found) => {
+                template.push_str(&literal[..found.start]);
+                slot(TIME, template);
+                template.push_str(&literal[found.end..]);
+                time = Some(at + found.start..at + found.end);
+            }
+            None => template.push_str(literal),
+        }
+        if let Some((name, _)) = which.and_then(|which| texts.get(which)) {
+            slot(name, template);
+        }
+        at = range.end;
     }
+    time
+}
+
+fn slot(name: &str, template: &mut String) {
+    template.push(OPEN);
+    template.push_str(name);
+    template.push(CLOSE);
 }
 
 /// Where texts stand in `body`: fields one behind the other, then columns wherever there is room; in order.
@@ -152,18 +223,22 @@ fn find(body: &[u8], text: &[u8]) -> Option<usize> {
     }
 }
 
+/// What stands before the first slot, its name, and what stands behind it.
+fn next_slot(template: &str) -> Option<(&str, &str, &str)> {
+    let (literal, slot) = template.split_once(OPEN)?;
+    let (name, after) = slot.split_once(CLOSE)?;
+    Some((literal, name, after))
+}
+
 /// Appends the body that `template` stands for; false where it names a text that is not there.
 pub(super) fn rebuild<'t>(template: &str, text: impl Fn(&str) -> Option<&'t str>, out: &mut String) -> bool {
     let mut rest = template;
-    while let Some((literal, slot)) = rest.split_once(OPEN) {
-        let Some((name, after)) = slot.split_once(CLOSE) else {
-            return false;
-        };
+    while let Some((literal, name, after)) = next_slot(rest) {
         let Some(text) = text(name) else { return false };
         out.push_str(literal);
         out.push_str(text);
         rest = after;
     }
     out.push_str(rest);
-    true
+    !rest.contains(OPEN)
 }

@@ -1,5 +1,6 @@
 //! Bodies that are stored as templates read back byte for byte.
 
+use super::template::Templates;
 use super::*;
 
 fn found<'a>(
@@ -84,26 +85,91 @@ fn templates_are_few() {
     assert!((400..440).contains(&n_whole), "{n_whole}");
 }
 
+#[test]
+fn a_line_is_made_as_one_of_the_last_lines_was() {
+    let mut templates = Templates::default();
+    let mut check = |body: &str, texts: &[(&str, &str)], expected: Option<(&str, &str)>| {
+        let texts: Vec<_> = texts.iter().map(|(name, text)| (*name, Cow::Borrowed(*text))).collect();
+        let made = templates.of(body, &texts);
+        let shown = made.map(|made| (made.template.to_owned(), body[made.time.unwrap_or(0..0)].to_owned()));
+        assert_eq!(
+            shown.as_ref().map(|(template, time)| (template.as_str(), time.as_str())),
+            expected,
+            "{body}"
+        );
+    };
+    let access = "«client» [«@time»] «path»";
+    for second in 10..14 {
+        let (client, path) = (format!("10.0.0.{second}"), format!("/{second}"));
+        let time = format!("2026-11-22T09:00:{second}.5Z");
+        let body = format!("{client} [{time}] {path}");
+        check(&body, &[("client", &client), ("path", &path)], Some((access, &time)));
+    }
+    for _ in 0..3 {
+        check("a=1 b=", &[("a", "1"), ("b", "")], Some(("a=«a» b=", "")));
+    }
+    // Held against the template of the last lines, and not like it.
+    check("a=1 b=2", &[("a", "1"), ("b", "2")], Some(("a=«a» b=«b»", "")));
+    check("a=1 b=", &[("a", "1"), ("c", "")], Some(("a=«a» b=", "")));
+    check("a=1 b=", &[("a", "2"), ("b", "")], None);
+    check("a=« b=", &[("a", "«"), ("b", "")], None);
+    check(
+        "x [2026-11-22 09:00:00] y",
+        &[("client", "x"), ("path", "y")],
+        Some((access, "2026-11-22 09:00:00")),
+    );
+    check("x [2026-11-22] y", &[("client", "x"), ("path", "y")], Some(("«client» [2026-11-22] «path»", "")));
+}
+
 mod any_line {
     use proptest::prelude::*;
 
     use super::*;
 
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "[a«»@ 0-9]{0,6}",
+            1 => Just("2026-11-22T09:00:00".to_owned()),
+            1 => Just(".5Z".to_owned()),
+        ]
+    }
+
+    /// A line of a format: the literals with the texts between them, or any.
+    fn line() -> impl Strategy<Value = (bool, Vec<String>, String, Option<String>)> {
+        let body = "[a«»@ 0-9:=\\-T]{0,40}";
+        (any::<bool>(), prop::collection::vec(text(), 4), body, prop::option::of("[a 0-9]{0,5}"))
+    }
+
     proptest! {
-        /// Whatever a parser claims to have found, the body reads back.
+        /// Whatever a parser claims to have found, and whatever came before: the bodies read back.
         #[test]
         fn keeps_its_body(
-            body in "[a«»@ 0-9:=\\-T]{0,40}",
-            fields in prop::collection::vec(("[ab@«»]{0,3}", "[a«»@ 0-9]{0,6}"), 0..5),
-            user in prop::option::of("[a 0-9]{0,5}"),
+            names in prop::collection::vec("[ab@«»]{0,3}", 0..5),
+            literals in prop::collection::vec(text(), 5),
+            lines in prop::collection::vec(line(), 1..8),
         ) {
-            let pairs: Vec<(&str, &str)> = fields.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-            let reader = open(file(&[found(&body, &pairs, user.as_deref(), None)]));
+            let end = String::new();
+            let of_format = |texts: &[String]| {
+                let parts = literals.iter().zip(texts.iter().take(names.len()).chain([&end]));
+                parts.map(|(literal, text)| format!("{literal}{text}")).collect::<String>()
+            };
+            let bodies: Vec<String> = lines
+                .iter()
+                .map(|(is_format, texts, body, _)| if *is_format { of_format(texts) } else { body.clone() })
+                .collect();
+            let events: Vec<Event<'_>> = lines.iter().zip(&bodies).map(|((_, texts, _, user), body)| {
+                let pairs: Vec<(&str, &str)> =
+                    names.iter().zip(texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+                found(body, &pairs, user.as_deref(), None)
+            }).collect();
+            let reader = open(file(&events));
             let group = reader.groups().next().unwrap();
-            let batch = reader.lines(group, 0..1, true).unwrap().next().unwrap().unwrap();
-            let mut kept = Vec::new();
-            batch.body(0, &mut kept).unwrap();
-            prop_assert_eq!(kept, body.as_bytes());
+            let batch = reader.lines(group, 0..events.len(), true).unwrap().next().unwrap().unwrap();
+            for (at, body) in bodies.iter().enumerate() {
+                let mut kept = Vec::new();
+                batch.body(at, &mut kept).unwrap();
+                prop_assert_eq!(kept, body.as_bytes());
+            }
         }
     }
 }
