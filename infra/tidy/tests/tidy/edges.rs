@@ -1,4 +1,4 @@
-//! Who may depend on whom. A new edge is a line here and a decision in ARCHITECTURE.md.
+//! Who may depend on whom. A new edge is a line here and a decision in docs/decisions.md.
 
 use std::collections::BTreeSet;
 
