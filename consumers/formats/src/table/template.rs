@@ -14,9 +14,9 @@ use memchr::memmem;
 use super::clock;
 
 const OPEN: char = '«';
-/// The first of its bytes in UTF-8.
-const OPEN_BYTE: u8 = 0xc2;
 const CLOSE: char = '»';
+/// What both begin with in UTF-8.
+const FIRST_BYTE: u8 = 0xc2;
 
 /// Names of the columns that may stand in a template, as it has them.
 pub(super) const TIME: &str = "@time";
@@ -53,7 +53,7 @@ impl Templates {
     /// The template of `body`, if it has a useful one. `texts` are the fields' names and texts, then the columns'.
     pub(super) fn of(&mut self, body: &str, texts: &[(&str, Cow<'_, str>)]) -> Option<Made<'_>> {
         self.rows += 1;
-        if texts.is_empty() || has_open(body) {
+        if texts.is_empty() || position(OPEN, body).is_some() {
             return None;
         }
         let mut last = self.known.iter().enumerate();
@@ -141,8 +141,9 @@ fn first(texts: &[(&str, Cow<'_, str>)], name: &str) -> Option<usize> {
     texts.iter().position(|(own, _)| *own == name)
 }
 
-fn has_open(body: &str) -> bool {
-    memchr::memchr(OPEN_BYTE, body.as_bytes()).is_some() && body.contains(OPEN)
+/// Where a bracket stands: `str::find` looks for its second byte, which other letters have, one byte after the other.
+fn position(bracket: char, text: &str) -> Option<usize> {
+    memchr::memchr_iter(FIRST_BYTE, text.as_bytes()).find(|at| text[*at..].starts_with(bracket))
 }
 
 /// Writes the template; the time is a text of its own.
@@ -225,9 +226,10 @@ fn find(body: &[u8], text: &[u8]) -> Option<usize> {
 
 /// What stands before the first slot, its name, and what stands behind it.
 fn next_slot(template: &str) -> Option<(&str, &str, &str)> {
-    let (literal, slot) = template.split_once(OPEN)?;
-    let (name, after) = slot.split_once(CLOSE)?;
-    Some((literal, name, after))
+    let open = position(OPEN, template)?;
+    let slot = &template[open + OPEN.len_utf8()..];
+    let close = position(CLOSE, slot)?;
+    Some((&template[..open], &slot[..close], &slot[close + CLOSE.len_utf8()..]))
 }
 
 /// Appends the body that `template` stands for; false where it names a text that is not there.
@@ -240,5 +242,5 @@ pub(super) fn rebuild<'t>(template: &str, text: impl Fn(&str) -> Option<&'t str>
         rest = after;
     }
     out.push_str(rest);
-    !rest.contains(OPEN)
+    position(OPEN, rest).is_none()
 }
