@@ -23,12 +23,16 @@ impl Zone {
 
     /// `UTC`, `+02:00`, `UTC+3`, `EST`, `Europe/Berlin`.
     pub(crate) fn named(name: &str) -> Option<Zone> {
-        if let Some(seconds) = abbreviation(name) {
-            return Some(Zone::Fixed(seconds));
-        }
-        let shift = name.strip_prefix("UTC").or_else(|| name.strip_prefix("GMT")).unwrap_or(name);
-        if let Some((seconds, len)) = offset(shift.as_bytes()) {
-            return (len == shift.len()).then_some(Zone::Fixed(seconds));
+        let (letters, shift) = name.split_at(name.find(['+', '-']).unwrap_or(name.len()));
+        let known = if letters.is_empty() { Some(0) } else { abbreviation(letters) };
+        match (known, offset(shift.as_bytes())) {
+            (Some(seconds), None) if shift.is_empty() && !letters.is_empty() => {
+                return Some(Zone::Fixed(seconds));
+            }
+            (Some(seconds), Some((more, len))) if len == shift.len() => {
+                return Some(Zone::Fixed(seconds + more));
+            }
+            _ => {}
         }
         let found = TimeZoneDatabase::bundled().get(name).ok()?;
         Some(Zone::Place(Box::new(found)))
