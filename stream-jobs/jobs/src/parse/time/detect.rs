@@ -3,7 +3,7 @@
 //! Read at the earliest place where one stands. Where numbers can be a day or a month: with slashes and four digits of
 //! the year the month is first, else the day; what is then no date is tried the other way round.
 
-use super::zone::{Zone, abbreviation, offset};
+use super::zone::{Zone, abbreviation, at_clock};
 use super::{Civil, Clock, access_log, digits, epoch, fraction, month};
 
 /// Nobody writes the time later in a line than this.
@@ -312,7 +312,7 @@ fn with_clock(bytes: &[u8], mut at: usize, own: Civil) -> Option<(Civil, Option<
             _ => {}
         }
     }
-    let (offset, at) = zone(bytes, at).map_or((None, at), |(offset, at)| (Some(offset), at));
+    let (offset, at) = at_clock(bytes, at).map_or((None, at), |(offset, at)| (Some(offset), at));
     Some((civil, offset, at))
 }
 
@@ -334,57 +334,6 @@ fn clock(bytes: &[u8], at: usize, own: Civil) -> Option<(Civil, usize)> {
     let second = digits(bytes, at + 3, 2)?;
     let ends = !bytes.get(at + 5).is_some_and(u8::is_ascii_digit);
     ends.then_some((Civil { hour, minute, second, ..own }, at + 5))
-}
-
-/// `Z`, `+0100`, `+01:00`, ` +0100`, ` UTC`, `GMT+0100`: seconds, and where it ends. A name behind the numbers says the same
-/// once more: `+0000 UTC`, `+0100 (CET)`, `+01:00[Europe/Paris]`.
-fn zone(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-    let from = at + usize::from(bytes.get(at) == Some(&b' '));
-    let rest = bytes.get(from..)?;
-    match numbers(rest) {
-        Some((seconds, len)) if len > 3 || from == at => {
-            return Some((seconds, from + len + named_again(&rest[len..])));
-        }
-        _ => {}
-    }
-    let (seconds, len) = letters(rest)?;
-    if let Some((more, more_len)) = numbers(&rest[len..]) {
-        let len = len + more_len;
-        return Some((seconds + more, from + len + named_again(&rest[len..])));
-    }
-    // Behind a blank it is a zone only where nothing else is meant.
-    let apart = |byte: &u8| from > at && matches!(byte, b':' | b'=');
-    (!rest.get(len).is_some_and(apart)).then_some((seconds, from + len + named_again(&rest[len..])))
-}
-
-/// A difference to UTC that no digit follows.
-fn numbers(bytes: &[u8]) -> Option<(i64, usize)> {
-    offset(bytes).filter(|(_, len)| !bytes.get(*len).is_some_and(u8::is_ascii_digit))
-}
-
-/// The letters of a zone, as a word of its own.
-fn letters(bytes: &[u8]) -> Option<(i64, usize)> {
-    let len = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let name = std::str::from_utf8(&bytes[..len]).ok().filter(|_| len <= 4)?;
-    let word = !bytes.get(len).is_some_and(u8::is_ascii_digit);
-    Some((abbreviation(name).filter(|_| word)?, len))
-}
-
-/// Length of the name of a zone that is said already.
-fn named_again(bytes: &[u8]) -> usize {
-    let closed = |open: usize, close: u8| {
-        let len = bytes[open..].iter().position(|byte| *byte == close)?;
-        let name = std::str::from_utf8(&bytes[open..open + len]).ok()?;
-        let known = name.contains('/') || abbreviation(name).is_some();
-        (known && !name.contains(' ')).then_some(open + len + 1)
-    };
-    let own = match bytes {
-        [b'[', ..] => closed(1, b']'),
-        [b' ', b'(', ..] => closed(2, b')'),
-        [b' ', rest @ ..] => letters(rest).map(|(_, len)| 1 + len).filter(|len| *len > 2),
-        _ => None,
-    };
-    own.unwrap_or(0)
 }
 
 fn full_year(year: i64, n_digits: usize) -> i64 {
