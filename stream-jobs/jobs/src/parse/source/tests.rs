@@ -88,6 +88,13 @@ fn key_value_pairs() {
         "\"a b\": c d , e:\"f, g\"",
         "a b=c d e=f, g",
     );
+    check(r#"["logfmt"]"#, "a = 1 b =2 c= d", "a=1 b=2 c= d=true");
+    check(
+        r#"[{ key_value = { pair_separator = ":" } }]"#,
+        r#""a b" : "c \"d\""   e    : f"#,
+        "a b=c \"d\" e=f",
+    );
+    check(r#"[{ key_value = { pair_separator = " ", field_separator = "," } }]"#, "a 1, b 2", "a=1 b=2");
     check(r#"["logfmt"]"#, "a=1 a=2", "a=[\"1\",\"2\"]");
     check(r#"["logfmt"]"#, "no pairs here", "!key=value at 0");
     check(r#"[{ key_value = { pairs_only = true } }]"#, "a=1 b", "!the sign between key and value at 5");
@@ -98,6 +105,8 @@ fn columns() {
     check(r#"[{ csv = { columns = ["a", "b"] } }]"#, "1,\"x, \"\"y\"\"\",3", "a=1 b=x, \"y\" column_3=3");
     check(r#"[{ dsv = { separator = "|", columns = ["a", "b"] } }]"#, "1|2", "a=1 b=2");
     check(r#"[{ csv = { columns = ["a", "b"] } }]"#, "1", "!a separator of columns at 1");
+    check(r#"["csv"]"#, "1,\"2\n3\",4\r\n5,6", "column_1=1 column_2=2\n3 column_3=4");
+    check(r#"["csv"]"#, "1,\"2\"\n5,6", "column_1=1 column_2=2");
     check(r#"["csv"]"#, "\"open", "!a closing quote at 5");
     check(r#"["ltsv"]"#, "host:a\tpath:/x:y\tnone:-", "host=a path=/x:y");
 }
@@ -109,6 +118,12 @@ fn security_formats() {
         r"CEF:0|Ven\|dor|prod|1.0|100|name \\ x|7|src=10.0.0.1 msg=a b\=c suser=al cs1=x y cs1Label=L",
         r"severity<high> user<al> message<a b=c> cefVersion=0 deviceVendor=Ven|dor deviceProduct=prod deviceVersion=1.0 deviceEventClassId=100 name=name \ x severity=7 src=10.0.0.1 msg=a b=c suser=al cs1=x y cs1Label=L",
     );
+    check(
+        r#"[{ cef = { labels = true } }]"#,
+        "CEF:0|V|P|1|E|n|1|cs1=x y cn1Label=Left over cs1Label=Own Name cs2=z",
+        "severity<low> cefVersion=0 deviceVendor=V deviceProduct=P deviceVersion=1 deviceEventClassId=E name=n severity=1 Own Name=x y cn1Label=Left over cs2=z",
+    );
+    check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|", "!a bar after a part of the head at 16");
     check(
         r#"["leef"]"#,
         "LEEF:2.0|V|P|1|E|^|src=10.0.0.1^usrName=al^sev=9",
@@ -274,9 +289,9 @@ fn layouts() {
 #[test]
 fn fields_are_changed() {
     check(
-        r#"["logfmt", { add = { env = "test", n = 1 } }, { cast = { a = "long", b = "double", c = "boolean", d = "bytes", e = "duration_ms", f = "long" } }]"#,
-        r#"a=0x1f b=1.5 c=yes d="1.5 KiB" e="1m 2s" f=many"#,
-        "a=31L b=1.5D c=true d=1536.0D e=62000.0D f_text=many env=test n=1L",
+        r#"["logfmt", { add = { env = "test", n = 1 } }, { cast = { a = "long", b = "double", c = "boolean", d = "bytes", e = "duration_ms", f = "long", g = "bytes_binary", h = "duration_s" } }]"#,
+        r#"a=0x1f b=1.5 c=yes d="1.5 KiB" e="1m 2s" f=many g=2kB h=999999d"#,
+        "a=31L b=1.5D c=true d=1536.0D e=62000.0D f_text=many g=2048.0D h_text=999999d env=test n=1L",
     );
     check(
         r#"["logfmt", { severity = { field = "lvl2", names = { W = "warning" } } }, { lift = { user = "who", message = "text" } }]"#,
