@@ -6,7 +6,7 @@ mod zone;
 
 pub(crate) use detect::{find, whole};
 pub(crate) use layout::Layout;
-pub(crate) use zone::Zone;
+pub(crate) use zone::{Zone, behind_blank as clock_zone};
 
 /// What a time that says too little is read by.
 #[derive(Debug, Clone, Copy)]

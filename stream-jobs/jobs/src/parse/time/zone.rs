@@ -105,6 +105,12 @@ pub(super) fn at_clock(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     (!rest.get(len).is_some_and(apart)).then_some((seconds, from + len + named_again(&rest[len..])))
 }
 
+/// The letters of a zone behind one blank: seconds, and where they end.
+pub(crate) fn behind_blank(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let rest = bytes.get(at..)?.strip_prefix(b" ")?;
+    letters(rest).map(|(seconds, len)| (seconds, at + 1 + len))
+}
+
 /// A difference to UTC that no digit follows.
 fn numbers(bytes: &[u8]) -> Option<(i64, usize)> {
     offset(bytes).filter(|(_, len)| !bytes.get(*len).is_some_and(u8::is_ascii_digit))
