@@ -1,8 +1,9 @@
 //! `key=value` pairs, logfmt among them.
 //!
 //! Blanks before the sign belong to it, and then so do those behind it: `key = value`. Without any before it, `key= ` is empty.
-//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there. A key alone is true. A
-//! key that comes again makes an array, as JSON text.
+//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there. So may a value in single
+//! quotes, which has no escapes, if they stand around all of it. A key alone is true. A key that comes again makes an array, as
+//! JSON text.
 
 use std::borrow::Cow;
 
@@ -109,7 +110,7 @@ impl KeyValue {
     }
 
     fn value<'t>(&self, text: &'t str, start: usize) -> Result<(Cow<'t, str>, usize), Stopped> {
-        if let Some((value, end)) = quoted(text, start) {
+        if let Some((value, end)) = quoted(text, start).or_else(|| single_quoted(text, start)) {
             let rest = &text[end..];
             let trimmed = if self.is_blank() { rest } else { rest.trim_start_matches(' ') };
             if trimmed.is_empty()
@@ -152,6 +153,13 @@ fn quoted(text: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
         plain.push_str(&rest[own..own + 1]);
         from = own + 1;
     }
+}
+
+/// What stands in single quotes at `start`, and where it ends.
+fn single_quoted(text: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
+    let rest = text[start..].strip_prefix('\'')?;
+    let len = rest.find('\'')?;
+    Some((Cow::Borrowed(&rest[..len]), start + len + 2))
 }
 
 fn put<'t>(found: &mut Found<'t>, key: Cow<'t, str>, value: Value<'t>) {
