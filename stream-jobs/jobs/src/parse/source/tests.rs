@@ -95,6 +95,7 @@ fn key_value_pairs() {
         "a b=c \"d\" e=f",
     );
     check(r#"[{ key_value = { pair_separator = " ", field_separator = "," } }]"#, "a 1, b 2", "a=1 b=2");
+    check(r#"["logfmt"]"#, "op='a b' x='c=\"d\"' it='s e'f", "op=a b x=c=\"d\" it='s e'f=true");
     check(r#"["logfmt"]"#, "a=1 a=2", "a=[\"1\",\"2\"]");
     check(r#"["logfmt"]"#, "no pairs here", "!key=value at 0");
     check(r#"[{ key_value = { pairs_only = true } }]"#, "a=1 b", "!the sign between key and value at 5");
@@ -204,6 +205,13 @@ fn dissected() {
     check(&steps("%{a->} %{b}"), "x     y", "a=x b=y");
     check(&steps("%{+t/2} %{+t/1} %{m}"), "b a m", "t=a b m=m");
     check(&steps("%{*k}=%{&k} %{rest}"), "name=value x", "name=value rest=x");
+    check(&steps("%{?k}=%{&k} %{rest}"), "name=value x", "name=value rest=x");
+    check(&steps("%{n|long} %{d|float} %{[a][b]}"), "12 0.5 x", "n=12L d=0.5D a.b=x");
+    check(&steps("%{n|long};%{m}"), "x;1", "n=x m=1");
+    refused(
+        "name = \"s\"\nsteps = [{ dissect = { pattern = '%{a|stone}' } }]",
+        "s.steps.0.dissect.pattern: stone is no type",
+    );
     check(&steps("<%{a}>"), "[1]", "!\"<\" at 0");
     check(&steps("%{a};%{b}"), "1 2", "!\";\" after \"a\" at 0");
 }
