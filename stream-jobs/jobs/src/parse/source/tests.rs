@@ -160,6 +160,11 @@ fn error_logs() {
         "2013-12-28T09:18:05.123456Z severity<info> message<AH00128: [x] missing> module=core pid=41L tid=29L client=192.0.2.12 port=46652L",
     );
     check(
+        r#"["apache_error"]"#,
+        "[Sat Dec 28 09:18:05 2013] [core:info] [client [::1]:46652] AH00128: missing",
+        "2013-12-28T09:18:05Z severity<info> message<AH00128: missing> module=core client=::1 port=46652L",
+    );
+    check(
         r#"["nginx_error"]"#,
         "2021/04/01 13:02:31 [error] 31#32: *1 open() failed, client: 172.17.0.1, request: \"GET / HTTP/1.1\", host: \"h:1\"",
         "2021-04-01T13:02:31Z severity<error> message<open() failed> pid=31L tid=32L cid=1L client=172.17.0.1 request=GET / HTTP/1.1 host=h:1",
@@ -288,6 +293,13 @@ fn layouts() {
     check("%Y%m%d%H%M%S%f", "20260102030405123", "2026-01-02T03:04:05.123Z");
     check("%Y-%j", "2024-060", "2024-02-29T00:00:00Z");
     check("%H:%M:%S%.f", "01:02:03,25", "2026-01-02T01:02:03.25Z");
+    check("%G-W%V-%u", "2026-W01-5", "2026-01-02T00:00:00Z");
+    check("%H:%M:%S.%L", "01:02:03.250001", "2026-01-02T01:02:03.250001Z");
+    check("tai64n", "@4000000065e72753", "2024-03-05T14:08:09Z");
+    check("yyyy-MM-dd HH:mm:ss zzz", "2026-07-02 03:04:05 Europe/Berlin", "2026-07-02T01:04:05Z");
+    check("yyyy-MM-dd kk:mm", "2026-01-02 24:05", "2026-01-02T00:05:00Z");
+    check("h 'o''clock' a, yyyy-MM-dd", "9 o'clock PM, 2026-01-02", "2026-01-02T21:00:00Z");
+    check("''yy-MM-dd", "'26-01-02", "2026-01-02T00:00:00Z");
     check("%s", "1767323045", "2026-01-02T03:04:05Z");
     check("unix_us", "1767323045000001", "2026-01-02T03:04:05.000001Z");
     check("unix_s", "1767323045.5", "2026-01-02T03:04:05.5Z");

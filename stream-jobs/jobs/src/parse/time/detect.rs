@@ -153,13 +153,10 @@ fn year_first(bytes: &[u8]) -> Option<(Written, usize)> {
     Some((Written::Civil { civil, year: true, offset }, len))
 }
 
-/// The first week is that of the 4th of January; 1970 began on a Thursday.
 fn in_week(bytes: &[u8], year: i64) -> Option<(Written, usize)> {
     let week = digits(bytes, 6, 2).filter(|week| (1..=53).contains(week))?;
     let day = digits(bytes, 9, 1).filter(|day| (1..=7).contains(day) && bytes[8] == b'-')?;
-    let fourth = super::days(year, 1, 4);
-    let number = fourth - (fourth + 3).rem_euclid(7) + (week - 1) * 7 + day - 1;
-    let own = super::civil_of(number * 86_400_000_000);
+    let own = super::civil_of(super::day_of_week(year, week, day) * 86_400_000_000);
     let (civil, offset, len) = with_clock(bytes, 10, own)?;
     Some((Written::Civil { civil, year: true, offset }, len))
 }

@@ -90,6 +90,12 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// Same of a day in a week, both from 1. The first week is that of the 4th of January; 1970 began on a Thursday.
+pub(crate) fn day_of_week(year: i64, week: i64, day: i64) -> i64 {
+    let fourth = days(year, 1, 4);
+    fourth - (fourth + 3).rem_euclid(7) + (week - 1) * 7 + day - 1
+}
+
 /// Date and time of day of µs since the epoch, UTC.
 pub(crate) fn civil_of(micros: i64) -> Civil {
     let day_number = micros.div_euclid(DAY * 1_000_000);
