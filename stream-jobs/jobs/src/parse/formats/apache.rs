@@ -69,12 +69,14 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     Ok(found)
 }
 
-/// `www.example.org:443` as the first word; an address with colons is a client.
+/// `www.example.org:443` as the first word, if client, ident and auth follow; else it is the client with its port.
 fn virtual_host(text: &str) -> Option<(&str, i64)> {
-    let word = &text[..memchr::memchr(b' ', text.as_bytes())?];
+    let (word, rest) = text.split_at(memchr::memchr(b' ', text.as_bytes())?);
     let (host, port) = word.split_at(memchr::memchr(b':', word.as_bytes())?);
     let port: u16 = port[1..].parse().ok()?;
-    (!host.is_empty()).then_some((host, port.into()))
+    let before_time = &rest[1..=memchr::memmem::find(&rest.as_bytes()[1..], b" [")?];
+    let n_words = memchr::memchr_iter(b' ', before_time.as_bytes()).count() + 1;
+    (!host.is_empty() && n_words > 2).then_some((host, port.into()))
 }
 
 /// User names may have blanks; the time's bracket ends them.

@@ -43,6 +43,10 @@ fn other_hosts_before_the_time_are_told_apart() {
         &format!("www.example.org:443 {HEAD}"),
         &FOUND.replacen(" client", " vhost=www.example.org port=443L client", 1),
     );
+    apache(
+        &HEAD.replacen("192.0.2.7", "192.0.2.7:1234", 1),
+        &FOUND.replacen("192.0.2.7", "192.0.2.7:1234", 1),
+    );
     apache(&HEAD.replacen("192.0.2.7", "::1", 1), &FOUND.replacen("192.0.2.7", "::1", 1));
     apache(
         &HEAD.replacen("192.0.2.7", "10.0.0.1, 192.0.2.7", 1),
