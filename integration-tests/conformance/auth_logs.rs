@@ -8,7 +8,7 @@ use millrace_jobs::grok::Library;
 use millrace_jobs::parse::Source;
 
 use crate::chain::{micros, read, source, steps};
-use crate::{Cases, objects, same, text};
+use crate::{Cases, named_by, objects, same, text};
 
 /// The peer's tests are at this time; dates without a year are of the year before it.
 const NOW: &str = "2005-08-14T12:00:00Z";
@@ -35,17 +35,15 @@ pub(crate) fn cases(folder: &Path) -> Cases {
     let now = micros(NOW).expect("a time");
     let mut all = Vec::new();
     let mut verdicts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for (at, case) in objects(&folder.join("cases.jsonl")).iter().enumerate() {
+    for case in &objects(&folder.join("cases.jsonl")) {
         let (service, line) = (text(case, "service"), text(case, "line"));
+        let id = format!("{service}/{}", named_by(line));
         if let Some(wanted) = case["time"].as_str() {
             let is = read(&utc, line, now).ok().and_then(|own| own.time);
             // A time with a zone of its own is the same everywhere: those of the corpus are in the peer's zone.
             let zoned = is.is_some() && is == read(&east, line, now).ok().and_then(|own| own.time);
             if !zoned {
-                all.push((
-                    format!("{service}/{at}/time"),
-                    same("the time", &whole(is), &whole(micros(wanted))),
-                ));
+                all.push((format!("{id}/time"), same("the time", &whole(is), &whole(micros(wanted)))));
             }
         }
         // Some failures are known by another line of the same session.
@@ -53,7 +51,7 @@ pub(crate) fn cases(folder: &Path) -> Cases {
         if let Some(wanted) = named {
             let is = read(&peer, line, now).map(|own| own.get("peer"));
             let is = is.unwrap_or_default();
-            all.push((format!("{service}/{at}/host"), same("the host", &is, &Some(wanted.into()))));
+            all.push((format!("{id}/host"), same("the host", &is, &Some(wanted.into()))));
         }
         if let Some(rule) = rules.get(service) {
             let verdict = read(rule, line, now).ok();

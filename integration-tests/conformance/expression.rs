@@ -1,5 +1,6 @@
 //! The little language of the rules in parsed_logs: paths, texts, comparisons, and the functions that they call.
 
+use millrace_jobs::pattern::{Dialect, Pattern};
 use serde_json::{Map, Value, json};
 
 /// What rules read and write.
@@ -28,11 +29,16 @@ pub(crate) fn truth(value: &Value) -> bool {
 pub(crate) fn evaluate(text: &str, event: &mut Event) -> Result<Value, String> {
     let text: String =
         text.lines().map(|line| line.split(" ##").next().unwrap_or(line)).collect::<Vec<_>>().join("\n");
-    let mut reader = Reader { tokens: tokens(&text)?, at: 0, event };
+    run(tokens(&text)?, event, Value::Null)
+}
+
+/// `own` is what `.name` and `#` mean: an element of a list that a condition is put to.
+fn run(tokens: Vec<Token>, event: &mut Event, own: Value) -> Result<Value, String> {
+    let mut reader = Reader { tokens, at: 0, event, own };
     let value = reader.choice()?;
     match reader.peek() {
         None => Ok(value),
-        Some(token) => Err(format!("{token:?} in {text:?} is not known")),
+        Some(token) => Err(format!("{token:?} is not known")),
     }
 }
 
@@ -83,6 +89,7 @@ struct Reader<'e> {
     tokens: Vec<Token>,
     at: usize,
     event: &'e mut Event,
+    own: Value,
 }
 
 impl Reader<'_> {
@@ -153,20 +160,23 @@ impl Reader<'_> {
         } else if self.skip("!=") {
             let other = self.sum()?;
             !same(&value, &other)
-        } else if self.word("contains") {
-            let other = self.sum()?;
-            plain(&value).contains(&plain(&other))
-        } else if self.word("startsWith") {
-            let other = self.sum()?;
-            plain(&value).starts_with(&plain(&other))
-        } else if self.word("endsWith") {
-            let other = self.sum()?;
-            plain(&value).ends_with(&plain(&other))
-        } else if self.word("in") {
-            let other = self.sum()?;
-            other.as_array().into_iter().flatten().any(|other| same(&value, other))
         } else {
-            return Ok(value);
+            let negated = self.word("not");
+            let names = ["contains", "startsWith", "endsWith", "matches", "in"];
+            let Some(name) = names.into_iter().find(|name| self.word(name)) else { return Ok(value) };
+            let other = self.sum()?;
+            let (left, right) = (plain(&value), plain(&other));
+            negated
+                != match name {
+                    "contains" => left.contains(&right),
+                    "startsWith" => left.starts_with(&right),
+                    "endsWith" => left.ends_with(&right),
+                    "matches" => Pattern::new(&right, Dialect::Perl)
+                        .map_err(|error| error.to_string())?
+                        .is_match(&left)
+                        .map_err(|_| "too complex")?,
+                    _ => other.as_array().into_iter().flatten().any(|other| same(&value, other)),
+                }
         };
         Ok(json!(result))
     }
@@ -194,7 +204,7 @@ impl Reader<'_> {
                     return Err("a path has no name".into());
                 };
                 self.at += 1;
-                value = value[&name].take();
+                value = value.get(&name).cloned().unwrap_or_default();
             } else if self.skip("[") {
                 let from = self.sum_or_negative()?;
                 if self.skip(":") {
@@ -206,7 +216,7 @@ impl Reader<'_> {
                     let at = if at < 0 { all.len() as i64 + at } else { at };
                     value = all.get(at as usize).cloned().unwrap_or(Value::Null);
                 } else {
-                    value = value[plain(&from)].take();
+                    value = value.get(plain(&from)).cloned().unwrap_or_default();
                 }
                 self.expect("]")?;
             } else {
@@ -242,6 +252,11 @@ impl Reader<'_> {
                 }
                 Ok(Value::Array(all))
             }
+            Token::Sign("#") => Ok(self.own.clone()),
+            Token::Sign(".") => {
+                self.at -= 1;
+                Ok(self.own.clone())
+            }
             Token::Word(word) if word == "nil" => Ok(Value::Null),
             Token::Word(word) if word == "evt" => {
                 self.expect(".")?;
@@ -262,12 +277,35 @@ impl Reader<'_> {
         }
     }
 
+    /// What a condition, put to each element of a list, comes to.
+    fn elements(&mut self, name: &str, list: Option<&Value>, condition: &[Token]) -> Result<Value, String> {
+        let list = list.and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut held = Vec::new();
+        for own in &list {
+            if truth(&run(condition.to_vec(), self.event, own.clone())?) {
+                held.push(own.clone());
+            }
+        }
+        Ok(match name {
+            "any" => json!(!held.is_empty()),
+            "none" => json!(held.is_empty()),
+            "all" => json!(held.len() == list.len()),
+            "count" => json!(held.len()),
+            "filter" => json!(held),
+            _ => return Err(format!("{name} with a condition is not known")),
+        })
+    }
+
     fn call(&mut self, name: &str) -> Result<Value, String> {
         self.expect("(")?;
         let mut arguments = Vec::new();
         while !self.skip(")") {
-            if matches!(self.peek(), Some(Token::Sign("{"))) {
-                return Err(format!("{name} with a condition is not known"));
+            if self.skip("{") {
+                let len = self.tokens[self.at..].iter().position(|own| *own == Token::Sign("}"));
+                let condition = self.tokens[self.at..self.at + len.ok_or("a { has no }")?].to_vec();
+                self.at += condition.len() + 1;
+                arguments.push(self.elements(name, arguments.last(), &condition)?);
+                continue;
             }
             arguments.push(self.choice()?);
             self.skip(",");
@@ -278,6 +316,33 @@ impl Reader<'_> {
             "Upper" => json!(text(0).to_uppercase()),
             "TrimSpace" => json!(text(0).trim()),
             "trimSuffix" => json!(text(0).strip_suffix(text(1).as_str()).unwrap_or(&text(0))),
+            "any" | "none" | "all" | "count" | "filter" => arguments.pop().unwrap_or_default(),
+            "ToString" => json!(text(0)),
+            "TrimPrefix" | "trimPrefix" => json!(text(0).strip_prefix(text(1).as_str()).unwrap_or(&text(0))),
+            "Replace" | "ReplaceAll" => json!(text(0).replace(&text(1), &text(2))),
+            "Sprintf" => {
+                let mut rest = arguments.iter().skip(1).map(plain);
+                let parts: Vec<String> = text(0).split("%s").map(str::to_owned).collect();
+                let all = parts.iter().enumerate();
+                json!(
+                    all.map(|(at, part)| if at == 0 {
+                        part.clone()
+                    } else {
+                        rest.next().unwrap_or_default() + part
+                    })
+                    .collect::<String>()
+                )
+            }
+            "XMLGetNodeValue" => {
+                let of =
+                    text(1).split("@Name='").nth(1).unwrap_or_default().trim_end_matches("']").to_owned();
+                let xml = text(0);
+                let inner =
+                    xml.split(&format!("Name=\"{of}\">")).nth(1).and_then(|own| own.split('<').next());
+                json!(
+                    inner.unwrap_or_default().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+                )
+            }
             "Split" => json!(text(0).split(text(1).as_str()).collect::<Vec<_>>()),
             "int" => {
                 json!(text(0).parse::<f64>().map(|number| number as i64).map_err(|error| error.to_string())?)

@@ -40,9 +40,7 @@ fn case_of_lines(case: &Value) -> Result<(), String> {
     let bare: Vec<&[u8]> = whole.iter().map(|line| line.as_bytes()).collect();
     let parsers = texts(&case["parsers"]);
     if parsers.iter().any(|own| own == "cri" || own == "docker") {
-        let ends = expected.iter().any(|own| own.ends_with('\n'));
-        let shown = Container::Auto.unwrap(&bare, MAX).into_iter().map(|own| shown(&own, ends)).collect();
-        return compare(shown, expected);
+        return unwrapped(case, Container::Auto.unwrap(&bare, MAX), expected);
     }
     let joiner = rule(case, &parsers).ok_or("no rule is given")?.compile()?;
     let spans = joiner.entries(&bare);
@@ -55,6 +53,35 @@ fn case_of_lines(case: &Value) -> Result<(), String> {
     let end = if expected.iter().any(|own| own.ends_with('\n')) { "\n" } else { "" };
     let joined = spans.into_iter().map(|span| whole[span].join("\n") + end).collect();
     compare(joined, expected)
+}
+
+/// A line end that is written out is part of what Docker's lines hold, and none of other lines: where it is expected, the
+/// line must be whole. A case may have its lines joined further.
+fn unwrapped(case: &Value, lines: Vec<Unwrapped>, expected: Vec<String>) -> Result<(), String> {
+    let mut own: Vec<(String, bool)> = lines
+        .iter()
+        .map(|own| (String::from_utf8_lossy(&own.text).into_owned(), own.end == LineEnd::Lf))
+        .collect();
+    if let Some(further) = case["rule"].as_array().and_then(|_| rule(case, &[])) {
+        let texts: Vec<&[u8]> = lines.iter().map(|own| own.text.as_slice()).collect();
+        let spans = further.compile()?.entries(&texts);
+        let text = |span: &std::ops::Range<usize>| {
+            own[span.clone()].iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join("\n")
+        };
+        own = spans.iter().map(|span| (text(span), true)).collect();
+    }
+    let wanted: Vec<(String, bool)> = expected
+        .iter()
+        .zip(&own)
+        .map(|(wanted, (_, whole))| match wanted.strip_suffix('\n') {
+            Some(text) => (text.to_owned(), true),
+            None => (wanted.clone(), *whole),
+        })
+        .collect();
+    if own == wanted && own.len() == expected.len() {
+        return Ok(());
+    }
+    Err(format!("{own:#?}, expected {expected:#?}"))
 }
 
 fn rule(case: &Value, parsers: &[String]) -> Option<Join> {
@@ -84,11 +111,6 @@ fn rule(case: &Value, parsers: &[String]) -> Option<Join> {
     Some(Join::Condition { start, mode, condition })
 }
 
-fn shown(line: &Unwrapped, ends: bool) -> String {
-    let end = if ends && line.end == LineEnd::Lf && line.stream.is_some() { "\n" } else { "" };
-    String::from_utf8_lossy(&line.text).into_owned() + end
-}
-
 fn whole_file(folder: &Path, file: &Value) -> Result<(), String> {
     let bytes = std::fs::read(folder.join(text(&file["file"]))).map_err(|error| error.to_string())?;
     let lines = lines(&bytes);
@@ -104,7 +126,7 @@ fn interleaved(folder: &Path) -> Result<(), String> {
     // The file may end before the last part of a line: what is expected has its last part.
     let own = Container::Cri.unwrap(&lines(&bytes), MAX).into_iter().filter(|own| own.end != LineEnd::None);
     compare(
-        own.map(|own| own.stream.clone().unwrap_or_default() + " " + &shown(&own, false)).collect(),
+        own.map(|own| own.stream.unwrap_or_default() + " " + &String::from_utf8_lossy(&own.text)).collect(),
         expected,
     )
 }

@@ -12,12 +12,12 @@ use millrace_schemas::Value as Field;
 use serde_json::{Value, json};
 
 use crate::expression::{self, Event};
-use crate::{Cases, objects, text};
+use crate::{Cases, named_by, objects, text};
 
 pub(crate) fn cases(folder: &Path) -> Cases {
     let mut rules: BTreeMap<String, Option<Value>> = BTreeMap::new();
     let (mut all, mut judged, mut meta) = (Vec::new(), 0, 0);
-    for (at, case) in objects(&folder.join("cases.jsonl")).iter().enumerate() {
+    for case in &objects(&folder.join("cases.jsonl")) {
         let parser = text(case, "parser");
         let rule = rules.entry(parser.to_owned()).or_insert_with(|| {
             let file = std::fs::read_to_string(folder.join("rules").join(format!("{parser}.yaml"))).ok()?;
@@ -28,7 +28,8 @@ pub(crate) fn cases(folder: &Path) -> Cases {
         let mut library = Library::base();
         library.add_file(include_str!("parsed_logs.patterns"));
         let done = node(rule, &mut event, &library);
-        all.push((format!("{parser}/{at}"), done.and_then(|matched| judge(case, &event, matched))));
+        let id = named_by(&format!("{}{}{}", case["line"], case["message"], case["expected"]));
+        all.push((format!("{parser}/{id}"), done.and_then(|matched| judge(case, &event, matched))));
         for (name, wanted) in case["meta"].as_object().into_iter().flatten() {
             judged += 1;
             meta += usize::from(

@@ -10,13 +10,15 @@ use serde_json::Value;
 
 use crate::gateway::decode;
 use crate::parsed::parse;
-use crate::{Cases, objects, same, text};
+use crate::{Cases, named_by, objects, same, text};
 
 pub(crate) fn cases(folder: &Path) -> Cases {
     let mut all = Vec::new();
     let mut add = |file: &str, judge: fn(&Value) -> Result<(), String>| {
-        for (at, case) in objects(&folder.join(format!("{file}.jsonl"))).iter().enumerate() {
-            all.push((format!("{file}-{at}"), judge(case)));
+        for case in objects(&folder.join(format!("{file}.jsonl"))) {
+            // Input that is not UTF-8 is a kind of its own.
+            let kind = if case["input"].is_string() { "" } else { "bytes-" };
+            all.push((format!("{file}-{kind}{}", named_by(&case["input"].to_string())), judge(&case)));
         }
     };
     add("framing", framing);

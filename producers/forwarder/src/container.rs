@@ -56,6 +56,8 @@ struct Part<'a> {
     time: Cow<'a, str>,
     text: Cow<'a, [u8]>,
     last: bool,
+    /// Of which runtime it is; what one began, another does not end.
+    docker: bool,
 }
 
 impl Container {
@@ -70,10 +72,9 @@ impl Container {
 
     /// What `lines` (without their ends) hold, in the order in which the last parts came; a text is at most `max` bytes.
     pub fn unwrap(self, lines: &[&[u8]], max: usize) -> Vec<Unwrapped> {
-        let mut parts = Parts { format: self, max, open: Vec::new(), done: Vec::new() };
+        let mut parts = Parts::new(self, max);
         lines.iter().for_each(|line| parts.push(line, LineEnd::Lf));
-        parts.close();
-        parts.done
+        parts.finish()
     }
 }
 
@@ -92,46 +93,71 @@ fn cri(line: &[u8]) -> Option<Part<'_>> {
         return None;
     }
     let (time, stream) = (String::from_utf8_lossy(time), String::from_utf8_lossy(stream));
-    Some(Part { stream, time, text: text.into(), last })
+    Some(Part { stream, time, text: text.into(), last, docker: false })
 }
+
+/// A line, and the number of the part that is its last so far.
+type Numbered = (usize, Unwrapped);
 
 /// Lines in the making, one a stream.
 struct Parts {
     format: Container,
     max: usize,
-    open: Vec<Unwrapped>,
-    done: Vec<Unwrapped>,
+    n_parts: usize,
+    /// Whether what is open is Docker's.
+    docker: bool,
+    open: Vec<Numbered>,
+    done: Vec<Numbered>,
 }
 
 impl Parts {
+    fn new(format: Container, max: usize) -> Parts {
+        Parts { format, max, n_parts: 0, docker: false, open: Vec::new(), done: Vec::new() }
+    }
+
     fn push(&mut self, line: &[u8], end: LineEnd) {
+        self.n_parts += 1;
         let Some(part) = self.format.part(line) else {
             // What is of no stream stands between them.
             self.close();
             let (time, text) = (String::new(), line.to_vec());
-            self.done.push(Unwrapped { stream: None, time, text, end });
+            self.done.push((self.n_parts, Unwrapped { stream: None, time, text, end }));
             return;
         };
-        let same = |own: &Unwrapped| own.stream.as_deref() == Some(&part.stream);
+        if part.docker != self.docker {
+            self.close();
+            self.docker = part.docker;
+        }
+        let same = |own: &Numbered| own.1.stream.as_deref() == Some(&part.stream);
         let at = self.open.iter().position(same);
-        let too_long = at.is_some_and(|at| self.open[at].text.len() + part.text.len() > self.max);
+        let too_long = at.is_some_and(|at| self.open[at].1.text.len() + part.text.len() > self.max);
         if let Some(at) = at.filter(|_| too_long) {
             self.done.push(self.open.remove(at));
         }
         let at = at.filter(|_| !too_long).unwrap_or_else(|| {
             let (stream, time) = (Some(part.stream.into_owned()), part.time.into_owned());
-            self.open.push(Unwrapped { stream, time, text: Vec::new(), end: LineEnd::None });
+            let line = Unwrapped { stream, time, text: Vec::new(), end: LineEnd::None };
+            self.open.push((self.n_parts, line));
             self.open.len() - 1
         });
-        self.open[at].text.extend_from_slice(&part.text);
+        self.open[at].0 = self.n_parts;
+        self.open[at].1.text.extend_from_slice(&part.text);
         if part.last {
-            self.done.push(Unwrapped { end: LineEnd::Lf, ..self.open.remove(at) });
+            let (number, line) = self.open.remove(at);
+            self.done.push((number, Unwrapped { end: LineEnd::Lf, ..line }));
         }
     }
 
     /// No more parts come.
     fn close(&mut self) {
         self.done.append(&mut self.open);
+    }
+
+    /// All lines, in the order in which their last parts came.
+    fn finish(mut self) -> Vec<Unwrapped> {
+        self.close();
+        self.done.sort_by_key(|(number, _)| *number);
+        self.done.into_iter().map(|(_, line)| line).collect()
     }
 }
 
@@ -192,7 +218,7 @@ pub(crate) fn cut_group(
 /// Lines up to where no stream is within one.
 fn cut_parts(format: Container, bytes: &[u8], bounds: Bounds, flush: Flush) -> Option<Group> {
     let Bounds { max_bytes, margin, .. } = bounds;
-    let mut parts = Parts { format, max: max_bytes, open: Vec::new(), done: Vec::new() };
+    let mut parts = Parts::new(format, max_bytes);
     let mut len = 0;
     loop {
         let Some(line) = cut(&bytes[len..], 0, (max_bytes, margin), flush == Flush::Line) else {
@@ -200,18 +226,16 @@ fn cut_parts(format: Container, bytes: &[u8], bounds: Bounds, flush: Flush) -> O
             if len == 0 || (flush == Flush::No && !crowded) {
                 return None;
             }
-            parts.close();
-            return Some(Group { len, lines: parts.done });
+            return Some(Group { len, lines: parts.finish() });
         };
         // A group ends before the line that would make it too long, or that is so by itself.
         if line.piece.is_some() || (len > 0 && len + line.len() > max_bytes) {
-            parts.close();
-            return (len > 0).then_some(Group { len, lines: parts.done });
+            return (len > 0).then_some(Group { len, lines: parts.finish() });
         }
         parts.push(&bytes[len..len + line.body], line.end);
         len += line.len();
         if parts.open.is_empty() {
-            return Some(Group { len, lines: parts.done });
+            return Some(Group { len, lines: parts.finish() });
         }
     }
 }

@@ -47,7 +47,13 @@ pub(super) fn part(line: &[u8]) -> Option<Part<'_>> {
         }
     }
     let stream = stream.map_or_else(|| "stdout".to_owned(), text);
-    Some(Part { stream: stream.into(), time: time.map(text).unwrap_or_default().into(), text: log, last })
+    Some(Part {
+        stream: stream.into(),
+        time: time.map(text).unwrap_or_default().into(),
+        text: log,
+        last,
+        docker: true,
+    })
 }
 
 fn blanks(bytes: &[u8]) -> &[u8] {

@@ -63,10 +63,22 @@ fn docker_lines_without_their_line_end_go_on() {
     let bytes = lines.join("\n").into_bytes();
     assert_eq!(
         groups(Container::Docker, None, &bytes, Flush::Line),
-        "[out:a][out:b ä😀\"\\\t\t|err:c…|:no json…]"
+        "[out:a][err:c…|out:b ä😀\"\\\t\t|:no json…]"
     );
     let whole = Container::Auto.unwrap(&lines.map(str::as_bytes), 100);
-    assert_eq!(whole.iter().map(|own| own.time.as_str()).collect::<Vec<_>>(), ["T1", "T2", "T3", ""]);
+    assert_eq!(whole.iter().map(|own| own.time.as_str()).collect::<Vec<_>>(), ["T1", "T3", "T2", ""]);
+}
+
+#[test]
+fn what_one_runtime_began_another_does_not_end() {
+    let lines = [
+        r#"{"log":"a","stream":"stdout","time":"T1"}"#,
+        r#"{"log":"b\n","stream":"stderr","time":"T2"}"#,
+        "2026-01-01T00:00:00Z stdout P c",
+        "2026-01-01T00:00:01Z stdout F d",
+    ];
+    let whole = Container::Auto.unwrap(&lines.map(str::as_bytes), 100);
+    assert_eq!(whole.iter().map(short).collect::<Vec<_>>(), ["out:a…", "err:b", "out:cd"]);
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn array<'t>(values: impl Iterator<Item = Value<'t>>) -> Value<'t> {
 }
 
 /// `[a][b]` as `a.b`.
-fn dotted(path: &str) -> String {
+pub(crate) fn dotted(path: &str) -> String {
     if !path.contains(['[', ']']) {
         return path.to_owned();
     }

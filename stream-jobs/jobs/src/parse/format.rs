@@ -96,8 +96,9 @@ impl Format {
     /// Version of its definition. To be raised whenever the same line gives another event.
     pub fn version(self) -> i32 {
         match self {
-            Format::Auto => 2,
-            _ => 1,
+            Format::Auto => 3,
+            Format::Rfc5424 | Format::NginxError | Format::Leef | Format::Cri | Format::Glog => 1,
+            _ => 2,
         }
     }
 
@@ -151,17 +152,24 @@ impl Format {
             })
         };
         match self {
-            Format::Auto => Format::of(text).read(text, clock),
+            Format::Auto => match Format::of(text).read(text, clock) {
+                (Format::Rfc5424, Err(stopped)) => match rfc5424::lenient(text, clock) {
+                    Some(found) => (Format::Syslog, Ok(found)),
+                    None => (Format::Rfc5424, Err(stopped)),
+                },
+                read => read,
+            },
             Format::Json => (self, json::parse(text, clock)),
             Format::Apache => (self, apache::parse(text)),
             Format::ApacheError => (self, apache_error::parse(text, clock)),
             Format::NginxError => (self, nginx_error::parse(text, clock)),
             Format::Rfc5424 => (self, rfc5424::parse(text)),
             Format::Rfc3164 => (self, rfc3164::parse(text, clock)),
-            Format::Syslog => match (Format::of(text), rfc5424::parse(text)) {
-                (Format::Rfc5424, Ok(found)) => (self, Ok(found)),
-                _ => (self, rfc3164::parse(text, clock)),
-            },
+            Format::Syslog => {
+                let text = text.trim_ascii_start();
+                let found = rfc5424::parse(text).ok().or_else(|| rfc5424::lenient(text, clock));
+                (self, found.map_or_else(|| rfc3164::parse(text, clock), Ok))
+            }
             Format::Logfmt => (self, lifted(KeyValue::read_logfmt(text))),
             Format::Ltsv => (self, lifted(delimited::ltsv(text))),
             Format::Cef => (self, cef::cef(text)),

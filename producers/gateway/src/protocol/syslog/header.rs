@@ -8,7 +8,7 @@ pub fn host(message: &[u8]) -> Option<&str> {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
     };
-    let rest = priority(head);
+    let rest = priority(head.trim_ascii_start());
     let host = match versioned(rest) {
         Some(host) => host,
         None => after_time(rest.trim_start())?,
@@ -80,6 +80,7 @@ mod tests {
             ("<38> Mar 17 19:06:53 example tag: x", Some("example")),
             ("<167>Mar 7 2008 19:06:53: example tag: x", Some("example")),
             ("<167>AUG 10 22:18:24 host tag x", Some("host")),
+            (" \n <34>1 2003-10-11T22:14:15.003Z h su - - - x", Some("h")),
             ("<14>2010-08-30T23:00:05Z X4711", Some("X4711")),
             ("<133>Jan 13 16:33:35 haproxy[73411]: x", None),
             ("<34>Oct 11 22:14:15 su: x", None),

@@ -1,7 +1,8 @@
 //! Apache's access log: common and combined format, with an optional cookie column.
 //!
 //! `client ident auth [day/month/year:time zone] "request" status bytes`, then `"referer" "agent"`, then `"cookie"`.
-//! A `-` is no value. The user is the cookie `userid`, else `auth`. The whole line is the message.
+//! A `-` is no value. The user is the cookie `userid`, else `auth`. The whole line is the message. Before the client `host:port` of
+//! the virtual host may stand; several clients are a list: `10.0.0.1, 10.0.0.2`.
 
 use std::borrow::Cow;
 
@@ -12,11 +13,22 @@ use crate::parse::time::access_log;
 
 /// Reads one line.
 pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
-    let mut at = Cursor::new(text);
+    let mut at = Cursor::new(text.trim_ascii_end());
     let mut found = Found::default();
     found.fields.0.reserve_exact(10);
 
-    let client = at.until(b' ');
+    if let Some((vhost, port)) = virtual_host(at.rest()) {
+        at.until(b' ');
+        at.skip(" ");
+        found.text("vhost", vhost);
+        found.fields.push("port", Value::Long(port));
+    }
+    let start = at.at;
+    let mut client = at.until(b' ');
+    while client.ends_with(',') && at.skip(" ") {
+        at.until(b' ');
+        client = &at.text[start..at.at];
+    }
     if client.is_empty() {
         return Err(at.stop("a client"));
     }
@@ -55,6 +67,16 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     }
     found.user = cookie.or((auth != "-").then_some(Cow::Borrowed(auth)));
     Ok(found)
+}
+
+/// `www.example.org:443` as the first word, if client, ident and auth follow; else it is the client with its port.
+fn virtual_host(text: &str) -> Option<(&str, i64)> {
+    let (word, rest) = text.split_at(memchr::memchr(b' ', text.as_bytes())?);
+    let (host, port) = word.split_at(memchr::memchr(b':', word.as_bytes())?);
+    let port: u16 = port[1..].parse().ok()?;
+    let before_time = &rest[1..=memchr::memmem::find(&rest.as_bytes()[1..], b" [")?];
+    let n_words = memchr::memchr_iter(b' ', before_time.as_bytes()).count() + 1;
+    (!host.is_empty() && n_words > 2).then_some((host, port.into()))
 }
 
 /// User names may have blanks; the time's bracket ends them.

@@ -23,7 +23,13 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         if !at.skip("[") {
             break;
         }
-        let inner = at.until(b']');
+        // An address of IPv6 has brackets of its own: `[client [::1]:80]`.
+        let rest = at.rest();
+        let own = rest.starts_with("client [") || rest.starts_with("remote [");
+        let skipped = if own { memchr::memchr(b']', rest.as_bytes()).map_or(0, |len| len + 1) } else { 0 };
+        at.at += skipped;
+        let len = at.until(b']').len();
+        let inner = &rest[..skipped + len];
         at.expect("]", "a closing ]")?;
         if !part(inner, &mut found) {
             at = start;

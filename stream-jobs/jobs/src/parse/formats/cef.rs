@@ -1,6 +1,7 @@
 //! CEF (ArcSight) and LEEF (QRadar): a head with bars, then pairs.
 //!
-//! A head of syslog before it may have been read by a step of its own; one that was not is passed over.
+//! A head of syslog before it may have been read by a step of its own; one that was not is passed over. Fields of CEF that are
+//! free to use have their name in another field: `cs1=1.2 cs1Label=Version`.
 
 use std::borrow::Cow;
 
@@ -78,8 +79,8 @@ fn head<'t>(
             match memchr::memchr2(b'|', b'\\', &rest.as_bytes()[end..]) {
                 Some(len) if rest.as_bytes()[end + len] == b'|' => break end += len,
                 Some(len) => end = (end + len + 2).min(rest.len()),
-                // The last part may end the line.
-                None if number + 1 == names.len() => break end = rest.len(),
+                // The last part may end the line, if it is there.
+                None if number + 1 == names.len() && !rest.trim().is_empty() => break end = rest.len(),
                 None => return Err(Stopped::new(text.len(), "a bar after a part of the head")),
             }
             end = rest.ceil_char_boundary(end);
@@ -91,6 +92,24 @@ fn head<'t>(
         at = (at + end + 1).min(text.len());
     }
     Ok(at)
+}
+
+/// Gives fields the names that their labels say: `cs1=1.2 cs1Label=Version` is `Version=1.2`.
+pub(crate) fn named_by_labels(mut found: Found<'_>) -> Found<'_> {
+    const LABEL: &str = "Label";
+    while let Some(at) = found.fields.0.iter().position(|(name, _)| {
+        let key = name.strip_suffix(LABEL);
+        key.is_some_and(|key| found.fields.find(key).is_some())
+    }) {
+        let (name, label) = found.fields.0.remove(at);
+        let key = name.strip_suffix(LABEL).unwrap_or_default();
+        if let (Some(field), Value::String(label)) =
+            (found.fields.0.iter_mut().find(|(own, _)| own == key), label)
+        {
+            field.0 = label;
+        }
+    }
+    found
 }
 
 fn unguard<'t>(text: &'t str, guarded: &[char]) -> Cow<'t, str> {

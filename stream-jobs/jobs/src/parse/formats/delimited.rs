@@ -31,6 +31,7 @@ impl Delimited {
             }
             match text[end..].strip_prefix(self.separator.as_str()) {
                 Some(rest) => at = text.len() - rest.len(),
+                // What stands on further lines is another record, which the line keeps.
                 None => break,
             }
         }
@@ -57,7 +58,8 @@ impl Delimited {
                     continue;
                 }
                 let after = text.len() - inner.len() + after;
-                if !text[after..].is_empty() && !text[after..].starts_with(self.separator.as_str()) {
+                let ends = text[after..].is_empty() || text[after..].starts_with(['\n', '\r']);
+                if !ends && !text[after..].starts_with(self.separator.as_str()) {
                     return Err(Stopped::new(after, "a separator of columns, or the end"));
                 }
                 let (own, twice) = (&inner[..end], format!("{quote}{quote}"));
@@ -69,6 +71,8 @@ impl Delimited {
             }
         }
         let len = rest.find(self.separator.as_str()).unwrap_or(rest.len());
+        let len = memchr::memchr(b'\n', &rest.as_bytes()[..len]).unwrap_or(len);
+        let len = len - usize::from(rest[..len].ends_with('\r'));
         Ok((Cow::Borrowed(&rest[..len]), at + len))
     }
 }

@@ -1,15 +1,18 @@
 //! Dissect, as Logstash and Beats have it: fields between texts, without patterns.
 //!
 //! `%{a}` field · `%{}`, `%{?a}` passed over · `%{a->}` takes what follows it several times · `%{+a}` added to `a`, `%{+a/2}`
-//! in that order · `%{*a}` with `%{&a}`: the one's value names the other's.
+//! in that order · `%{*a}` or `%{?a}` with `%{&a}`: the one's value names the other's · `%{a|long}` with a type · `%{[a][b]}` is
+//! `a.b`.
 
 use std::borrow::Cow;
 
 use millrace_schemas::Value;
 
+use crate::grok::dotted;
 use crate::parse::found::{Found, Stopped};
+use crate::parse::source::Cast;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dissect {
     /// Text before the first key.
     prefix: String,
@@ -18,10 +21,12 @@ pub(crate) struct Dissect {
     joint: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Key {
     name: String,
     kind: Kind,
+    /// What its value is read as.
+    read: Cast,
     /// What follows may come several times.
     padded: bool,
     /// Text behind it; empty: it takes the rest.
@@ -48,6 +53,10 @@ impl Dissect {
         let mut keys = Vec::new();
         for piece in pieces {
             let (key, delimiter) = piece.split_once('}').ok_or("a %{ has no }")?;
+            let (key, read) = match key.split_once('|') {
+                Some((key, name)) => (key, Cast::named(name).ok_or(format!("{name} is no type"))?),
+                None => (key, Cast::Text),
+            };
             let (key, padded) = key.strip_suffix("->").map_or((key, false), |key| (key, true));
             let (kind, name) = match key.chars().next() {
                 None => (Kind::Skip, ""),
@@ -63,7 +72,14 @@ impl Dissect {
             if name.is_empty() && kind != Kind::Skip {
                 return Err("a key without a name".into());
             }
-            keys.push(Key { name: name.to_owned(), kind, padded, delimiter: delimiter.to_owned() });
+            keys.push(Key { name: dotted(name), kind, read, padded, delimiter: delimiter.to_owned() });
+        }
+        // A name that is passed over is one where another key's value waits for it.
+        for at in 0..keys.len() {
+            let waits = keys.iter().any(|key| key.kind == Kind::Value && key.name == keys[at].name);
+            if keys[at].kind == Kind::Skip && waits {
+                keys[at].kind = Kind::Name;
+            }
         }
         let touching = keys.iter().rev().skip(1).any(|key| key.delimiter.is_empty());
         match (keys.is_empty(), touching) {
@@ -124,7 +140,8 @@ impl Dissect {
                     let mut parts: Vec<_> = values.iter().filter(same).collect();
                     if parts.len() == 1 {
                         if !value.is_empty() {
-                            found.fields.push(key.name.as_str(), borrowed(value));
+                            let own = key.read.apply(&borrowed(value)).unwrap_or(borrowed(value));
+                            found.fields.push(key.name.as_str(), own);
                         }
                         continue;
                     }

@@ -1,7 +1,9 @@
 //! `key=value` pairs, logfmt among them.
 //!
-//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there. A key alone is true. A
-//! key that comes again makes an array, as JSON text.
+//! Blanks before the sign belong to it, and then so do those behind it: `key = value`. Without any before it, `key= ` is empty.
+//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there. So may a value in single
+//! quotes, which has no escapes, if they stand around all of it. A key alone is true. A key that comes again makes an array, as
+//! JSON text.
 
 use std::borrow::Cow;
 
@@ -41,13 +43,15 @@ impl KeyValue {
             if key.is_empty() {
                 return Err(Stopped::new(start, "a key"));
             }
-            let after = self.blanks(text, end);
+            let after = if self.pair.starts_with(' ') { end } else { next_word(text, end) };
             let rest = &text[after..];
             // A key in front of the sign; where there is none before it, the sign is a part of it.
             let value = rest.strip_prefix(self.pair.as_str()).filter(|_| end > start || quoted);
             match value {
                 Some(rest) => {
-                    let from = self.blanks(text, text.len() - rest.len());
+                    let from = text.len() - rest.len();
+                    let apart = after > end && rest.starts_with(' ');
+                    let from = if apart { next_word(text, from) } else { self.blanks(text, from) };
                     let (value, end) = self.value(text, from)?;
                     put(&mut found, key, Value::String(value));
                     at = end;
@@ -91,7 +95,7 @@ impl KeyValue {
         if self.is_blank() || self.field == "\t" {
             return at;
         }
-        at + text[at..].len() - text[at..].trim_start_matches(' ').len()
+        next_word(text, at)
     }
 
     fn key<'t>(&self, text: &'t str, start: usize) -> Result<(Cow<'t, str>, usize, bool), Stopped> {
@@ -106,7 +110,7 @@ impl KeyValue {
     }
 
     fn value<'t>(&self, text: &'t str, start: usize) -> Result<(Cow<'t, str>, usize), Stopped> {
-        if let Some((value, end)) = quoted(text, start) {
+        if let Some((value, end)) = quoted(text, start).or_else(|| single_quoted(text, start)) {
             let rest = &text[end..];
             let trimmed = if self.is_blank() { rest } else { rest.trim_start_matches(' ') };
             if trimmed.is_empty()
@@ -121,6 +125,10 @@ impl KeyValue {
         let own = if self.is_blank() { &rest[..len] } else { rest[..len].trim_end() };
         Ok((Cow::Borrowed(own), start + len))
     }
+}
+
+fn next_word(text: &str, at: usize) -> usize {
+    at + text[at..].len() - text[at..].trim_start_matches(' ').len()
 }
 
 /// What stands in double quotes at `start`, and where it ends.
@@ -145,6 +153,13 @@ fn quoted(text: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
         plain.push_str(&rest[own..own + 1]);
         from = own + 1;
     }
+}
+
+/// What stands in single quotes at `start`, and where it ends.
+fn single_quoted(text: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
+    let rest = text[start..].strip_prefix('\'')?;
+    let len = rest.find('\'')?;
+    Some((Cow::Borrowed(&rest[..len]), start + len + 2))
 }
 
 fn put<'t>(found: &mut Found<'t>, key: Cow<'t, str>, value: Value<'t>) {

@@ -114,6 +114,7 @@ impl AccessLog {
             'C' => (format!("cookie.{argument}"), if argument == "userid" { Kind::User } else { Kind::Text }),
             'e' => (format!("env.{argument}"), Kind::Text),
             'n' => (format!("note.{argument}"), Kind::Text),
+            'x' => (format!("ssl.{}", argument.to_ascii_lowercase()), Kind::Text),
             'v' | 'V' => named("vhost", Kind::Text),
             'p' => named("port", Kind::Long),
             'A' => named("server", Kind::Text),

@@ -3,12 +3,16 @@
 //! `<PRI>Mmm dd hh:mm:ss hostname tag[pid]: message`. `<PRI>` may be missing, and so may host name and tag; the time may
 //! have a year, a fraction, or be RFC 3339 as rsyslog forwards it. Without a year it is that of the receipt, or of the
 //! year before where that lies ahead; without a zone it is that of the source. With `<PRI>` and no time, all that follows is the message.
+//! Cisco's devices count messages before the time, mark it with `*` where they do not trust their clock, and may say its zone:
+//! `<189>44: host: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: message`.
 
 use std::borrow::Cow;
 
 use super::syslog::pri;
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::time::{Civil, Clock, Form, clock as time_of_day, digits, fraction, month, rfc3339};
+use crate::parse::time::{
+    Civil, Clock, Form, Zone, clock as time_of_day, clock_zone, digits, fraction, month, rfc3339,
+};
 
 /// Reads one line.
 pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
@@ -18,7 +22,7 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
     let blanks = at.run(|byte| byte == b' ').len();
     let time = rfc3339(at.rest().as_bytes(), Form::Lenient, clock.zone)
         .or_else(|| bsd_time(at.rest().as_bytes(), clock));
-    let Some((micros, len)) = time else {
+    let Some((micros, len)) = time.or_else(|| counted(&mut at, has_pri, clock, &mut found)) else {
         if !has_pri {
             return Err(at.stop("<PRI>, or a time as Oct 11 22:14:15"));
         }
@@ -38,6 +42,7 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         if !host.is_empty() {
             found.text("hostname", host);
         }
+        at.skip(" : ");
         at.skip(" ");
         tag(&mut at, &mut found);
     }
@@ -45,16 +50,46 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
     Ok(found)
 }
 
-/// `Mmm dd hh:mm:ss` or `Mmm dd yyyy hh:mm:ss`, with or without a fraction: µs and where it ends.
+/// Steps over what Cisco's devices write between priority and time.
+fn counted<'t>(
+    at: &mut Cursor<'t>,
+    has_pri: bool,
+    clock: Clock<'_>,
+    found: &mut Found<'t>,
+) -> Option<(i64, usize)> {
+    let mut ahead = *at;
+    ahead.run(|byte| byte.is_ascii_digit());
+    (has_pri && ahead.skip(": ")).then_some(())?;
+    let mut host = None;
+    loop {
+        ahead.run(|byte| matches!(byte, b' ' | b'*' | b'.'));
+        if let Some(time) = bsd_time(ahead.rest().as_bytes(), clock) {
+            if let Some(host) = host {
+                found.text("hostname", host);
+            }
+            *at = ahead;
+            return Some(time);
+        }
+        let word = ahead.run(|byte| byte.is_ascii_graphic() && byte != b':');
+        (host.is_none() && !word.is_empty() && ahead.skip(": ")).then_some(())?;
+        host = Some(word);
+    }
+}
+
+/// `Mmm dd hh:mm:ss`, `Mmm dd yyyy hh:mm:ss` or `yyyy Mmm dd hh:mm:ss`, with or without a fraction, and with a zone if a colon is
+/// behind it: µs and where it ends.
 fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
-    let month = month(bytes.get(..3)?)?;
-    let mut at = 3 + blanks(bytes, 3)?;
+    let first = digits(bytes, 0, 4).filter(|_| bytes.get(4) == Some(&b' '));
+    let mut at = if first.is_some() { 5 } else { 0 };
+    let month = month(bytes.get(at..at + 3)?)?;
+    at += 3;
+    at += blanks(bytes, at)?;
     let n_digits = if digits(bytes, at, 2).is_some() { 2 } else { 1 };
     let day = digits(bytes, at, n_digits)?;
     at += n_digits;
     at += blanks(bytes, at)?;
-    let year = digits(bytes, at, 4);
-    if year.is_some() {
+    let year = first.or_else(|| digits(bytes, at, 4));
+    if year.is_some() && first.is_none() {
         at += 4;
         at += blanks(bytes, at)?;
     }
@@ -64,11 +99,14 @@ fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
     if bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
         (civil.micro, at) = fraction(bytes, at);
     }
+    let zone = clock_zone(bytes, at).filter(|(_, end)| bytes.get(*end) == Some(&b':'));
+    let fixed = zone.map(|(seconds, _)| Zone::Fixed(seconds));
+    let clock = Clock { zone: fixed.as_ref().unwrap_or(clock.zone), ..clock };
     let micros = match year {
         Some(year) => clock.zone.micros(&Civil { year, ..civil })?,
         None => clock.guess_year(civil)?,
     };
-    Some((micros, at))
+    Some((micros, zone.map_or(at, |(_, end)| end)))
 }
 
 /// One or more blanks at `at`.
@@ -91,7 +129,7 @@ fn tag<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> bool {
             return false;
         }
     }
-    let colon = ahead.skip(":");
+    let colon = ahead.skip(":") || ended && ahead.skip(" :");
     // A colon within a word is a part of it: of an IPv6 address, of `module::name`.
     let closed = colon && matches!(ahead.peek(), None | Some(b' '));
     if name.is_empty() || !(closed || ended) {

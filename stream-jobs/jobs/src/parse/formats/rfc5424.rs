@@ -1,7 +1,7 @@
 //! Syslog as RFC 5424 has it.
 //!
 //! `<PRI>VERSION time hostname appname procid msgid structured-data message`. A `-` is no value. Parameters of structured
-//! data become fields `sd_id.param`; one that comes again is `sd_id.param.2` and so on.
+//! data become fields `sd_id.param`; one that comes again is `sd_id.param.2` and so on. [`lenient`] reads what senders make of it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,42 @@ use millrace_schemas::Value;
 
 use super::syslog::pri;
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::time::{Form, Zone, rfc3339};
+use crate::parse::time::{Clock, Form, Zone, rfc3339};
+
+/// Reads one line whose head is of this kind and not to the letter: without a priority, a time without zone or with ns, names
+/// that are too long. Where structured data is none, the message begins.
+pub(crate) fn lenient<'t>(text: &'t str, clock: Clock<'_>) -> Option<Found<'t>> {
+    let mut at = Cursor::new(text);
+    let mut found = Found::default();
+    at.run(|byte| byte.is_ascii_whitespace());
+    if at.peek() == Some(b'<') {
+        pri(&mut at, &mut found)?;
+    }
+    let version = at.run(|byte| byte.is_ascii_digit());
+    if !(1..=3).contains(&version.len()) || !at.skip(" ") {
+        return None;
+    }
+    if !at.skip("- ") {
+        let (micros, len) = rfc3339(at.rest().as_bytes(), Form::Lenient, clock.zone)?;
+        found.time = Some(micros);
+        at.at += len;
+        at.skip(" ").then_some(())?;
+    }
+    for name in ["hostname", "appname", "procid", "msgid"] {
+        let value = at.run_any(|byte| byte != b' ');
+        (!value.is_empty() && at.skip(" ")).then_some(())?;
+        found.text(name, value);
+    }
+    let (start, n_fields) = (at, found.fields.0.len());
+    if !at.skip("-") && structured_data(&mut at, &mut found).is_err() {
+        at = start;
+        found.fields.0.truncate(n_fields);
+    }
+    at.skip(" ");
+    let rest = at.rest();
+    found.message = Some(Cow::Borrowed(rest.strip_prefix('\u{feff}').unwrap_or(rest)));
+    Some(found)
+}
 
 /// Reads one line.
 pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {

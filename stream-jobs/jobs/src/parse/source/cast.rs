@@ -13,8 +13,8 @@ pub(crate) enum Cast {
     Long,
     Double,
     Boolean,
-    /// `3.5GiB` as a number of bytes: `kB` is 1,000, `KiB` 1,024.
-    Bytes,
+    /// `3.5GiB` as a number of bytes: `KiB` is 1,024, `kB` so many.
+    Bytes(f64),
     /// `1m 30s` as a number of units of so many ns.
     Duration(f64),
 }
@@ -32,7 +32,7 @@ const UNITS: [(&str, f64); 8] = [
 
 impl Cast {
     pub(super) const NAMES: &str =
-        "string, long, double, boolean, bytes, duration_ns, _us, _ms, _s, _m, _h, _d, _w";
+        "string, long, double, boolean, bytes, bytes_binary, duration_ns, _us, _ms, _s, _m, _h, _d, _w";
 
     pub(crate) fn named(name: &str) -> Option<Cast> {
         Some(match name {
@@ -40,7 +40,8 @@ impl Cast {
             "long" | "int" | "integer" => Cast::Long,
             "double" | "float" => Cast::Double,
             "boolean" | "bool" => Cast::Boolean,
-            "bytes" => Cast::Bytes,
+            "bytes" => Cast::Bytes(1000.0),
+            "bytes_binary" => Cast::Bytes(1024.0),
             other => Cast::Duration(unit(other.strip_prefix("duration_")?)?),
         })
     }
@@ -50,7 +51,7 @@ impl Cast {
             (self, value),
             (Cast::Text, Value::String(_))
                 | (Cast::Long, Value::Long(_))
-                | (Cast::Double | Cast::Bytes | Cast::Duration(_), Value::Double(_))
+                | (Cast::Double | Cast::Bytes(_) | Cast::Duration(_), Value::Double(_))
                 | (Cast::Boolean, Value::Boolean(_))
         )
     }
@@ -75,7 +76,7 @@ impl Cast {
                 "false" | "f" | "no" | "n" | "off" | "0" => Some(Value::Boolean(false)),
                 _ => None,
             },
-            (Cast::Bytes, _) => bytes(text).map(Value::Double),
+            (Cast::Bytes(kilo), _) => bytes(text, kilo).map(Value::Double),
             (Cast::Duration(unit), _) => nanos(text).map(|nanos| Value::Double(nanos / unit)),
         }
     }
@@ -124,7 +125,7 @@ fn quantity(text: &str) -> Option<(f64, &str, &str)> {
     Some((number, &rest[..letters], rest[letters..].trim_start()))
 }
 
-fn bytes(text: &str) -> Option<f64> {
+fn bytes(text: &str, kilo: f64) -> Option<f64> {
     let (number, unit, rest) = quantity(text)?;
     let powers = "kmgtpe";
     let power = unit
@@ -134,11 +135,14 @@ fn bytes(text: &str) -> Option<f64> {
         .map_or(0, |at| at as i32 + 1);
     let base = match unit.get(usize::from(power > 0)..)? {
         "iB" => 1024.0_f64,
-        "B" | "" => 1000.0,
+        "B" | "" => kilo,
         _ => return None,
     };
     rest.is_empty().then(|| number * base.powi(power))
 }
+
+/// Sums that 64 bits do not hold are none: they are 584 years.
+const MOST_NANOS: f64 = u64::MAX as f64;
 
 fn nanos(mut text: &str) -> Option<f64> {
     let mut sum = 0.0;
@@ -146,7 +150,7 @@ fn nanos(mut text: &str) -> Option<f64> {
         let (number, name, rest) = quantity(text)?;
         sum += number * unit(name)?;
         if rest.is_empty() {
-            return Some(sum);
+            return (sum < MOST_NANOS).then_some(sum);
         }
         text = rest;
     }

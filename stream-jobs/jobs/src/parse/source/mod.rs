@@ -20,7 +20,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use cast::Cast;
 use line::Line;
 use settings::Settings;
 use step::Step;
@@ -31,6 +30,7 @@ use super::roles::lift;
 use super::time::{Clock, Zone};
 use crate::grok::Library;
 
+pub(crate) use cast::Cast;
 pub use example::{Example, Failure, rfc3339_text};
 pub use settings::SourceError;
 

@@ -12,7 +12,7 @@ use crate::parse::formats::dissect::Dissect;
 use crate::parse::formats::key_value::KeyValue;
 use crate::parse::formats::layout::AccessLog;
 use crate::parse::formats::w3c::W3c;
-use crate::parse::formats::{agent, peer, url};
+use crate::parse::formats::{agent, cef, peer, url};
 use crate::parse::found::{Found, Stopped};
 use crate::parse::time::Clock;
 use crate::pattern::{Dialect, Many, Pattern, TooComplex};
@@ -23,6 +23,7 @@ const FIELDS: usize = 16;
 #[derive(Debug)]
 pub(super) enum Reader {
     Format(Format),
+    LabelledCef,
     KeyValue(KeyValue),
     Delimited(Delimited),
     AccessLog(AccessLog),
@@ -53,6 +54,7 @@ impl Reader {
                     Reader::AccessLog(read.or_else(|what| settings.fault("format", what))?)
                 }
             },
+            "cef" if settings.truth("labels")? => Reader::LabelledCef,
             "key_value" => {
                 let pair = settings.text("pair_separator")?.unwrap_or_else(|| "=".into());
                 let field = settings.text("field_separator")?.unwrap_or_else(|| " ".into());
@@ -138,6 +140,7 @@ impl Reader {
     pub(super) fn read<'t>(&'t self, text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
         match self {
             Reader::Format(format) => format.read(text, clock).1,
+            Reader::LabelledCef => cef::cef(text).map(cef::named_by_labels),
             Reader::KeyValue(own) => own.read(text),
             Reader::Delimited(own) => own.read(text),
             Reader::AccessLog(own) => own.read(text, clock),

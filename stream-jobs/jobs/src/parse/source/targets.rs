@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::{Batch, Record};
 
 /// Steps, and lines that they read.
-pub(super) const STEPS: [(&str, &[&str]); 34] = [
+pub(super) const STEPS: [(&str, &[&str]); 35] = [
     (
         r#""auto""#,
         &[r#"{"a":1}"#, "<13>Jan  1 00:00:01 web app[7]: x", "a=b c=\"d e\"", "CEF:0|a|b|c|d|e|1|f=g"],
@@ -51,6 +51,10 @@ pub(super) const STEPS: [(&str, &[&str]); 34] = [
     (r#""logfmt""#, &[r#"ts=1767323045 level=warn msg="a \"b\" c" took=1.5s empty= alone"#]),
     (r#""ltsv""#, &["time:[02/Jan/2026:03:04:05 +0000]\thost:a\tstatus:200\tua:-"]),
     (r#""cef""#, &[r"CEF:0|a\|b|c|1.0|100|d|10|src=10.0.0.1 msg=e\=f g rt=1767323045000 cs1Label=h cs1=i"]),
+    (
+        r#"{ cef = { labels = true } }"#,
+        &["CEF:0|a|b|c|d|e|1|cs1=f cs1Label=g h cn1Label=i cs1LabelLabel=j Label=k"],
+    ),
     (
         r#""leef""#,
         &[
@@ -104,7 +108,7 @@ pub(super) const STEPS: [(&str, &[&str]); 34] = [
     ),
     (
         r#"{ regex = { pattern = '(?<a>\S*) ?(?<b>\S*) ?(?<level>.*)' } }, { severity = { field = "level", names = { w = "warn" } } },
-           { cast = { a = "bytes", b = "duration_ms" } }, { rename = { a = "c", b = "message" } }, { add = { d = 1, e = true, f = 0.5, c = "x" } }, { drop = ["d", "f"] }"#,
+           { cast = { a = "bytes_binary", b = "duration_ms" } }, { rename = { a = "c", b = "message" } }, { add = { d = 1, e = true, f = 0.5, c = "x" } }, { drop = ["d", "f"] }"#,
         &["3.5GiB 1m30s W", "9e999 -0x8000000000000000 x", "1e308EiB 99999999999999999999h \u{130}"],
     ),
     (

@@ -38,6 +38,24 @@ fn cookie_column_gives_the_user() {
 }
 
 #[test]
+fn other_hosts_before_the_time_are_told_apart() {
+    apache(
+        &format!("www.example.org:443 {HEAD}"),
+        &FOUND.replacen(" client", " vhost=www.example.org port=443L client", 1),
+    );
+    apache(
+        &HEAD.replacen("192.0.2.7", "192.0.2.7:1234", 1),
+        &FOUND.replacen("192.0.2.7", "192.0.2.7:1234", 1),
+    );
+    apache(&HEAD.replacen("192.0.2.7", "::1", 1), &FOUND.replacen("192.0.2.7", "::1", 1));
+    apache(
+        &HEAD.replacen("192.0.2.7", "10.0.0.1, 192.0.2.7", 1),
+        &FOUND.replacen("192.0.2.7", "10.0.0.1, 192.0.2.7", 1),
+    );
+    apache(&format!("{HEAD} "), FOUND);
+}
+
+#[test]
 fn auth_is_the_user_without_a_cookie() {
     let body = HEAD.replacen("- -", "id al ice", 1);
     let found = FOUND.replacen(" client=192.0.2.7", " user<al ice> client=192.0.2.7 ident=id auth=al ice", 1);

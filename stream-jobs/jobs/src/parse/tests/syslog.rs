@@ -59,6 +59,52 @@ fn rfc5424_is_strict() {
     stops("<1>1 - h a - - -x", "a blank before the message, or the end at byte 16");
 }
 
+#[test]
+fn what_is_rfc5424_but_for_details_keeps_its_head() {
+    let head = "severity<notice> message<m> facility=user hostname=h appname=a procid=7";
+    for (body, time) in [
+        ("<13>1 2026-01-01T00:00:01.123456789Z h a 7 - - m", "2026-01-01T00:00:01.123456Z"),
+        ("<13>1 2026-01-01T00:00:01 h a 7 - - m", "2026-01-01T00:00:01Z"),
+        ("<13>1 2026-01-01T00:00:01Z h a 7 - -m", "2026-01-01T00:00:01Z"),
+    ] {
+        check(Format::Syslog, body, &format!("syslog {time} {head}"));
+        check(Format::Auto, body, &format!("syslog {time} {head}"));
+    }
+    let other = |body: &str, expected: &str| check(Format::Syslog, body, &format!("syslog {expected}"));
+    other(
+        "  <13>1 2026-01-01T00:00:01Z h a - - [b x] m",
+        "2026-01-01T00:00:01Z severity<notice> message<[b x] m> facility=user hostname=h appname=a",
+    );
+    other(
+        "1 2026-01-01T00:00:01Z h a - - [b c=\"d\"]m",
+        "2026-01-01T00:00:01Z message<m> hostname=h appname=a b.c=d",
+    );
+    other("<13>1 of them", "severity<notice> message<1 of them> facility=user #no_time");
+}
+
+#[test]
+fn devices_count_their_messages_before_the_time() {
+    let read = |body: &str, expected: &str| check(Format::Syslog, body, &format!("syslog {expected}"));
+    read(
+        "<189>269: Jan  1 10:02:08: %LINK-5-UP: x",
+        "2026-01-01T10:02:08Z severity<notice> message<x> facility=local7 appname=%LINK-5-UP",
+    );
+    read(
+        "<187>44: core-1: *Jan  1 10:02:08.123 CET: %SYS-5-CONFIG_I: x",
+        "2026-01-01T09:02:08.123000Z severity<err> message<x> facility=local7 hostname=core-1 appname=%SYS-5-CONFIG_I",
+    );
+    read(
+        "<189>: 2025 May 28 13:58:01.908 UTC: %VSHD-5-X: x",
+        "2025-05-28T13:58:01.908000Z severity<notice> message<x> facility=local7 appname=%VSHD-5-X",
+    );
+    read(
+        "<166>Jan 01 2026 16:00:28 fw-1 : %ASA-6-106100: x",
+        "2026-01-01T16:00:28Z severity<info> message<x> facility=local4 hostname=fw-1 appname=%ASA-6-106100",
+    );
+    read("<13>9: lives", "severity<notice> message<9: lives> facility=user #no_time");
+    read("<13>9: a: b: c", "severity<notice> message<9: a: b: c> facility=user #no_time");
+}
+
 #[track_caller]
 fn rfc3164(body: &str, expected: &str) {
     check(Format::Rfc3164, body, &format!("rfc3164 {expected}"));

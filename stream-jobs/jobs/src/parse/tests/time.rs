@@ -55,6 +55,62 @@ fn what_stands_at_a_time_is_its_zone() {
 }
 
 #[test]
+fn dates_are_read_in_any_usual_order() {
+    let wanted = any("2024-03-05T14:08:09Z");
+    for text in [
+        "Mar-05-24 14:08:09",
+        "Mar-05-2024 14:08:09",
+        "5 March 2024 14:08:09",
+        "05/Mar./2024:14:08:09 +0000",
+        "2024:03:05-14:08:09",
+        "2024 Mar 05 Tue 14:08:09",
+        "2024-W10-2T14:08:09",
+        "2024-3-5 14:08:09",
+        "3/5/2024 2:08:09 PM",
+        "3/5/2024 2:08:09PM",
+        "PST Mar 5 06:08:09 2024",
+        "@4000000065e7275300000000",
+        "@4000000065e72753",
+        "1709647689000",
+    ] {
+        assert_eq!(any(text), wanted, "{text}");
+    }
+    assert_eq!(any("Sept. 5, 2024 01:02:03"), any("2024-09-05T01:02:03Z"));
+    assert_eq!(any("1-2-3 4:5:6"), None);
+    assert_eq!(any("3/5/24 14:08:09"), None);
+}
+
+#[test]
+fn zones_are_numbers_letters_or_both() {
+    let wanted = any("2024-03-05T12:08:09Z");
+    for text in [
+        "2024-03-05 14:08:09 UTC+0200",
+        "Tue Mar 05 2024 14:08:09 GMT+0200 (EET)",
+        "2024-03-05 14:08:09 +0200 EET",
+        "2024-03-05T14:08:09+02:00[Europe/Helsinki]",
+        "2024-03-05 14:08:09 CET+01",
+    ] {
+        assert_eq!(any(text), wanted, "{text}");
+    }
+    assert_eq!(Zone::named("CET+0030"), Zone::named("+01:30"));
+    assert_eq!(Zone::named("Mars+01"), None);
+}
+
+#[test]
+fn a_date_without_year_keeps_its_zone() {
+    let zone = Zone::named("+05:00").unwrap();
+    let find = |text| find(text, Clock { received: super::RECEIVED, zone: &zone }).map(|(micros, _)| micros);
+    assert_eq!(find("Jan 02 14:04:00 UTC up"), find("Jan 02 19:04:00 up"));
+}
+
+#[test]
+fn a_number_within_a_word_is_no_time() {
+    let clock = Clock { received: super::RECEIVED, zone: &Zone::UTC };
+    assert_eq!(find("1709647689x began", clock), None);
+    assert_eq!(find("1709647689123 began", clock).map(|(micros, _)| micros), any("1709647689123"));
+}
+
+#[test]
 fn leap_second_is_the_next_minute() {
     assert_eq!(any("2016-12-31T23:59:60Z"), any("2017-01-01T00:00:00Z"));
 }

@@ -3,7 +3,7 @@
 //! Read at the earliest place where one stands. Where numbers can be a day or a month: with slashes and four digits of
 //! the year the month is first, else the day; what is then no date is tried the other way round.
 
-use super::zone::{abbreviation, offset};
+use super::zone::{Zone, abbreviation, at_clock};
 use super::{Civil, Clock, access_log, digits, epoch, fraction, month};
 
 /// Nobody writes the time later in a line than this.
@@ -67,7 +67,7 @@ fn read(bytes: &[u8], number: bool, clock: Clock<'_>) -> Option<(i64, usize)> {
         0 if bytes.is_empty() => return None,
         0 if bytes[0] == b'@' => tai(bytes)?,
         0 => named(bytes)?,
-        10 if number => seconds(bytes)?,
+        10 | 13 | 16 if number => since_epoch(bytes, n_digits)?,
         4 => year_first(bytes)?,
         1 | 2 => day_or_month_first(bytes, n_digits)?,
         6 | 8 => compact(bytes, n_digits)?,
@@ -87,7 +87,10 @@ fn read(bytes: &[u8], number: bool, clock: Clock<'_>) -> Option<(i64, usize)> {
         Written::Unix(micros) => micros,
         Written::Civil { civil, year: true, offset: Some(offset) } => Civil { offset, ..civil }.micros()?,
         Written::Civil { civil, year: true, offset: None } => clock.zone.micros(&civil)?,
-        Written::Civil { civil, year: false, .. } => clock.guess_year(civil)?,
+        Written::Civil { civil, year: false, offset: Some(offset) } => {
+            Clock { zone: &Zone::Fixed(offset), ..clock }.guess_year(civil)?
+        }
+        Written::Civil { civil, year: false, offset: None } => clock.guess_year(civil)?,
     };
     Some((micros, len))
 }
@@ -96,30 +99,35 @@ fn date(year: i64, month: i64, day: i64) -> Civil {
     Civil { year, month, day, ..Civil::default() }
 }
 
-/// `@4000000041f4104f00000000`: TAI64N.
+/// TAI was ahead of UTC by so much in 1970, and those who write TAI64 know of no leap second since.
+const TAI_AHEAD: u64 = 10;
+
+/// `@4000000041f4104f00000000`: TAI64N; `@4000000041f4104f`: TAI64.
 fn tai(bytes: &[u8]) -> Option<(Written, usize)> {
-    let hex = bytes.get(1..25).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))?;
-    let hex = std::str::from_utf8(hex).ok()?;
-    let seconds = u64::from_str_radix(&hex[..16], 16).ok()?.checked_sub(1 << 62)?;
-    let nanos = u32::from_str_radix(&hex[16..], 16).ok()?;
+    let len = bytes[1..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let hex = std::str::from_utf8(&bytes[1..=len]).ok().filter(|_| len == 24 || len == 16)?;
+    let seconds = u64::from_str_radix(&hex[..16], 16).ok()?.checked_sub((1 << 62) + TAI_AHEAD)?;
+    let nanos = if len == 24 { u32::from_str_radix(&hex[16..], 16).ok()? } else { 0 };
     let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)? + i64::from(nanos / 1000);
-    Some((Written::Unix(micros), 25))
+    Some((Written::Unix(micros), 1 + len))
 }
 
-/// `1106513999`, `1106513999.000`.
-fn seconds(bytes: &[u8]) -> Option<(Written, usize)> {
-    let whole = epoch(digits(bytes, 0, 10)?);
-    let (micro, len) = match bytes.get(10..12) {
-        Some([b'.', digit]) if digit.is_ascii_digit() => fraction(bytes, 10),
-        _ => (0, 10),
+/// `1106513999`, `1106513999.000`, and in ms and µs.
+fn since_epoch(bytes: &[u8], n_digits: usize) -> Option<(Written, usize)> {
+    let whole = epoch(digits(bytes, 0, n_digits)?);
+    let (micro, len) = match bytes.get(n_digits..n_digits + 2) {
+        Some([b'.', digit]) if n_digits == 10 && digit.is_ascii_digit() => fraction(bytes, n_digits),
+        _ => (0, n_digits),
     };
-    Some((Written::Unix(whole + micro), len))
+    let ends = !bytes.get(len).is_some_and(u8::is_ascii_alphanumeric);
+    ends.then_some((Written::Unix(whole + micro), len))
 }
 
-/// `2005-01-23 21:59:59`, with any separators, and `2023-200T00:59:36`.
+/// `2005-01-23 21:59:59`, with any separators, `2005 Jan 23 Sun 21:59:59`, `2023-200T00:59:36`
+/// and `2023-W29-3T00:59:36`.
 fn year_first(bytes: &[u8]) -> Option<(Written, usize)> {
     let year = digits(bytes, 0, 4)?;
-    let separator = *bytes.get(4).filter(|byte| matches!(byte, b'-' | b'/' | b'.' | b' '))?;
+    let separator = *bytes.get(4).filter(|byte| matches!(byte, b'-' | b'/' | b'.' | b':' | b' '))?;
     if let Some(day) = digits(bytes, 5, 3).filter(|_| bytes.get(8) == Some(&b'T')) {
         let (civil, offset, len) = with_clock(bytes, 8, date(year, 1, 1))?;
         let first = Civil { month: 1, day: 1, ..civil }.micros()?;
@@ -127,16 +135,29 @@ fn year_first(bytes: &[u8]) -> Option<(Written, usize)> {
         let valid = (1..=366).contains(&day) && own.year == year;
         return valid.then_some((Written::Civil { civil: own, year: true, offset }, len));
     }
-    let (month, mut at) = match digits(bytes, 5, 2) {
-        Some(month) => (month, 7),
-        None => (month_name(&bytes[5..])?, 8),
+    if bytes.get(5) == Some(&b'W') {
+        return in_week(bytes, year);
+    }
+    let n_month = run(bytes, 5);
+    let (month, mut at) = match digits(bytes, 5, n_month).filter(|_| n_month == 1 || n_month == 2) {
+        Some(month) => (month, 5 + n_month),
+        None => month_name(&bytes[5..], separator).map(|(month, len)| (month, 5 + len))?,
     };
     if bytes.get(at) != Some(&separator) {
         return None;
     }
-    let day = digits(bytes, at + 1, 2)?;
-    at += 3;
+    let n_day = run(bytes, at + 1);
+    let day = digits(bytes, at + 1, n_day).filter(|_| n_day == 1 || n_day == 2)?;
+    at += 1 + n_day;
     let (civil, offset, len) = with_clock(bytes, at, date(year, month, day))?;
+    Some((Written::Civil { civil, year: true, offset }, len))
+}
+
+fn in_week(bytes: &[u8], year: i64) -> Option<(Written, usize)> {
+    let week = digits(bytes, 6, 2).filter(|week| (1..=53).contains(week))?;
+    let day = digits(bytes, 9, 1).filter(|day| (1..=7).contains(day) && bytes[8] == b'-')?;
+    let own = super::civil_of(super::day_of_week(year, week, day) * 86_400_000_000);
+    let (civil, offset, len) = with_clock(bytes, 10, own)?;
     Some((Written::Civil { civil, year: true, offset }, len))
 }
 
@@ -154,8 +175,8 @@ fn day_or_month_first(bytes: &[u8], n_digits: usize) -> Option<(Written, usize)>
     let first = digits(bytes, 0, n_digits)?;
     let separator = *bytes.get(n_digits).filter(|byte| matches!(byte, b'-' | b'/' | b'.' | b' '))?;
     let mut at = n_digits + 1;
-    if let Some(month) = month_name(bytes.get(at..)?) {
-        at += 3;
+    if let Some((month, len)) = month_name(bytes.get(at..)?, separator) {
+        at += len;
         if bytes.get(at) != Some(&separator) {
             return None;
         }
@@ -164,20 +185,24 @@ fn day_or_month_first(bytes: &[u8], n_digits: usize) -> Option<(Written, usize)>
         let (civil, offset, len) = with_clock(bytes, at + 1 + n_year, date(year, month, first))?;
         return Some((Written::Civil { civil, year: true, offset }, len));
     }
-    if n_digits != 2 || separator == b' ' {
+    let n_second = run(bytes, at);
+    let second = digits(bytes, at, n_second).filter(|_| n_second == 1 || n_second == 2)?;
+    let padded = n_digits == 2 && n_second == 2;
+    if separator == b' ' {
         return None;
     }
-    let second = digits(bytes, at, 2)?;
-    at += 2;
+    at += n_second;
     if bytes.get(at) != Some(&separator) {
         // No year: month and day, as Android has it.
         let own = date(0, first, second);
-        let blank = bytes.get(at) == Some(&b' ') && matches!(separator, b'-' | b'/');
+        let blank = padded && bytes.get(at) == Some(&b' ') && matches!(separator, b'-' | b'/');
         let (civil, offset, len) = with_clock(bytes, at, own).filter(|_| blank)?;
         return Some((Written::Civil { civil, year: false, offset }, len));
     }
     let n_year = run(bytes, at + 1);
-    let year = full_year(digits(bytes, at + 1, n_year).filter(|_| n_year == 2 || n_year == 4)?, n_year);
+    // With single digits a year of two could be anything.
+    let year = digits(bytes, at + 1, n_year).filter(|_| n_year == 4 || n_year == 2 && padded)?;
+    let year = full_year(year, n_year);
     let day_first = date(year, second, first);
     let month_first = date(year, first, second);
     let orders =
@@ -187,11 +212,11 @@ fn day_or_month_first(bytes: &[u8], n_digits: usize) -> Option<(Written, usize)>
     Some((Written::Civil { civil, year: true, offset }, len))
 }
 
-/// `Jan 23 21:59:59`, `Sun Jan 23 2005 21:59:59`, `Thu Jul 11 01:21:41 2013`, `Jan 23, 2005 9:59:59 PM`, and days of the
-/// week before anything else.
+/// `Jan 23 21:59:59`, `Sun Jan 23 2005 21:59:59`, `Thu Jul 11 01:21:41 2013`, `Jan 23, 2005 9:59:59 PM`, `Jan-23-05
+/// 21:59:59`, days of the week before anything else, and a zone before all: `PDT Jan 23 21:59:59`.
 fn named(bytes: &[u8]) -> Option<(Written, usize)> {
-    let Some(month) = month_name(bytes) else {
-        let len = weekday(bytes)?;
+    let Some((month, letters)) = month_name(bytes, b' ') else {
+        let Some(len) = weekday(bytes) else { return in_zone(bytes) };
         let mut at = len + usize::from(bytes.get(len) == Some(&b','));
         at += blanks(bytes, at).filter(|n| *n > 0)?;
         let rest = bytes.get(at..).filter(|rest| !rest.is_empty() && weekday(rest).is_none())?;
@@ -204,15 +229,18 @@ fn named(bytes: &[u8]) -> Option<(Written, usize)> {
         };
         return Some((written, at + len));
     };
-    let letters = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let mut at = letters + usize::from(bytes.get(letters) == Some(&b'.'));
-    at += match bytes.get(at) {
-        Some(b'-') => 1,
-        _ => blanks(bytes, at).filter(|n| *n > 0)?,
-    };
+    let mut at = letters;
+    let dash = bytes.get(at) == Some(&b'-');
+    at += if dash { 1 } else { blanks(bytes, at).filter(|n| *n > 0)? };
     let n_day = run(bytes, at);
     let day = digits(bytes, at, n_day).filter(|_| n_day == 1 || n_day == 2)?;
     at += n_day;
+    if dash && bytes.get(at) == Some(&b'-') {
+        let n_year = run(bytes, at + 1);
+        let year = full_year(digits(bytes, at + 1, n_year).filter(|_| n_year == 2 || n_year == 4)?, n_year);
+        let (civil, offset, len) = with_clock(bytes, at + 1 + n_year, date(year, month, day))?;
+        return Some((Written::Civil { civil, year: true, offset }, len));
+    }
     at += usize::from(bytes.get(at) == Some(&b','));
     at += blanks(bytes, at).filter(|n| *n > 0)?;
     let mut year = digits(bytes, at, 4).filter(|_| run(bytes, at) == 4 && bytes.get(at + 4) != Some(&b':'));
@@ -235,6 +263,20 @@ fn named(bytes: &[u8]) -> Option<(Written, usize)> {
     Some((Written::Civil { civil, year: year.is_some(), offset }, len))
 }
 
+/// The letters of a zone and the time that is meant to be in it.
+fn in_zone(bytes: &[u8]) -> Option<(Written, usize)> {
+    let len = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let zone = std::str::from_utf8(&bytes[..len]).ok().and_then(abbreviation).filter(|_| len > 2)?;
+    let rest = bytes[len..].strip_prefix(b" ")?;
+    weekday(rest).or_else(|| month_name(rest, b' ').map(|(_, len)| len))?;
+    match named(rest)? {
+        (Written::Civil { civil, year, offset: None }, n) => {
+            Some((Written::Civil { civil, year, offset: Some(zone) }, len + 1 + n))
+        }
+        _ => None,
+    }
+}
+
 /// Between date and clock, then the clock with its fraction, half of the day and zone: ends where they end.
 fn with_clock(bytes: &[u8], mut at: usize, own: Civil) -> Option<(Civil, Option<i64>, usize)> {
     match *bytes.get(at)? {
@@ -243,6 +285,9 @@ fn with_clock(bytes: &[u8], mut at: usize, own: Civil) -> Option<(Civil, Option<
         b' ' => at += blanks(bytes, at)?,
         b',' => at += 1 + blanks(bytes, at + 1)?,
         _ => return None,
+    }
+    if let Some(len) = weekday(&bytes[at..]) {
+        at += len + blanks(bytes, at + len)?;
     }
     let (mut civil, mut at) = clock(bytes, at, own)?;
     let fractional = match bytes.get(at..at + 2) {
@@ -253,17 +298,18 @@ fn with_clock(bytes: &[u8], mut at: usize, own: Civil) -> Option<(Civil, Option<
     if fractional {
         (civil.micro, at) = fraction(bytes, at);
     }
-    if let Some(half) =
-        bytes.get(at..at + 3).filter(|half| half[0] == b' ' && half[2].eq_ignore_ascii_case(&b'm'))
+    let apart = at + usize::from(bytes.get(at) == Some(&b' '));
+    if let Some(half) = bytes.get(apart..apart + 2).filter(|half| half[1].eq_ignore_ascii_case(&b'm'))
+        && !bytes.get(apart + 2).is_some_and(u8::is_ascii_alphanumeric)
     {
         let twelve = civil.hour % 12;
-        match half[1].to_ascii_lowercase() {
-            b'a' => (civil.hour, at) = (twelve, at + 3),
-            b'p' => (civil.hour, at) = (twelve + 12, at + 3),
+        match half[0].to_ascii_lowercase() {
+            b'a' => (civil.hour, at) = (twelve, apart + 2),
+            b'p' => (civil.hour, at) = (twelve + 12, apart + 2),
             _ => {}
         }
     }
-    let (offset, at) = zone(bytes, at).map_or((None, at), |(offset, at)| (Some(offset), at));
+    let (offset, at) = at_clock(bytes, at).map_or((None, at), |(offset, at)| (Some(offset), at));
     Some((civil, offset, at))
 }
 
@@ -287,25 +333,6 @@ fn clock(bytes: &[u8], at: usize, own: Civil) -> Option<(Civil, usize)> {
     ends.then_some((Civil { hour, minute, second, ..own }, at + 5))
 }
 
-/// `Z`, `+0100`, `+01:00`, ` +0100`, ` UTC`: seconds, and where it ends.
-fn zone(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-    let from = at + usize::from(bytes.get(at) == Some(&b' '));
-    let rest = bytes.get(from..)?;
-    match offset(rest) {
-        Some((seconds, len)) if (len > 3 || from == at) && !rest.get(len).is_some_and(u8::is_ascii_digit) => {
-            return Some((seconds, from + len));
-        }
-        _ => {}
-    }
-    let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let name = std::str::from_utf8(&rest[..len.min(4)]).ok().filter(|_| len <= 4)?;
-    // Behind a blank it is a zone only where nothing else is meant.
-    let apart = |byte: &u8| byte.is_ascii_alphanumeric() || from > at && matches!(byte, b':' | b'=');
-    let alone = !rest.get(len).is_some_and(apart);
-    let seconds = abbreviation(name)?;
-    alone.then_some((seconds, from + len))
-}
-
 fn full_year(year: i64, n_digits: usize) -> i64 {
     match n_digits {
         2 if year < 70 => 2000 + year,
@@ -314,7 +341,8 @@ fn full_year(year: i64, n_digits: usize) -> i64 {
     }
 }
 
-fn month_name(bytes: &[u8]) -> Option<i64> {
+/// A month by its name, and how long that is: with the point of a short one, unless points are what separates.
+fn month_name(bytes: &[u8], separator: u8) -> Option<(i64, usize)> {
     let number = month(bytes.get(..3)?)?;
     let full: [&[u8]; 12] = [
         b"january",
@@ -331,7 +359,11 @@ fn month_name(bytes: &[u8]) -> Option<i64> {
         b"december",
     ];
     let len = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    (len == 3 || bytes[..len].eq_ignore_ascii_case(full[number as usize - 1])).then_some(number)
+    let own = &bytes[..len];
+    let short = len == 3 || own.eq_ignore_ascii_case(b"sept");
+    let point = short && separator != b'.' && bytes.get(len) == Some(&b'.');
+    let known = short || own.eq_ignore_ascii_case(full[number as usize - 1]);
+    known.then_some((number, len + usize::from(point)))
 }
 
 fn weekday(bytes: &[u8]) -> Option<usize> {

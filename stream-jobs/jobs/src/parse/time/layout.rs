@@ -26,6 +26,8 @@ pub(crate) enum Part {
     Day,
     DayOfYear,
     Hour,
+    /// 24 is the hour after midnight.
+    HourTo24,
     HalfDayHour,
     Minute,
     Second,
@@ -36,6 +38,9 @@ pub(crate) enum Part {
     Half,
     Zone,
     Weekday,
+    /// Week of the year and day of the week as in ISO 8601, which make a date.
+    Week,
+    DayOfWeek,
     /// Digits that say nothing new.
     Digits,
     UnixSeconds,
@@ -49,7 +54,7 @@ impl Layout {
     /// What is not known in it.
     pub(crate) fn read(layout: &str) -> Result<Layout, String> {
         Ok(match layout.to_ascii_lowercase().as_str() {
-            "auto" => Layout::Auto,
+            "auto" | "tai64" | "tai64n" => Layout::Auto,
             "rfc3339" | "iso8601" | "%+" => Layout::Rfc3339,
             "unix" | "epoch" => Layout::Unix(0),
             "unix_s" => Layout::Unix(1),
@@ -117,7 +122,7 @@ fn strftime(layout: &str) -> Result<Vec<Part>, String> {
             'M' => Part::Minute,
             'S' => Part::Second,
             'f' | 'N' => Part::Fraction(0),
-            'L' => Part::Fraction(3),
+            'L' => Part::Fraction(0),
             '3' | '6' | '9' => {
                 rest.next();
                 Part::Fraction(letter as usize - '0' as usize)
@@ -132,7 +137,9 @@ fn strftime(layout: &str) -> Result<Vec<Part>, String> {
             'p' | 'P' => Part::Half,
             'z' | 'Z' => Part::Zone,
             'a' | 'A' => Part::Weekday,
-            'u' | 'w' | 'U' | 'W' | 'V' | 'C' => Part::Digits,
+            'V' => Part::Week,
+            'u' => Part::DayOfWeek,
+            'w' | 'U' | 'W' | 'C' => Part::Digits,
             's' => Part::UnixSeconds,
             'Q' => Part::UnixMillis,
             'n' | 't' => Part::Blanks,
@@ -176,11 +183,20 @@ fn java(layout: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = layout;
     while let Some(own) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("''") {
+            text(&mut parts, '\'');
+            rest = after;
+            continue;
+        }
         if own == '\'' {
             let inner = &rest[1..];
             let len = inner.find('\'').ok_or("a quote has no end")?;
             inner[..len].chars().for_each(|own| text(&mut parts, own));
             rest = &inner[len + 1..];
+            // Twice within quotes it is one of the text.
+            if rest.starts_with('\'') {
+                text(&mut parts, '\'');
+            }
             continue;
         }
         let len = rest.chars().take_while(|other| *other == own).count() * own.len_utf8();
@@ -193,7 +209,8 @@ fn java(layout: &str) -> Result<Vec<Part>, String> {
             'd' => Part::Day,
             'D' => Part::DayOfYear,
             'H' => Part::Hour,
-            'h' => Part::HalfDayHour,
+            'k' => Part::HourTo24,
+            'h' | 'K' => Part::HalfDayHour,
             'm' => Part::Minute,
             's' => Part::Second,
             'S' => Part::Fraction(if len > 3 { 0 } else { len }),
@@ -208,6 +225,12 @@ fn java(layout: &str) -> Result<Vec<Part>, String> {
         });
     }
     Ok(parts)
+}
+
+/// Notes the zone of a place, of which it depends on the date how far it is from UTC.
+fn placed(name: &str, there: &mut Option<super::Zone>) -> Option<i64> {
+    *there = super::Zone::named(name);
+    there.as_ref().map(|_| 0)
 }
 
 fn text(parts: &mut Vec<Part>, own: char) {
@@ -228,6 +251,8 @@ fn parse(parts: &[Part], text: &str, clock: Clock<'_>) -> Option<i64> {
     let mut civil = Civil { month: 1, day: 1, ..Civil::default() };
     let (mut year, mut dated, mut day_of_year, mut zone, mut half, mut unix) =
         (None, false, None, None, None, None);
+    let mut there = None;
+    let (mut week, mut weekday) = (None, 1);
     for (place, part) in parts.iter().enumerate() {
         // A number that another one follows takes no more than its own digits.
         let tight = matches!(parts.get(place + 1), Some(next) if !matches!(next, Part::Text(_) | Part::Blanks | Part::MaybeFraction | Part::Half | Part::Zone));
@@ -268,6 +293,9 @@ fn parse(parts: &[Part], text: &str, clock: Clock<'_>) -> Option<i64> {
             Part::Day => (civil.day, dated) = (number(&mut at, 1, 2)?, true),
             Part::DayOfYear => day_of_year = Some(number(&mut at, 1, 3)?),
             Part::Hour | Part::HalfDayHour => civil.hour = number(&mut at, 1, 2)?,
+            Part::HourTo24 => {
+                civil.hour = number(&mut at, 1, 2).filter(|hour| (1..=24).contains(hour))? % 24;
+            }
             Part::Minute => civil.minute = number(&mut at, 1, 2)?,
             Part::Second => civil.second = number(&mut at, 1, 2)?,
             Part::Fraction(n) => {
@@ -295,11 +323,13 @@ fn parse(parts: &[Part], text: &str, clock: Clock<'_>) -> Option<i64> {
                 let (seconds, len) = match offset(rest) {
                     Some(found) => found,
                     None => {
-                        let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-                        (abbreviation(text.get(at..at + len)?)?, len)
+                        let place = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(byte);
+                        let len = rest.iter().take_while(place).count();
+                        let name = text.get(at..at + len)?;
+                        (abbreviation(name).or_else(|| placed(name, &mut there))?, len)
                     }
                 };
-                zone = Some(seconds);
+                zone = Some(seconds).filter(|_| there.is_none());
                 at += len;
             }
             Part::Weekday => {
@@ -307,6 +337,8 @@ fn parse(parts: &[Part], text: &str, clock: Clock<'_>) -> Option<i64> {
                 (len >= 2).then_some(())?;
                 at += len;
             }
+            Part::Week => week = Some(number(&mut at, 1, 2).filter(|week| (1..=53).contains(week))?),
+            Part::DayOfWeek => weekday = number(&mut at, 1, 1).filter(|day| (1..=7).contains(day))?,
             Part::Digits => drop(number(&mut at, 1, 2)?),
             Part::UnixSeconds => unix = Some(number(&mut at, 1, 12)?.checked_mul(1_000_000)?),
             Part::UnixMillis => unix = Some(epoch(number(&mut at, 1, 15)?)),
@@ -331,6 +363,11 @@ fn parse(parts: &[Part], text: &str, clock: Clock<'_>) -> Option<i64> {
         let own = civil_of(first + (day - 1) * 86_400_000_000);
         (civil.month, civil.day) = (own.month, own.day);
     }
+    if let (Some(week), Some(own), false) = (week, year, dated) {
+        let date = civil_of(super::day_of_week(own, week, weekday) * 86_400_000_000);
+        (year, civil.month, civil.day) = (Some(date.year), date.month, date.day);
+    }
+    let clock = Clock { zone: there.as_ref().unwrap_or(clock.zone), ..clock };
     match (year, zone) {
         (Some(year), Some(offset)) => Civil { year, offset, ..civil }.micros(),
         (Some(year), None) => clock.zone.micros(&Civil { year, ..civil }),

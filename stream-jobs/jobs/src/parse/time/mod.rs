@@ -6,7 +6,7 @@ mod zone;
 
 pub(crate) use detect::{find, whole};
 pub(crate) use layout::Layout;
-pub(crate) use zone::Zone;
+pub(crate) use zone::{Zone, behind_blank as clock_zone};
 
 /// What a time that says too little is read by.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +88,12 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+/// Same of a day in a week, both from 1. The first week is that of the 4th of January; 1970 began on a Thursday.
+pub(crate) fn day_of_week(year: i64, week: i64, day: i64) -> i64 {
+    let fourth = days(year, 1, 4);
+    fourth - (fourth + 3).rem_euclid(7) + (week - 1) * 7 + day - 1
 }
 
 /// Date and time of day of µs since the epoch, UTC.

@@ -23,12 +23,16 @@ impl Zone {
 
     /// `UTC`, `+02:00`, `UTC+3`, `EST`, `Europe/Berlin`.
     pub(crate) fn named(name: &str) -> Option<Zone> {
-        if let Some(seconds) = abbreviation(name) {
-            return Some(Zone::Fixed(seconds));
-        }
-        let shift = name.strip_prefix("UTC").or_else(|| name.strip_prefix("GMT")).unwrap_or(name);
-        if let Some((seconds, len)) = offset(shift.as_bytes()) {
-            return (len == shift.len()).then_some(Zone::Fixed(seconds));
+        let (letters, shift) = name.split_at(name.find(['+', '-']).unwrap_or(name.len()));
+        let known = if letters.is_empty() { Some(0) } else { abbreviation(letters) };
+        match (known, offset(shift.as_bytes())) {
+            (Some(seconds), None) if shift.is_empty() && !letters.is_empty() => {
+                return Some(Zone::Fixed(seconds));
+            }
+            (Some(seconds), Some((more, len))) if len == shift.len() => {
+                return Some(Zone::Fixed(seconds + more));
+            }
+            _ => {}
         }
         let found = TimeZoneDatabase::bundled().get(name).ok()?;
         Some(Zone::Place(Box::new(found)))
@@ -78,6 +82,63 @@ pub(crate) fn offset(bytes: &[u8]) -> Option<(i64, usize)> {
         _ => return None,
     };
     (hours < 24 && minutes < 60).then_some((sign * (hours * 3600 + minutes * 60), len))
+}
+
+/// `Z`, `+0100`, `+01:00`, ` +0100`, ` UTC`, `GMT+0100`: seconds, and where it ends. A name behind the numbers says the same
+/// once more: `+0000 UTC`, `+0100 (CET)`, `+01:00[Europe/Paris]`.
+pub(super) fn at_clock(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let from = at + usize::from(bytes.get(at) == Some(&b' '));
+    let rest = bytes.get(from..)?;
+    match numbers(rest) {
+        Some((seconds, len)) if len > 3 || from == at => {
+            return Some((seconds, from + len + named_again(&rest[len..])));
+        }
+        _ => {}
+    }
+    let (seconds, len) = letters(rest)?;
+    if let Some((more, more_len)) = numbers(&rest[len..]) {
+        let len = len + more_len;
+        return Some((seconds + more, from + len + named_again(&rest[len..])));
+    }
+    // Behind a blank it is a zone only where nothing else is meant.
+    let apart = |byte: &u8| from > at && matches!(byte, b':' | b'=');
+    (!rest.get(len).is_some_and(apart)).then_some((seconds, from + len + named_again(&rest[len..])))
+}
+
+/// The letters of a zone behind one blank: seconds, and where they end.
+pub(crate) fn behind_blank(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let rest = bytes.get(at..)?.strip_prefix(b" ")?;
+    letters(rest).map(|(seconds, len)| (seconds, at + 1 + len))
+}
+
+/// A difference to UTC that no digit follows.
+fn numbers(bytes: &[u8]) -> Option<(i64, usize)> {
+    offset(bytes).filter(|(_, len)| !bytes.get(*len).is_some_and(u8::is_ascii_digit))
+}
+
+/// The letters of a zone, as a word of its own.
+fn letters(bytes: &[u8]) -> Option<(i64, usize)> {
+    let len = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let name = std::str::from_utf8(&bytes[..len]).ok().filter(|_| len <= 4)?;
+    let word = !bytes.get(len).is_some_and(u8::is_ascii_digit);
+    Some((abbreviation(name).filter(|_| word)?, len))
+}
+
+/// Length of the name of a zone that is said already.
+fn named_again(bytes: &[u8]) -> usize {
+    let closed = |open: usize, close: u8| {
+        let len = bytes[open..].iter().position(|byte| *byte == close)?;
+        let name = std::str::from_utf8(&bytes[open..open + len]).ok()?;
+        let known = name.contains('/') || abbreviation(name).is_some();
+        (known && !name.contains(' ')).then_some(open + len + 1)
+    };
+    let own = match bytes {
+        [b'[', ..] => closed(1, b']'),
+        [b' ', b'(', ..] => closed(2, b')'),
+        [b' ', rest @ ..] => letters(rest).map(|(_, len)| 1 + len).filter(|len| *len > 2),
+        _ => None,
+    };
+    own.unwrap_or(0)
 }
 
 /// Letters that mean one zone only, or mostly: seconds east of UTC.

@@ -33,7 +33,8 @@ fn kind(step: &Step) -> usize {
             Reader::Query => 18,
             Reader::Agent => 19,
             Reader::Peer => 20,
-            Reader::Format(format) => 21 + Format::ALL.iter().position(|own| own == format).unwrap(),
+            Reader::LabelledCef => 21,
+            Reader::Format(format) => 22 + Format::ALL.iter().position(|own| own == format).unwrap(),
         },
     }
 }
@@ -56,7 +57,7 @@ fn every_kind_of_step_is_fuzzed() {
     let sources = compiled();
     let mut kinds = BTreeSet::new();
     sources.iter().for_each(|source| add_kinds(&source.steps, &mut kinds));
-    assert_eq!(kinds, (0..21 + Format::ALL.len()).collect());
+    assert_eq!(kinds, (0..22 + Format::ALL.len()).collect());
     // What is changed is read as it is, so that the changes reach further than the first byte.
     for (source, (steps, lines)) in sources.iter().zip(&STEPS) {
         assert!(lines.iter().any(|line| source.read(line, RECEIVED).is_ok()), "{steps}");
