@@ -144,9 +144,11 @@ async fn answer(
     Ok(response(answer, share, request.method == "HEAD"))
 }
 
-/// Names and values; a value that is not text is none of ours.
+/// Names and values. One that is not text counts as something that nobody means: left out, a key that is wrong would be a
+/// request without one.
 pub(crate) fn headers(map: &HeaderMap) -> Vec<(&str, &str)> {
-    map.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}");
+    map.iter().map(|(name, value)| (name.as_str(), text(value.as_bytes()))).collect()
 }
 
 /// The body of an answer, and what it holds until it is sent.
@@ -179,4 +181,20 @@ fn response(answer: Answer, share: Share, head_only: bool) -> Response<Full<Byte
         "I11: 429 and 503 say when to come again"
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_is_not_text_is_there_all_the_same() {
+        let mut map = HeaderMap::new();
+        for (name, value) in
+            [("authorization", &b"Bearer \xff"[..]), ("idempotency-key", "schlüssel".as_bytes())]
+        {
+            map.insert(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        assert_eq!(headers(&map), [("authorization", "\u{fffd}"), ("idempotency-key", "schlüssel")]);
+    }
 }
