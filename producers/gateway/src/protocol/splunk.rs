@@ -173,8 +173,13 @@ pub fn raw<'a>(default_stream: &'a str, meta: &Meta<'a>, body: &'a [u8]) -> Resu
     if taken.items.is_empty() { Err(EventError::NoData) } else { Ok(taken) }
 }
 
-/// Seconds with a fraction of up to nine digits, to ns. Exact, which a float would not be.
+/// Seconds with a fraction of up to nine digits, to ns. Exact, which a float would not be: only one that is written with an
+/// exponent is read as such, to µs, which is as far as it reaches.
 fn nanos(text: &str) -> Option<i64> {
+    if text.contains(['e', 'E']) {
+        let micros = (text.parse::<f64>().ok()? * 1e6).round();
+        return (0.0..9.2e15).contains(&micros).then(|| micros as i64 * 1_000);
+    }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction = fraction.get(..9).unwrap_or(fraction);
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -217,6 +222,21 @@ mod tests {
             r#"main h [millrace-time=1426279439123000000] a "b"|my-index - [f=x,n=[1]] {"k" : 1}"#
         );
         assert_eq!(show(r#"[{"event":"a"},{"event":7}]"#), "main - [] a|main - [] 7");
+    }
+
+    #[test]
+    fn times_are_seconds_however_they_are_written() {
+        for (text, wanted) in [
+            ("1426279439", Some(1_426_279_439_000_000_000)),
+            ("1426279439.1234567891", Some(1_426_279_439_123_456_789)),
+            ("1.426279439123E9", Some(1_426_279_439_123_000_000)),
+            ("1e300", None),
+            ("-1", None),
+            ("1.2.3", None),
+            ("e", None),
+        ] {
+            assert_eq!(nanos(text), wanted, "{text}");
+        }
     }
 
     #[test]
