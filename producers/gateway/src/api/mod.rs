@@ -236,7 +236,7 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
     let refuse = |status, reason: &str| Reply::Now(dialect.refuse(request, status, reason, None));
     let Some(owned) = request.parts() else { return refuse(400, "the path is not UTF-8") };
     let parts: Vec<&str> = owned.iter().map(AsRef::as_ref).collect();
-    if is_too_many(request, dialect, body) {
+    if is_too_many(dialect, body) {
         return refuse(413, &too_many());
     }
     match (request.method, parts.as_slice()) {
@@ -259,22 +259,16 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
 
 /// Whether `body` holds more than is taken at once, told before anything is made of it: what a line or a value costs in
 /// memory is many times a body of one byte.
-fn is_too_many(request: &Request<'_>, dialect: Dialect, body: &[u8]) -> bool {
+fn is_too_many(dialect: Dialect, body: &[u8]) -> bool {
     let n_lines = memchr::memchr_iter(b'\n', body).count();
     match dialect {
         // Two lines a document.
         Dialect::Elastic => n_lines > 2 * MAX_ITEMS,
         Dialect::Plain | Dialect::Splunk => n_lines > MAX_ITEMS,
-        // Trees of values are built of JSON: commas are what separates them.
-        Dialect::Loki | Dialect::Otlp if request.media_type() == "application/json" => {
-            memchr::memchr_iter(b',', body).count() > MAX_VALUES
-        }
+        // These are counted as they are read.
         Dialect::Loki | Dialect::Otlp => false,
     }
 }
-
-/// Most values of a request that is read as a tree.
-const MAX_VALUES: usize = 16 * MAX_ITEMS;
 
 fn known(parts: &[&str]) -> bool {
     matches!(

@@ -148,10 +148,9 @@ fn action(line: &[u8], number: usize) -> Result<Head<'_>, Malformed> {
     let malformed = |what: &str| Malformed(format!("Malformed action/metadata line [{number}], {what}"));
     let text = std::str::from_utf8(line).map_err(|_| malformed("expected UTF-8"))?;
     let text = json::whole(text).map_err(|error| malformed(&format!("expected START_OBJECT: {error}")))?;
-    let members = json::members(text).map_err(|_| malformed("expected START_OBJECT"))?;
-    let mut members = members.into_iter();
-    let (name, parameters) =
-        members.next().ok_or_else(|| malformed("expected FIELD_NAME but found [END_OBJECT]"))?;
+    let mut members = json::members(text).map_err(|_| malformed("expected START_OBJECT"))?;
+    let first = members.next().ok_or_else(|| malformed("expected FIELD_NAME but found [END_OBJECT]"))?;
+    let (name, parameters) = first.map_err(|error| malformed(&error))?;
     let operation = Operation::of(&name).ok_or_else(|| {
         malformed(&format!(
             "expected field [create], [delete], [index] or [update] but found [{}]",
@@ -165,7 +164,8 @@ fn action(line: &[u8], number: usize) -> Result<Head<'_>, Malformed> {
         return Err(malformed("expected END_OBJECT but found [FIELD_NAME]"));
     }
     let (mut index, mut id) = (None, None);
-    for (parameter, value) in json::members(parameters).map_err(|error| malformed(&error))? {
+    for member in json::members(parameters).map_err(|error| malformed(&error))? {
+        let (parameter, value) = member.map_err(|error| malformed(&error))?;
         let known = PARAMETERS.contains(&&*parameter)
             || (operation == Operation::Update && UPDATE_PARAMETERS.contains(&&*parameter));
         if !known {
