@@ -235,6 +235,7 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
     let dialect = Dialect::of(request.path);
     let refuse = |status, reason: &str| Reply::Now(dialect.refuse(request, status, reason, None));
     let Some(owned) = request.parts() else { return refuse(400, "the path is not UTF-8") };
+    let body = without_mark(request, body);
     let parts: Vec<&str> = owned.iter().map(AsRef::as_ref).collect();
     if is_too_many(dialect, body) {
         return refuse(413, &too_many());
@@ -255,6 +256,13 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
             None => refuse(404, "no such path; docs/ingest.md lists those that take lines"),
         },
     }
+}
+
+/// Some write UTF-8's mark before JSON: it is no part of a document.
+fn without_mark<'a>(request: &Request<'_>, body: &'a [u8]) -> &'a [u8] {
+    let rest = body.strip_prefix(b"\xef\xbb\xbf").filter(|_| !request.media_type().starts_with("text/"));
+    let is_json = |rest: &&[u8]| matches!(rest.trim_ascii_start().first(), Some(b'{' | b'['));
+    rest.filter(is_json).unwrap_or(body)
 }
 
 /// Whether `body` holds more than is taken at once, told before anything is made of it: what a line or a value costs in
