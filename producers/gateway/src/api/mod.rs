@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::encoding::{self, EncodingError};
 use crate::item::{Item, MAX_ITEMS, Refusal, too_many};
+use crate::protocol::bulk::Operation;
 use crate::quota::Meter;
 
 /// A request, but for its body.
@@ -250,10 +251,23 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
         (method, ["services", "collector", rest @ ..]) => splunk::collector(request, method, rest, body),
         ("POST" | "PUT", ["_bulk"]) => elastic::bulk(request, None, body, meter),
         ("POST" | "PUT", [_, "_bulk"]) => elastic::bulk(request, Some(owned[0].clone()), body, meter),
+        ("POST" | "PUT", [_, "_doc" | "_create", rest @ ..]) if rest.len() < 2 => {
+            let is_new = parts[1] == "_create" || request.parameter("op_type").as_deref() == Some("create");
+            let operation = if is_new { Operation::Create } else { Operation::Index };
+            elastic::document(request, operation, owned[0].clone(), owned.get(2).cloned(), body)
+        }
         (method, parts) => match elastic::handshake(request, method, parts) {
             Some(answer) => Reply::Now(answer),
             None if known(parts) => refuse(405, "this path does not take that method"),
-            None => refuse(404, "no such path; docs/ingest.md lists those that take lines"),
+            None => {
+                let reason = "no such path; docs/ingest.md lists those that take lines";
+                match parts.first() {
+                    Some(&("v1" | "api" | "loki" | "store" | "message")) => refuse(404, reason),
+                    // What an index of Elasticsearch up to 7 has below it: its clients look for a status in the answer,
+                    // and rsyslog takes one without for a yes.
+                    _ => Reply::Now(elastic::refuse(request, 404, reason)),
+                }
+            }
         },
     }
 }
