@@ -19,12 +19,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_runtime::metrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::api::{Answer, Request};
 use crate::budget::Share;
 use crate::grpc;
 use crate::patient::Patient;
+use crate::places::Places;
 use crate::shared::Shared;
 use crate::take::take;
 use crate::tls::{Client, Speech, Tls};
@@ -43,14 +44,13 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let most = shared.config.max_connections;
-    let places = Arc::new(Semaphore::new(most));
+    let places = Places::new(shared.config.max_connections);
     loop {
         let place = tokio::select! {
-            place = places.clone().acquire_owned() => place,
+            place = places.next() => place,
             _ = stopped.changed() => break,
         };
-        let Ok(place) = place else { break };
+        let Some(place) = place else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => break,
@@ -64,6 +64,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        let Some(place) = places.give(place, peer.ip()) else { continue };
         let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
         tokio::spawn(async move {
             let stream = Patient::new(stream, shared.config.client_timeout);
@@ -78,8 +79,7 @@ pub(crate) async fn serve(
             drop(place);
         });
     }
-    let all = places.acquire_many(most as u32);
-    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+    if tokio::time::timeout(FAREWELL, places.empty()).await.is_err() {
         tracing::warn!("some requests were not answered in time, their connections are cut");
     }
 }
