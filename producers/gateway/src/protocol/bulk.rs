@@ -250,19 +250,21 @@ impl<'a> Action<'a> {
 
     /// What the answer to many says of it. `id` is used where the client gave none.
     pub fn answer(&self, id: &str) -> Value {
-        json!({ self.operation.name(): self.said(id) })
+        let mut said = self.said(id);
+        said["status"] = json!(self.outcome.as_ref().map_or_else(|error| error.status, |_| 201));
+        json!({ self.operation.name(): said })
     }
 
-    /// What became of it.
+    /// What became of it, without a status: by itself, rsyslog takes one for a refusal.
     pub fn said(&self, id: &str) -> Value {
         let (index, id) = (&*self.index, self.id.as_deref().unwrap_or(id));
         match &self.outcome {
             Ok(_) => json!({
                 "_index": index, "_id": id, "_version": 1, "result": "created",
-                "_shards": {"total": 1, "successful": 1, "failed": 0}, "_seq_no": 0, "_primary_term": 1, "status": 201,
+                "_shards": {"total": 1, "successful": 1, "failed": 0}, "_seq_no": 0, "_primary_term": 1,
             }),
             Err(error) => json!({
-                "_index": index, "_id": id, "status": error.status,
+                "_index": index, "_id": id,
                 "error": {"type": error.kind, "reason": error.reason},
             }),
         }
