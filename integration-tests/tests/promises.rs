@@ -40,6 +40,10 @@ mod redrive;
 mod refuse_to_start;
 #[path = "promises/refused_record.rs"]
 mod refused_record;
+#[path = "promises/relay_chain.rs"]
+mod relay_chain;
+#[path = "promises/relay_syslog.rs"]
+mod relay_syslog;
 #[path = "promises/relays.rs"]
 mod relays;
 #[path = "promises/restore.rs"]

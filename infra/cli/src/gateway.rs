@@ -1,5 +1,6 @@
 //! `millrace gateway`: lines from the network to Kafka; or, as a relay, to another gateway.
 
+use std::path::Path;
 use std::time::Duration;
 
 use millrace_runtime::config::Output;
@@ -10,6 +11,7 @@ use millrace_runtime::stop::Stop;
 use crate::args::ServiceArgs;
 use crate::forward::Process;
 use crate::output::Answer;
+use crate::relay_keys::RelayKeys;
 use crate::services::{self, Kind};
 use crate::upstream::{self, RELAY, Sending};
 
@@ -25,7 +27,7 @@ pub(crate) fn run(args: &ServiceArgs) -> anyhow::Result<Answer> {
         Output::Http => {
             let process = Process { config, stop: Stop::on_signals()?, health: Health::default() };
             services::serve_ops(Kind::Gateway, &process)?;
-            relay(&process)?;
+            relay(&process, args.place.config.as_deref())?;
             tracing::info!(service = Kind::Gateway.name(), "stopped");
         }
     }
@@ -38,25 +40,28 @@ pub(crate) fn serve(service: &Service) -> Result<(), ServiceError> {
         Output::Kafka => millrace_gateway::run(service, |address| {
             tracing::info!(%address, "taking lines over HTTP");
         }),
-        Output::Http => relay(&Process::of(service)),
+        Output::Http => relay(&Process::of(service), None),
     }
 }
 
-/// Takes lines into a spool, which is sent meanwhile.
-fn relay(process: &Process) -> Result<(), ServiceError> {
+/// Takes lines into a spool, which is sent meanwhile; `file` is the configuration's.
+fn relay(process: &Process, file: Option<&Path>) -> Result<(), ServiceError> {
     let Process { config, stop, health } = process.clone();
+    let mut relay_keys = RelayKeys::new(&config, file);
+    let keys = relay_keys.keys();
     let spool = upstream::open(config.data_dir.join(RELAY), &config.upstream).map_err(upstream::failed)?;
     let sending = Sending::start(spool, &config.upstream)?;
     let (spool, url) = (sending.spool.clone(), config.upstream.url.clone());
     let served = std::thread::scope(|scope| {
         let serving = scope.spawn(|| {
-            let relay = millrace_gateway::Relay { config, stop, health, spool };
+            let relay = millrace_gateway::Relay { config, stop, health, spool, keys };
             millrace_gateway::relay(relay, |address| {
                 tracing::info!(%address, upstream = url, "taking lines over HTTP, as a relay");
             })
         });
         while !serving.is_finished() {
             sending.look();
+            relay_keys.look();
             std::thread::sleep(Duration::from_millis(50));
         }
         serving.join().unwrap_or_else(|_| Err(ServiceError::Other("the relay panicked".to_owned())))

@@ -18,6 +18,7 @@ mod output;
 mod parse;
 mod place;
 mod quota;
+mod relay_keys;
 mod search;
 mod seed;
 mod services;

@@ -129,6 +129,11 @@ impl Keyring {
         Keyring(Arc::new(RwLock::new(held)))
     }
 
+    /// Of tenants' keys these are valid from now on, and no others.
+    pub fn replace(&self, keys: impl IntoIterator<Item = (String, KeyEntry)>) {
+        self.held().keys = keys.into_iter().collect();
+    }
+
     fn held(&self) -> RwLockWriteGuard<'_, Held> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -235,10 +240,17 @@ mod tests {
             assert_eq!(keys.holder(wrong, 99), None, "{wrong}");
         }
         assert_eq!(keys.holder(&key.text, 100), None);
-        keys.put(&key.id, KeyEntry { revoked: Some(50), ..entry });
+        keys.put(&key.id, KeyEntry { revoked: Some(50), ..entry.clone() });
         assert_eq!(keys.holder(&key.text, 60), None);
         keys.forget(format!("key/{}", key.id).as_bytes());
         assert_eq!(keys.holder(&key.text, 60), None);
+        keys.replace([(key.id.clone(), entry)]);
+        assert!(keys.holder(&key.text, 60).is_some());
+        keys.replace([]);
+        assert_eq!(
+            (keys.holder(&key.text, 60), keys.holder("first", 60)),
+            (None, Some(Holder::Installation))
+        );
     }
 
     #[test]

@@ -23,10 +23,10 @@ use crate::harness::spawn::{mortal, spawn};
 use crate::harness::tmpfs::Tmpfs;
 use crate::harness::{Lines, Seed, World, Writer, until};
 
-const WAIT: Duration = Duration::from_secs(120);
+pub(crate) const WAIT: Duration = Duration::from_secs(120);
 
 /// The gateway that writes to Kafka.
-fn centre(world: &mut World) -> u16 {
+pub(crate) fn centre(world: &mut World) -> u16 {
     let port = free_port().unwrap();
     world.set("gateway", "listen", format!("127.0.0.1:{port}"));
     world.set("gateway", "anonymous", "default");
@@ -35,9 +35,14 @@ fn centre(world: &mut World) -> u16 {
 }
 
 /// A relay before `centre`, with a change to its configuration, which names neither broker nor registry.
-fn relay(world: &mut World, centre: u16, change: impl FnOnce(&mut Table)) -> u16 {
+pub(crate) fn relay(world: &mut World, centre: u16, change: impl FnOnce(&mut Table)) -> u16 {
+    relay_as("relay", world, centre, change)
+}
+
+/// The same, one of several.
+pub(crate) fn relay_as(name: &str, world: &mut World, centre: u16, change: impl FnOnce(&mut Table)) -> u16 {
     let port = free_port().unwrap();
-    let data = world.dir.join("data-relay");
+    let data = world.dir.join(format!("data-{name}"));
     let text = format!(
         "data_dir = \"{}\"\n[kafka]\nbrokers = \"127.0.0.1:1\"\n[forward]\nhost = \"site-1\"\n\
          [gateway]\noutput = \"http\"\nlisten = \"127.0.0.1:{port}\"\nanonymous = \"default\"\n\
@@ -46,17 +51,17 @@ fn relay(world: &mut World, centre: u16, change: impl FnOnce(&mut Table)) -> u16
     );
     let mut config = text.parse().unwrap();
     change(&mut config);
-    world.start_alone("relay", "gateway", &config).wait_ready();
+    world.start_alone(name, "gateway", &config).wait_ready();
     port
 }
 
 /// Sets `section.key`.
-fn set(config: &mut Table, section: &str, key: &str, value: impl Into<toml::Value>) {
+pub(crate) fn set(config: &mut Table, section: &str, key: &str, value: impl Into<toml::Value>) {
     config[section].as_table_mut().unwrap().insert(key.to_owned(), value.into());
 }
 
 /// What a thread sends again and again until each is taken; gives the lines that were.
-struct Sender {
+pub(crate) struct Sender {
     done: Arc<AtomicBool>,
     taken: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
@@ -91,18 +96,18 @@ impl Sender {
         Sender { done, taken, thread: Some(thread) }
     }
 
-    fn n_taken(&self) -> usize {
+    pub(crate) fn n_taken(&self) -> usize {
         self.taken.lock().unwrap().len()
     }
 
-    fn finish(&mut self) -> Vec<String> {
+    pub(crate) fn finish(&mut self) -> Vec<String> {
         self.done.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
         std::mem::take(&mut self.taken.lock().unwrap())
     }
 }
 
-fn post_with_key(port: u16, client: usize) -> Sender {
+pub(crate) fn post_with_key(port: u16, client: usize) -> Sender {
     Sender::start(format!("post{client}"), move |number, lines| {
         let key = format!("{client}-{number}");
         let headers = [("content-type", "application/x-ndjson"), ("idempotency-key", key.as_str())];
@@ -111,7 +116,7 @@ fn post_with_key(port: u16, client: usize) -> Sender {
     })
 }
 
-fn put_batches(port: u16) -> Sender {
+pub(crate) fn put_batches(port: u16) -> Sender {
     Sender::start("put".to_owned(), move |number, lines| {
         let path = format!("/v1/batches/batches/put-host/2026-01-31T23:59Z?source={number}");
         let text: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -121,7 +126,7 @@ fn put_batches(port: u16) -> Sender {
 }
 
 /// How often each body is in `logs.raw`, by stream and host.
-fn bodies(world: &World) -> BTreeMap<(String, String), BTreeMap<String, u32>> {
+pub(crate) fn bodies(world: &World) -> BTreeMap<(String, String), BTreeMap<String, u32>> {
     let (log, mut found) = (world.log(), BTreeMap::<_, BTreeMap<_, _>>::new());
     log.read("logs.raw", "read_committed", |message| {
         let raw: RawEvent<'_> = log.codecs().raw().decode(message.payload().unwrap()).unwrap();
@@ -288,7 +293,7 @@ fn tenants_keys_open_a_relay_and_what_cannot_be_sent_yet_waits_by_itself() {
         config["gateway"].as_table_mut().unwrap().remove("anonymous");
         set(config, "upstream", "key_files", key_files);
     });
-    // Keys are added to its configuration, and hold from its next start on.
+    // Keys are added to its configuration, which is read again.
     let file = world.dir.join("relay.toml");
     let [of_acme, of_shop, reads] =
         [("acme", "ingest"), ("shop", "ingest"), ("acme", "read")].map(|(tenant, role)| {
@@ -298,12 +303,12 @@ fn tenants_keys_open_a_relay_and_what_cannot_be_sent_yet_waits_by_itself() {
     let send = |key: &str, target: &str, line: &str| {
         post(port, target, &[("x-api-key", key)], line.as_bytes()).unwrap().0
     };
-    assert_eq!(send(&of_acme, "/v1/logs/web", "early"), 401);
-    world.service("relay").stop();
-    world.service("relay").start();
-    world.service("relay").wait_ready();
-    assert_eq!(send(&of_shop, "/v1/logs/web?host=h", "of shop"), 200);
-    assert_eq!(send(&of_acme, "/v1/logs/web?host=h", "of acme"), 200);
+    for (key, line) in [(&of_shop, "of shop"), (&of_acme, "of acme")] {
+        until(&format!("the key {line} opens"), WAIT, || match send(key, "/v1/logs/web?host=h", line) {
+            200 => Ok(()),
+            status => Err(status),
+        });
+    }
     for (key, target, status) in [
         (&of_acme, "/v1/logs/web?tenant=shop", 403),
         (&reads, "/v1/logs/web", 403),
@@ -351,6 +356,21 @@ fn tenants_keys_open_a_relay_and_what_cannot_be_sent_yet_waits_by_itself() {
             Err(format!("{found:?}"))
         }
     });
+    // A key that is taken out opens nothing any more; a file that cannot be read changes nothing.
+    let mut config: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+    let keys = config["gateway"].as_table_mut().unwrap()["keys"].as_table_mut().unwrap();
+    keys.retain(|_, key| key["tenant"].as_str() == Some("shop"));
+    std::fs::write(&file, toml::to_string(&config).unwrap()).unwrap();
+    until("the key of acme opens nothing", WAIT, || match send(&of_acme, "/v1/logs/web?host=h", "late") {
+        401 => Ok(()),
+        status => Err(status),
+    });
+    std::fs::write(&file, "[gateway").unwrap();
+    until("the log says what is wrong", WAIT, || {
+        let log = world.service("relay").log();
+        if log.contains("the former ones stay") { Ok(()) } else { Err("not yet") }
+    });
+    assert_eq!(send(&of_shop, "/v1/logs/web?host=h", "still of shop"), 200);
     world.stop();
 }
 

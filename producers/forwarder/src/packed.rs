@@ -185,7 +185,10 @@ impl Catalog {
     /// Finds what the unpacked `file` is of, and takes the position out of where it waits.
     fn origin(&mut self, options: &Options, input: usize, file: &File, size: u64) -> io::Result<Origin> {
         let fits = |position: &FilePosition| -> io::Result<bool> {
-            let known = position.prefix_len > 0 && options.is_of(input, position);
+            // One that was empty when it was met has no first bytes: those before the position have to be all, or many.
+            let is_whole = position.byte > 0 && position.byte as u64 == size;
+            let is_long = position.prefix_len > 0 || position.tail_len as usize == PRINT;
+            let known = (is_long || is_whole) && options.is_of(input, position);
             Ok(known && judge(position, position.byte as u64, look(file, position)?) == Verdict::Same)
         };
         for past in self.past.values().flatten() {

@@ -42,8 +42,7 @@ pub fn decode<'a>(encoding: &str, body: &'a [u8], most: usize) -> Result<Cow<'a,
         let unpacked = match name.to_ascii_lowercase().as_str() {
             "identity" => continue,
             "gzip" | "x-gzip" => all("gzip", flate2::read::MultiGzDecoder::new(&*body), most)?,
-            "deflate" if zlib(&body) => all("deflate", flate2::read::ZlibDecoder::new(&*body), most)?,
-            "deflate" => all("deflate", flate2::read::DeflateDecoder::new(&*body), most)?,
+            "deflate" | "zlib" => deflated(&body, most)?,
             "zstd" => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(&*body);
                 all("zstd", decoder.map_err(|error| damaged("zstd", &error))?, most)?
@@ -76,6 +75,20 @@ pub fn snappy_block(body: &[u8], most: usize) -> Result<Vec<u8>, EncodingError> 
         return Err(EncodingError::Damaged { encoding: "snappy", reason });
     }
     snap::raw::Decoder::new().decompress_vec(body).map_err(fail)
+}
+
+/// One stream of deflate, which tells by itself where it ends: what stands behind that would be lost unsaid.
+fn deflated(body: &[u8], most: usize) -> Result<Vec<u8>, EncodingError> {
+    let mut rest = body;
+    let unpacked = match zlib(body) {
+        true => all("deflate", flate2::bufread::ZlibDecoder::new(&mut rest), most)?,
+        false => all("deflate", flate2::bufread::DeflateDecoder::new(&mut rest), most)?,
+    };
+    if rest.is_empty() {
+        return Ok(unpacked);
+    }
+    let reason = format!("{} bytes stand behind its end", rest.len());
+    Err(EncodingError::Damaged { encoding: "deflate", reason })
 }
 
 /// Whether `body` begins with zlib's header; some send deflate without it.
@@ -129,11 +142,12 @@ mod tests {
         }
     }
 
-    const PAIRS: [(&str, &str); 6] = [
+    const PAIRS: [(&str, &str); 7] = [
         ("gzip", "gzip"),
         ("zstd", "zstd"),
         ("deflate", "deflate"),
         ("deflate", "raw"),
+        ("zlib", "deflate"),
         ("snappy", "frames"),
         ("snappy", "block"),
     ];
@@ -151,6 +165,21 @@ mod tests {
         }
         assert_eq!(decode("", &body, body.len()).unwrap(), body);
         assert!(matches!(decode("br", &body, 9), Err(EncodingError::Unknown(_))));
+    }
+
+    #[test]
+    fn what_stands_behind_a_packed_body_is_taken_or_refused() {
+        for (name, kind) in PAIRS {
+            let one = packed(kind, b"a line\n");
+            let [twice, stray] = [&one[..], b"stray"].map(|behind| [&one[..], behind].concat());
+            let twice = decode(name, &twice, 100);
+            match kind {
+                "gzip" | "zstd" | "frames" => assert_eq!(*twice.unwrap(), *b"a line\na line\n", "{kind}"),
+                _ => assert!(matches!(twice, Err(EncodingError::Damaged { .. })), "{kind}: {twice:?}"),
+            }
+            let stray = decode(name, &stray, 100);
+            assert!(matches!(stray, Err(EncodingError::Damaged { .. })), "{kind}: {stray:?}");
+        }
     }
 
     #[test]

@@ -55,8 +55,12 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Adds an attribute; of two with one name the later counts.
+    /// Adds an attribute; of two with one name the later counts. One more than are taken is enough for the item to be
+    /// refused: each is compared with those before it.
     pub fn attribute(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
+        if self.attributes.len() > MAX_ATTRIBUTES {
+            return;
+        }
         let (name, value) = (name.into(), value.into());
         match self.attributes.iter_mut().find(|(own, _)| *own == name) {
             Some(own) => own.1 = value,
@@ -84,8 +88,7 @@ impl<'a> Item<'a> {
             return Some("the host is empty".to_owned());
         }
         if self.attributes.len() > MAX_ATTRIBUTES {
-            let n = self.attributes.len();
-            return Some(format!("{n} attributes beside the line, at most {MAX_ATTRIBUTES} are taken"));
+            return Some(format!("more than {MAX_ATTRIBUTES} attributes stand beside the line"));
         }
         over("the host", self.host.as_ref().map_or(0, |host| host.len()), MAX_HOST)
             .or_else(|| over("the file", self.file.as_ref().map_or(0, |file| file.len()), MAX_FILE))
@@ -188,5 +191,24 @@ impl Malformed {
     /// With this reason.
     pub fn new(reason: impl Into<String>) -> Malformed {
         Malformed(reason.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_without_end_are_refused_and_not_held() {
+        let mut item = Item::new("web", b"a".as_slice());
+        for number in 0..MAX_ATTRIBUTES {
+            item.attribute(number.to_string(), "");
+        }
+        item.attribute("0", "again");
+        assert_eq!((item.fault(), item.attributes[0].1.as_ref()), (None, "again"));
+        for number in 0..1_000 {
+            item.attribute(format!("more {number}"), "");
+        }
+        assert_eq!((item.fault().is_some(), item.attributes.len()), (true, MAX_ATTRIBUTES + 1));
     }
 }

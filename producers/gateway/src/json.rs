@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
-use serde_json::{Deserializer, Value};
-
-use crate::item::{MAX_ITEMS, too_many};
+use serde_json::Deserializer;
 
 /// Values one after another, with or without white space between them, as byte ranges. Ends with an error's text at the
 /// first place that is not JSON.
@@ -47,43 +45,66 @@ fn first(text: &str) -> Result<(&str, &str), String> {
 }
 
 /// Elements of a JSON array that is known to be valid, each as its own text.
-pub(crate) fn elements(array: &str) -> Result<Vec<&str>, String> {
+pub(crate) fn elements(array: &str) -> Result<impl Iterator<Item = Result<&str, String>>, String> {
     let inner = array.trim_ascii().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let mut rest = inner.ok_or("a JSON array is expected")?.trim_ascii();
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        if found.len() == MAX_ITEMS {
-            return Err(too_many());
-        }
-        let (value, after) = first(rest)?;
-        found.push(value);
-        rest = match after.strip_prefix(',') {
-            Some(more) => more.trim_ascii_start(),
-            None if after.is_empty() => after,
-            None => return Err("a comma is missing between elements".to_owned()),
-        };
-    }
-    Ok(found)
+    Ok(parts(inner.ok_or("a JSON array is expected")?, first))
 }
 
-/// Members of a JSON object that is known to be valid: names, and the text of each value.
-pub(crate) fn members(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, String> {
+/// A member of an object: its name, and the text of its value.
+type Member<'a> = (Cow<'a, str>, &'a str);
+
+/// Members of a JSON object that is known to be valid.
+pub(crate) fn members(object: &str) -> Result<impl Iterator<Item = Result<Member<'_>, String>>, String> {
     let inner = object.trim_ascii().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let mut rest = inner.ok_or("a JSON object is expected")?.trim_ascii();
-    let mut found = Vec::new();
-    while !rest.is_empty() {
+    Ok(parts(inner.ok_or("a JSON object is expected")?, |rest| {
         let (name, after) = first(rest)?;
         let name = string(name).ok_or("the name of a member is not text")?;
         let after = after.strip_prefix(':').ok_or("a colon is missing after a name")?;
         let (value, after) = first(after)?;
-        found.push((name, value));
+        Ok(((name, value), after))
+    }))
+}
+
+/// Values of the members with these names, of several with one name the first. Others are passed over: an object may have
+/// millions.
+pub(crate) fn named<'a, const N: usize>(
+    object: &'a str,
+    names: [&str; N],
+) -> Result<[Option<&'a str>; N], String> {
+    let mut found = [None; N];
+    for member in members(object)? {
+        let (name, value) = member?;
+        if let Some(at) = names.iter().position(|own| *own == name) {
+            found[at].get_or_insert(value);
+        }
+    }
+    Ok(found)
+}
+
+/// What stands between commas, each read by `one`, which gives what follows it, too.
+fn parts<'a, T>(
+    inner: &'a str,
+    one: impl Fn(&'a str) -> Result<(T, &'a str), String>,
+) -> impl Iterator<Item = Result<T, String>> {
+    let mut rest = inner.trim_ascii();
+    let mut next = move || {
+        let (part, after) = one(std::mem::take(&mut rest))?;
         rest = match after.strip_prefix(',') {
             Some(more) => more.trim_ascii_start(),
             None if after.is_empty() => after,
-            None => return Err("a comma is missing between members".to_owned()),
+            None => return Err("a comma is missing between parts".to_owned()),
         };
-    }
-    Ok(found)
+        Ok((part, rest.is_empty()))
+    };
+    let mut done = inner.trim_ascii().is_empty();
+    std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let found = next();
+        done = found.as_ref().is_ok_and(|(_, is_last)| *is_last) || found.is_err();
+        Some(found.map(|(part, _)| part))
+    })
 }
 
 /// The text of a JSON string; `None` where `value` is something else.
@@ -106,14 +127,15 @@ pub(crate) fn scalar(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Kind of a value, for refusals.
-pub(crate) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+pub(crate) fn kind(value: &str) -> &'static str {
+    match value.as_bytes().first() {
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'"') => "text",
+        Some(b'[') => "an array",
+        Some(b'{') => "an object",
+        Some(_) => "a number",
+        None => "nothing",
     }
 }
 
@@ -123,11 +145,13 @@ mod tests {
 
     #[test]
     fn spans_are_exact() {
-        let elements = elements(r#" [ {"a" : 1} ,"x,]", [1, 2],3 ] "#).unwrap();
-        assert_eq!(elements, [r#"{"a" : 1}"#, r#""x,]""#, "[1, 2]", "3"]);
-        let members = members(r#"{"a":1.50, "b\u0041" : {"c":"}"} }"#).unwrap();
-        let members: Vec<_> = members.iter().map(|(name, value)| (name.as_ref(), *value)).collect();
-        assert_eq!(members, [("a", "1.50"), ("bA", r#"{"c":"}"}"#)]);
+        let elements = elements(r#" [ {"a" : 1} ,"x,]", [1, 2],3 ] "#).unwrap().map(Result::unwrap);
+        assert_eq!(elements.collect::<Vec<_>>(), [r#"{"a" : 1}"#, r#""x,]""#, "[1, 2]", "3"]);
+        let object = r#"{"a":1.50, "b\u0041" : {"c":"}"} ,"a":2}"#;
+        let members: Vec<_> = members(object).unwrap().map(Result::unwrap).collect();
+        let wanted = [("a", "1.50"), ("bA", r#"{"c":"}"}"#), ("a", "2")];
+        assert_eq!(members, wanted.map(|(name, value)| (name.into(), value)));
+        assert_eq!(named(object, ["bA", "a", "c"]), Ok([Some(r#"{"c":"}"}"#), Some("1.50"), None]));
         let values: Vec<_> = values("{\"a\":1}{\"b\":2}\n 3 x").collect();
         assert_eq!(values[..3], [Ok("{\"a\":1}"), Ok("{\"b\":2}"), Ok("3")]);
         assert!(values[3].is_err() && values.len() == 4);
@@ -142,8 +166,11 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,60}|[\\[\\]{}\",:0-9a ]{0,40}") {
-            drop(whole(&text).map(|value| (elements(value), members(value))));
-            drop((elements(&text), members(&text), scalar(&text)));
+            for text in [whole(&text).unwrap_or_default(), &text] {
+                elements(text).into_iter().flatten().for_each(drop);
+                members(text).into_iter().flatten().for_each(drop);
+                drop((named(text, ["a"]), scalar(text), kind(text)));
+            }
             values(&text).for_each(drop);
         }
     }

@@ -19,6 +19,7 @@ pub mod item;
 mod json;
 mod lines;
 mod patient;
+mod places;
 mod prepare;
 pub mod protocol;
 mod proxy;

@@ -1,6 +1,8 @@
 //! Items as records: encoded, hashed for the ledger and keyed in the request's own task, so that the committing thread
 //! only sends.
 
+use std::collections::HashMap;
+
 use millrace_schemas::attempt::BatchState;
 use millrace_schemas::ledger::{Sum, line_hash, line_seed};
 use millrace_schemas::{Attributes, Codec, CodecError, Dedup, LineEnd, Piece, RawEvent, TraceContext};
@@ -51,6 +53,8 @@ pub(crate) struct Prepared {
     /// What a relay tells of batches that it has taken.
     pub(crate) told: Vec<BatchState>,
     streams: Vec<String>,
+    /// Where each stream is among them.
+    places: HashMap<String, usize>,
 }
 
 /// One encoded record.
@@ -155,10 +159,11 @@ impl Prepared {
         let key = start..self.data.len();
         codec.encode(raw, &mut self.data)?;
         let value = key.end..self.data.len();
-        let stream = match self.streams.iter().rposition(|own| own == raw.stream) {
-            Some(at) => at,
+        let stream = match self.places.get(raw.stream) {
+            Some(at) => *at,
             None => {
                 self.streams.push(raw.stream.to_owned());
+                self.places.insert(raw.stream.to_owned(), self.streams.len() - 1);
                 self.streams.len() - 1
             }
         };
@@ -252,6 +257,14 @@ mod tests {
             pieces,
             [(0, false, none, MAX_BODY), (1, false, none, MAX_BODY), (2, true, LineEnd::Lf, 1)]
         );
+    }
+
+    #[test]
+    fn as_many_streams_as_lines_take_no_longer_than_lines() {
+        let items: Vec<Item<'_>> = (0..100_000).map(|n| Item::new(format!("s{n}"), b"".as_slice())).collect();
+        let prepared = Prepared::new(&codec(), SENDER, &items, 64 << 20).unwrap();
+        let streams = prepared.records.iter().map(|record| prepared.stream(record));
+        assert!(streams.eq(items.iter().map(|item| item.stream.as_ref())));
     }
 
     #[test]

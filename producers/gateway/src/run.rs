@@ -70,6 +70,8 @@ pub struct Relay {
     pub health: Health,
     /// Where lines wait.
     pub spool: Arc<Spool>,
+    /// Which keys there are.
+    pub keys: Keyring,
 }
 
 /// The same as [`run`], for a relay: a request is answered when its lines are on disk.
@@ -77,20 +79,15 @@ pub struct Relay {
 /// # Errors
 /// An address is taken, or the spool is of class *Exit*.
 pub fn relay(relay: Relay, listening: impl FnOnce(SocketAddr)) -> Result<(), ServiceError> {
-    let Relay { config, stop, health, spool } = relay;
+    let Relay { config, stop, health, spool, keys } = relay;
     let listeners = Listeners::bind(&config.gateway)?;
     let (queue, waiting) = mpsc::channel();
     let kept = batches_kept(&config.gateway, config.upstream.spool_bytes);
     let (state, batches) = (State::default(), Batches::new(kept));
     let own = (spool, config.forward.host.clone());
     let spooler = Spooler::open(own, &config.gateway, health, waiting, state.clone(), batches.clone())?;
-    let shared = shared(
-        &config,
-        (codec(Subject::Raw)?, stop),
-        (Behind::Spool, None),
-        Keyring::of(admin_key(&config.data_dir), config.gateway.keys.clone()),
-        (state, batches, queue),
-    );
+    let shared =
+        shared(&config, (codec(Subject::Raw)?, stop), (Behind::Spool, None), keys, (state, batches, queue));
     listeners.serve(shared, listening, move || spooler.run())
 }
 

@@ -19,12 +19,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_runtime::metrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::api::{Answer, Request};
 use crate::budget::Share;
 use crate::grpc;
 use crate::patient::Patient;
+use crate::places::Places;
 use crate::shared::Shared;
 use crate::take::take;
 use crate::tls::{Client, Speech, Tls};
@@ -43,14 +44,13 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let most = shared.config.max_connections;
-    let places = Arc::new(Semaphore::new(most));
+    let places = Places::new(shared.config.max_connections);
     loop {
         let place = tokio::select! {
-            place = places.clone().acquire_owned() => place,
+            place = places.next() => place,
             _ = stopped.changed() => break,
         };
-        let Ok(place) = place else { break };
+        let Some(place) = place else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => break,
@@ -64,6 +64,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        let Some(place) = places.give(place, peer.ip()) else { continue };
         let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
         tokio::spawn(async move {
             let stream = Patient::new(stream, shared.config.client_timeout);
@@ -78,8 +79,7 @@ pub(crate) async fn serve(
             drop(place);
         });
     }
-    let all = places.acquire_many(most as u32);
-    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+    if tokio::time::timeout(FAREWELL, places.empty()).await.is_err() {
         tracing::warn!("some requests were not answered in time, their connections are cut");
     }
 }
@@ -144,9 +144,11 @@ async fn answer(
     Ok(response(answer, share, request.method == "HEAD"))
 }
 
-/// Names and values; a value that is not text is none of ours.
+/// Names and values. One that is not text counts as something that nobody means: left out, a key that is wrong would be a
+/// request without one.
 pub(crate) fn headers(map: &HeaderMap) -> Vec<(&str, &str)> {
-    map.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}");
+    map.iter().map(|(name, value)| (name.as_str(), text(value.as_bytes()))).collect()
 }
 
 /// The body of an answer, and what it holds until it is sent.
@@ -179,4 +181,20 @@ fn response(answer: Answer, share: Share, head_only: bool) -> Response<Full<Byte
         "I11: 429 and 503 say when to come again"
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_is_not_text_is_there_all_the_same() {
+        let mut map = HeaderMap::new();
+        for (name, value) in
+            [("authorization", &b"Bearer \xff"[..]), ("idempotency-key", "schlüssel".as_bytes())]
+        {
+            map.insert(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        assert_eq!(headers(&map), [("authorization", "\u{fffd}"), ("idempotency-key", "schlüssel")]);
+    }
 }

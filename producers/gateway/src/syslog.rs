@@ -12,10 +12,11 @@ use millrace_runtime::metrics;
 use millrace_schemas::Piece;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::budget::Share;
 use crate::item::Item;
+use crate::places::Places;
 use crate::protocol::syslog::{Frame, Framer, item};
 use crate::quota::Account;
 use crate::shared::Shared;
@@ -44,15 +45,16 @@ pub(crate) async fn tcp(
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(shared.config.max_connections));
+    let places = Places::new(shared.config.max_connections);
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Some(place) = places.next().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => return,
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(place) = places.give(place, peer.ip()) else { continue };
                 let (tls, shared, stopped) = (tls.clone(), shared.clone(), stopped.clone());
                 tokio::spawn(async move {
                     let (tenant, _) = &shared.config.syslog;

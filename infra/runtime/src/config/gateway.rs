@@ -108,7 +108,7 @@ pub(super) fn check(raw: raw::Gateway, query: &str, fault: &mut dyn FnMut(&str, 
         group_wait: Duration::from_millis(raw.group_wait_ms.unwrap_or(10)),
         max_body_bytes: raw.max_body_mib.unwrap_or(32) << 20,
         max_memory_bytes: raw.max_memory_mib.unwrap_or(256) << 20,
-        max_connections: raw.max_connections.unwrap_or(2_048),
+        max_connections: raw.max_connections.unwrap_or(4_096),
         batches_kept: raw.batches_kept.unwrap_or(100_000),
         client_timeout: Duration::from_secs(raw.client_timeout_seconds.unwrap_or(30)),
     };

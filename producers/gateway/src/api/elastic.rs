@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use millrace_schemas::id::valid_stream;
 use serde_json::json;
 
 use super::{Answer, Promise, Reply, Request};
-use crate::protocol::bulk::{self, ItemError};
+use crate::protocol::bulk::{self, Action, ItemError, Operation};
 use crate::quota::Meter;
 
 /// With this header the official clients know a server of theirs.
@@ -17,7 +18,7 @@ fn answer(request: &Request<'_>, status: u16, body: impl Into<Vec<u8>>) -> Answe
     answer.headers.push((PRODUCT.0, PRODUCT.1.to_owned()));
     let accept = request.header("accept");
     if accept.contains("application/vnd.elasticsearch+") {
-        answer.media_type = if accept.contains("compatible-with=9") {
+        answer.media_type = if speaks(accept, "9") {
             "application/vnd.elasticsearch+json;compatible-with=9"
         } else {
             "application/vnd.elasticsearch+json;compatible-with=8"
@@ -39,6 +40,55 @@ fn kind_of(status: u16) -> &'static str {
     }
 }
 
+/// Whether a media type is that of clients of this version.
+fn speaks(media_type: &str, version: &str) -> bool {
+    let named = media_type.split_once("compatible-with=").map_or("", |(_, version)| version);
+    named.split(|char: char| !char.is_ascii_digit()).next() == Some(version)
+}
+
+/// The version that a client finds: its own.
+fn version(request: &Request<'_>) -> &'static str {
+    if speaks(request.header("accept"), "9") { "9.0.0" } else { "8.17.0" }
+}
+
+/// Whether the answer waits until a search finds what was sent.
+fn refresh(request: &Request<'_>) -> Result<bool, Answer> {
+    match request.parameter("refresh").as_deref() {
+        None | Some("false") => Ok(false),
+        Some("" | "true" | "wait_for") => Ok(true),
+        Some(other) => {
+            let other: String = other.chars().take(64).collect();
+            let reason = format!("refresh is {other:?}: only true, false and wait_for are known");
+            Err(refuse(request, 400, &reason))
+        }
+    }
+}
+
+/// `POST /{index}/_doc`, `PUT /{index}/_doc/{id}`, `PUT /{index}/_create/{id}`
+pub(super) fn document<'a>(
+    request: &Request<'a>,
+    operation: Operation,
+    index: Cow<'a, str>,
+    id: Option<Cow<'a, str>>,
+    body: &'a [u8],
+) -> Reply<'a> {
+    let refresh = match refresh(request) {
+        Ok(refresh) => refresh,
+        Err(answer) => return Reply::Now(answer),
+    };
+    let action = Action::alone(operation, index, id, body);
+    let said = action.said(request.nonce).to_string();
+    match action.outcome {
+        Err(ItemError { status, kind, reason }) => {
+            Reply::Now(answer(request, status, bulk::refusal(status, kind, &reason).to_string()))
+        }
+        Ok(item) => {
+            let answer = answer(request, 201, said);
+            Reply::Commit(vec![item], if refresh { Promise::Found(answer) } else { Promise::Answer(answer) })
+        }
+    }
+}
+
 /// `POST /_bulk`, `POST /{index}/_bulk`
 pub(super) fn bulk<'a>(
     request: &Request<'a>,
@@ -46,16 +96,13 @@ pub(super) fn bulk<'a>(
     body: &'a [u8],
     meter: &Meter<'_>,
 ) -> Reply<'a> {
-    let refresh = match request.parameter("refresh").as_deref() {
-        None | Some("false") => false,
-        Some("" | "true" | "wait_for") => true,
-        Some(other) => {
-            let other: String = other.chars().take(64).collect();
-            let reason = format!("refresh is {other:?}: only true, false and wait_for are known");
-            return Reply::Now(refuse(request, 400, &reason));
-        }
+    let refresh = match refresh(request) {
+        Ok(refresh) => refresh,
+        Err(answer) => return Reply::Now(answer),
     };
-    let mut actions = match bulk::read(index, body) {
+    let media_types = [request.header("content-type"), request.header("accept")];
+    let lenient = media_types.iter().any(|own| ["7", "8"].iter().any(|version| speaks(own, version)));
+    let mut actions = match bulk::read(index, body, lenient) {
         Ok(actions) => actions,
         Err(error) => return Reply::Now(refuse(request, 400, &error.to_string())),
     };
@@ -84,14 +131,28 @@ pub(super) fn bulk<'a>(
     Reply::Commit(taken.collect(), if refresh { Promise::Found(answer) } else { Promise::Answer(answer) })
 }
 
+/// The one node, where the client has reached it: those that sniff go on there.
+fn nodes(request: &Request<'_>) -> serde_json::Value {
+    let host = request.header("host");
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let mut nodes = json!({});
+    // Without a port there is something in front of us, and who knows at which.
+    if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        let http = json!({"bound_address": [host], "publish_address": host});
+        let roles = ["data", "ingest", "master"];
+        nodes["millrace"] = json!({"name": "millrace", "host": host, "version": version(request), "roles": roles, "http": http});
+    }
+    let count = json!({"total": 1, "successful": 1, "failed": 0});
+    json!({"_nodes": count, "cluster_name": "millrace", "nodes": nodes})
+}
+
 /// What Filebeat, Logstash, Fluent Bit, Vector and the official clients ask first. Templates and policies mean nothing
 /// here: they are said to be there, and taken where they are sent.
 pub(super) fn handshake(request: &Request<'_>, method: &str, parts: &[&str]) -> Option<Answer> {
     let reading = matches!(method, "GET" | "HEAD");
     let body = match parts {
         [] if reading => {
-            let version =
-                if request.header("accept").contains("compatible-with=9") { "9.0.0" } else { "8.17.0" };
+            let version = version(request);
             json!({
                 "name": "millrace", "cluster_name": "millrace", "cluster_uuid": "millrace",
                 "version": {
@@ -114,7 +175,15 @@ pub(super) fn handshake(request: &Request<'_>, method: &str, parts: &[&str]) -> 
         ["_cluster", "health"] if reading => {
             json!({"cluster_name": "millrace", "status": "green", "timed_out": false, "number_of_nodes": 1})
         }
-        ["_nodes", ..] if reading => json!({"cluster_name": "millrace", "nodes": {}}),
+        ["_nodes", ..] if reading => nodes(request),
+        // A stream is made on first use: there is none that is missing.
+        [index] if method == "HEAD" && valid_stream(index) => json!({}),
+        [index] if method == "PUT" && valid_stream(index) => {
+            json!({"acknowledged": true, "shards_acknowledged": true, "index": index})
+        }
+        ["_refresh"] | [_, "_refresh"] if matches!(method, "GET" | "POST") => {
+            json!({"_shards": {"total": 1, "successful": 1, "failed": 0}})
+        }
         ["_template" | "_index_template" | "_component_template" | "_data_stream" | "_alias", ..]
         | ["_ilm", "policy", ..]
         | ["_ingest", "pipeline", ..]

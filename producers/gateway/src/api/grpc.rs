@@ -45,10 +45,12 @@ impl Prefix {
 
 /// The headers of the request that a call with this metadata stands for.
 pub fn headers<'a>(metadata: &[(&'a str, &'a str)], is_packed: bool) -> Vec<(&'a str, &'a str)> {
-    let encoding = metadata.iter().find(|(name, _)| *name == "grpc-encoding").filter(|_| is_packed);
+    let named = metadata.iter().find(|(name, _)| *name == "grpc-encoding").map(|(_, value)| *value);
+    // A message that is packed in a way that nobody names is not to be taken for one that is not packed.
+    let encoding = is_packed.then(|| named.filter(|own| *own != "identity").unwrap_or("unnamed"));
     let others = metadata.iter().filter(|(name, _)| !name.starts_with("content-")).copied();
     let own = [("content-type", Form::Protobuf.media_type())];
-    own.into_iter().chain(encoding.map(|(_, value)| ("content-encoding", *value))).chain(others).collect()
+    own.into_iter().chain(encoding.map(|value| ("content-encoding", value))).chain(others).collect()
 }
 
 /// The request that a call stands for.
@@ -132,6 +134,9 @@ mod tests {
         assert_eq!(request.header("content-encoding"), "gzip");
         assert_eq!(request.header("authorization"), "Bearer geheim");
         assert_eq!(super::request(&headers(&metadata, false), "n").header("content-encoding"), "");
+        for metadata in [&[][..], &[("grpc-encoding", "identity")]] {
+            assert_eq!(super::request(&headers(metadata, true), "n").header("content-encoding"), "unnamed");
+        }
     }
 
     #[test]

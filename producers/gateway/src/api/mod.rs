@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::encoding::{self, EncodingError};
 use crate::item::{Item, MAX_ITEMS, Refusal, too_many};
+use crate::protocol::bulk::Operation;
 use crate::quota::Meter;
 
 /// A request, but for its body.
@@ -235,8 +236,9 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
     let dialect = Dialect::of(request.path);
     let refuse = |status, reason: &str| Reply::Now(dialect.refuse(request, status, reason, None));
     let Some(owned) = request.parts() else { return refuse(400, "the path is not UTF-8") };
+    let body = without_mark(request, body);
     let parts: Vec<&str> = owned.iter().map(AsRef::as_ref).collect();
-    if is_too_many(request, dialect, body) {
+    if is_too_many(dialect, body) {
         return refuse(413, &too_many());
     }
     match (request.method, parts.as_slice()) {
@@ -249,32 +251,46 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
         (method, ["services", "collector", rest @ ..]) => splunk::collector(request, method, rest, body),
         ("POST" | "PUT", ["_bulk"]) => elastic::bulk(request, None, body, meter),
         ("POST" | "PUT", [_, "_bulk"]) => elastic::bulk(request, Some(owned[0].clone()), body, meter),
+        ("POST" | "PUT", [_, "_doc" | "_create", rest @ ..]) if rest.len() < 2 => {
+            let is_new = parts[1] == "_create" || request.parameter("op_type").as_deref() == Some("create");
+            let operation = if is_new { Operation::Create } else { Operation::Index };
+            elastic::document(request, operation, owned[0].clone(), owned.get(2).cloned(), body)
+        }
         (method, parts) => match elastic::handshake(request, method, parts) {
             Some(answer) => Reply::Now(answer),
             None if known(parts) => refuse(405, "this path does not take that method"),
-            None => refuse(404, "no such path; docs/ingest.md lists those that take lines"),
+            None => {
+                let reason = "no such path; docs/ingest.md lists those that take lines";
+                match parts.first() {
+                    Some(&("v1" | "api" | "loki" | "store" | "message")) => refuse(404, reason),
+                    // What an index of Elasticsearch up to 7 has below it: its clients look for a status in the answer,
+                    // and rsyslog takes one without for a yes.
+                    _ => Reply::Now(elastic::refuse(request, 404, reason)),
+                }
+            }
         },
     }
 }
 
+/// Some write UTF-8's mark before JSON: it is no part of a document.
+fn without_mark<'a>(request: &Request<'_>, body: &'a [u8]) -> &'a [u8] {
+    let rest = body.strip_prefix(b"\xef\xbb\xbf").filter(|_| !request.media_type().starts_with("text/"));
+    let is_json = |rest: &&[u8]| matches!(rest.trim_ascii_start().first(), Some(b'{' | b'['));
+    rest.filter(is_json).unwrap_or(body)
+}
+
 /// Whether `body` holds more than is taken at once, told before anything is made of it: what a line or a value costs in
 /// memory is many times a body of one byte.
-fn is_too_many(request: &Request<'_>, dialect: Dialect, body: &[u8]) -> bool {
+fn is_too_many(dialect: Dialect, body: &[u8]) -> bool {
     let n_lines = memchr::memchr_iter(b'\n', body).count();
     match dialect {
         // Two lines a document.
         Dialect::Elastic => n_lines > 2 * MAX_ITEMS,
         Dialect::Plain | Dialect::Splunk => n_lines > MAX_ITEMS,
-        // Trees of values are built of JSON: commas are what separates them.
-        Dialect::Loki | Dialect::Otlp if request.media_type() == "application/json" => {
-            memchr::memchr_iter(b',', body).count() > MAX_VALUES
-        }
+        // These are counted as they are read.
         Dialect::Loki | Dialect::Otlp => false,
     }
 }
-
-/// Most values of a request that is read as a tree.
-const MAX_VALUES: usize = 16 * MAX_ITEMS;
 
 fn known(parts: &[&str]) -> bool {
     matches!(

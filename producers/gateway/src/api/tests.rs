@@ -44,6 +44,15 @@ fn lines_go_where_their_path_says() {
         ("/_bulk", JSON, "{\"index\":{\"_index\":\"i\"}}\n{}\n", "i/-:{}|200 "),
         ("/i/_bulk?refresh=true", JSON, "{\"index\":{}}\n{}\n", "i/-:{}|200 "),
         ("/i/_bulk?refresh=maybe", JSON, "{\"index\":{}}\n{}\n", "400"),
+        ("/i/_doc", JSON, "{\n\"host\": \"h\"}\n", "i/h:{\n\"host\": \"h\"}|201 {"),
+        ("/i/_doc/a%2Fb", JSON, "{}", "i/-:{}|201 {"),
+        ("/i/_create/7", JSON, "{}", "i/-:{}|201 {"),
+        ("/i/_doc", JSON, "x", "400 {"),
+        ("/I/_doc", JSON, "{}", "400 {"),
+        ("/i/_doc/1/2", JSON, "{}", "404"),
+        ("/v1/logs/web", JSON, "\u{feff}{\"a\":1}", r#"web/-:{"a":1}|200"#),
+        ("/v1/logs/web", &[("content-type", "text/plain")], "\u{feff}{}", "web/-:\u{feff}{}|200"),
+        ("/i/_bulk", &[], "\u{feff}{\"index\":{}}\n{}\n", "i/-:{}|200 "),
         ("/loki/api/v1/push", JSON, r#"{"streams":[{"values":[["1","a"]]}]}"#, "loki/-:a|204 "),
         ("/v1/logs", JSON, "{}", "200 {}"),
         ("/v1/logs", &[], "{}", r#"415 {"code":12"#),
@@ -77,7 +86,23 @@ fn senders_of_elasticsearch_find_what_they_ask_for() {
         assert_eq!(answer.headers, [("x-elastic-product", "Elasticsearch".to_owned())], "{path}");
     }
     assert_eq!(show("PUT", "/_index_template/x", JSON, "{}"), r#"200 {"acknowledged":true}"#);
+    assert!(show("PUT", "/web", JSON, "{}").contains(r#""shards_acknowledged":true"#));
+    let one = show("PUT", "/i/_doc/a%2Fb", JSON, "{}");
+    assert!(one.contains(r#""_id":"a/b""#) && !one.contains("status"), "{one}");
+    assert!(show("POST", "/I/_doc", JSON, "{}").contains("Invalid index name [I]"));
+    assert!(show("HEAD", "/web", &[], "").starts_with("200"));
+    assert!(show("HEAD", "/Web", &[], "").starts_with("404"));
+    assert!(show("POST", "/web/_refresh", &[], "").starts_with(r#"200 {"_shards""#));
+    let nodes = |host| show("GET", "/_nodes/_all/http", &[("host", host)], "");
+    assert!(nodes("[::1]:8080").contains(r#""publish_address":"[::1]:8080""#));
+    assert!(nodes("logs.example.org").contains(r#""nodes":{}"#));
+    let eight = [("content-type", "application/vnd.elasticsearch+x-ndjson;compatible-with=8")];
+    let beside = "{\"index\":{},\"attempts\":0}\n{}\n";
+    assert!(show("POST", "/i/_bulk", &eight, beside).starts_with("i/-:{}|200"));
+    assert!(show("POST", "/i/_bulk", JSON, beside).starts_with("400"));
     assert!(show("GET", "/_bulk", &[], "").starts_with("405"));
+    assert!(show("POST", "/web/events", JSON, "{}").contains(r#""status":404"#));
+    assert!(show("POST", "/v1/events", JSON, "{}").starts_with(r#"404 {"error":"no such path"#));
 }
 
 #[test]

@@ -96,18 +96,23 @@ const PARAMETERS: [&str; 15] = [
 ];
 const UPDATE_PARAMETERS: [&str; 3] = ["retry_on_conflict", "_source", "parent"];
 
-/// Reads the body; `default_index` is the one of the path.
+/// Reads the body; `default_index` is the one of the path. As in Elasticsearch up to 8, members beside an action mean
+/// nothing where it is `lenient`.
 ///
 /// # Errors
 /// The whole request, in Elasticsearch's words.
-pub fn read<'a>(default_index: Option<Cow<'a, str>>, body: &'a [u8]) -> Result<Vec<Action<'a>>, Malformed> {
+pub fn read<'a>(
+    default_index: Option<Cow<'a, str>>,
+    body: &'a [u8],
+    lenient: bool,
+) -> Result<Vec<Action<'a>>, Malformed> {
     let mut actions = Vec::new();
     let mut lines = lines(body).map(|(line, _)| line).zip(1usize..);
     while let Some((line, number)) = lines.next() {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (operation, index, id) = action(line, number)?;
+        let (operation, index, id) = action(line, number, lenient)?;
         let Some(index) = index.or_else(|| default_index.clone()) else {
             return Err(Malformed(format!("Validation Failed: {}: index is missing;", actions.len() + 1)));
         };
@@ -144,14 +149,13 @@ pub fn read<'a>(default_index: Option<Cow<'a, str>>, body: &'a [u8]) -> Result<V
 /// Operation, index and id of an action line.
 type Head<'a> = (Operation, Option<Cow<'a, str>>, Option<Cow<'a, str>>);
 
-fn action(line: &[u8], number: usize) -> Result<Head<'_>, Malformed> {
+fn action(line: &[u8], number: usize, lenient: bool) -> Result<Head<'_>, Malformed> {
     let malformed = |what: &str| Malformed(format!("Malformed action/metadata line [{number}], {what}"));
     let text = std::str::from_utf8(line).map_err(|_| malformed("expected UTF-8"))?;
     let text = json::whole(text).map_err(|error| malformed(&format!("expected START_OBJECT: {error}")))?;
-    let members = json::members(text).map_err(|_| malformed("expected START_OBJECT"))?;
-    let mut members = members.into_iter();
-    let (name, parameters) =
-        members.next().ok_or_else(|| malformed("expected FIELD_NAME but found [END_OBJECT]"))?;
+    let mut members = json::members(text).map_err(|_| malformed("expected START_OBJECT"))?;
+    let first = members.next().ok_or_else(|| malformed("expected FIELD_NAME but found [END_OBJECT]"))?;
+    let (name, parameters) = first.map_err(|error| malformed(&error))?;
     let operation = Operation::of(&name).ok_or_else(|| {
         malformed(&format!(
             "expected field [create], [delete], [index] or [update] but found [{}]",
@@ -161,11 +165,12 @@ fn action(line: &[u8], number: usize) -> Result<Head<'_>, Malformed> {
     if !parameters.starts_with('{') {
         return Err(malformed("expected START_OBJECT after the name of the action"));
     }
-    if members.next().is_some() {
+    if members.next().is_some() && !lenient {
         return Err(malformed("expected END_OBJECT but found [FIELD_NAME]"));
     }
     let (mut index, mut id) = (None, None);
-    for (parameter, value) in json::members(parameters).map_err(|error| malformed(&error))? {
+    for member in json::members(parameters).map_err(|error| malformed(&error))? {
+        let (parameter, value) = member.map_err(|error| malformed(&error))?;
         let known = PARAMETERS.contains(&&*parameter)
             || (operation == Operation::Update && UPDATE_PARAMETERS.contains(&&*parameter));
         if !known {
@@ -231,21 +236,38 @@ fn take<'a>(
     }
 }
 
-impl Action<'_> {
-    /// What the answer says of it. `id` is used where the client gave none.
+impl<'a> Action<'a> {
+    /// Of a document by itself.
+    pub fn alone(
+        operation: Operation,
+        index: Cow<'a, str>,
+        id: Option<Cow<'a, str>>,
+        document: &'a [u8],
+    ) -> Action<'a> {
+        let outcome = take(&index, id.as_ref(), document);
+        Action { operation, index, id, outcome }
+    }
+
+    /// What the answer to many says of it. `id` is used where the client gave none.
     pub fn answer(&self, id: &str) -> Value {
+        let mut said = self.said(id);
+        said["status"] = json!(self.outcome.as_ref().map_or_else(|error| error.status, |_| 201));
+        json!({ self.operation.name(): said })
+    }
+
+    /// What became of it, without a status: by itself, rsyslog takes one for a refusal.
+    pub fn said(&self, id: &str) -> Value {
         let (index, id) = (&*self.index, self.id.as_deref().unwrap_or(id));
-        let inner = match &self.outcome {
+        match &self.outcome {
             Ok(_) => json!({
                 "_index": index, "_id": id, "_version": 1, "result": "created",
-                "_shards": {"total": 1, "successful": 1, "failed": 0}, "_seq_no": 0, "_primary_term": 1, "status": 201,
+                "_shards": {"total": 1, "successful": 1, "failed": 0}, "_seq_no": 0, "_primary_term": 1,
             }),
             Err(error) => json!({
-                "_index": index, "_id": id, "status": error.status,
+                "_index": index, "_id": id,
                 "error": {"type": error.kind, "reason": error.reason},
             }),
-        };
-        json!({ self.operation.name(): inner })
+        }
     }
 }
 
@@ -260,7 +282,7 @@ mod tests {
     use super::*;
 
     fn show(body: &str) -> String {
-        match read(Some("web".into()), body.as_bytes()) {
+        match read(Some("web".into()), body.as_bytes(), false) {
             Err(error) => format!("!{error}"),
             Ok(actions) => {
                 let show = |action: &Action<'_>| match &action.outcome {
@@ -308,11 +330,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn members_beside_an_action_mean_nothing_to_clients_up_to_8() {
+        let body = b"{\"index\":{\"_index\":\"web\"},\"attempts\":0}\n{\"a\":1}\n";
+        assert!(read(None, body, false).is_err());
+        let actions = read(None, body, true).unwrap();
+        assert_eq!(actions[0].outcome.as_ref().unwrap().body, b"{\"a\":1}".as_slice());
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_are_actions_or_a_refusal(body: Vec<u8>, text in "(\\{\"index\":\\{\\}\\}\n|\\{\"a\":1\\}\n|[{}\\[\\]\":,a\n]{0,9}){0,9}") {
-            drop(read(None, &body));
-            drop(read(Some("web".into()), text.as_bytes()));
+            drop(read(None, &body, false));
+            drop(read(Some("web".into()), text.as_bytes(), true));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::item::{Item, Malformed, Taken};
+use crate::item::{Item, MAX_ITEMS, Malformed, Taken, too_many};
 use crate::json;
 use crate::lines::lines;
 
@@ -60,9 +60,11 @@ pub fn read<'a>(media_type: &str, about: &About<'a>, body: &'a [u8]) -> Result<T
             let alone = matches!(form, Form::Json).then(|| std::str::from_utf8(body).ok()).flatten();
             match alone.and_then(|text| json::whole(text).ok()) {
                 Some(array) if array.starts_with('[') => {
-                    for (at, element) in
-                        json::elements(array).map_err(Malformed::new)?.into_iter().enumerate()
-                    {
+                    for (at, element) in json::elements(array).map_err(Malformed)?.enumerate() {
+                        let element = element.map_err(Malformed)?;
+                        if at == MAX_ITEMS {
+                            return Err(Malformed(too_many()));
+                        }
                         document(&mut taken, at, element, item(at, element.as_bytes()));
                     }
                 }
@@ -106,16 +108,14 @@ fn document<'a>(taken: &mut Taken<'a>, at: usize, text: &'a str, mut item: Item<
 pub(crate) fn host_of(object: &str) -> Option<Cow<'_, str>> {
     // Most documents name none: a look for the word costs less than reading the members.
     memchr::memmem::find(object.as_bytes(), b"\"host")?;
-    let members = json::members(object).ok()?;
-    let named = |name: &str| members.iter().find(|(own, _)| own == name).map(|(_, value)| *value);
-    let host = match named("host") {
+    let [host, hostname, dotted] = json::named(object, ["host", "hostname", "host.name"]).ok()?;
+    let host = match host {
         Some(value) if value.starts_with('{') => {
-            let inner = json::members(value).ok()?;
-            let name = inner.into_iter().find(|(own, _)| own == "name" || own == "hostname")?;
-            json::string(name.1)
+            let mut inner = json::members(value).ok()?.flatten();
+            json::string(inner.find(|(own, _)| own == "name" || own == "hostname")?.1)
         }
         Some(value) => json::string(value),
-        None => named("hostname").or_else(|| named("host.name")).and_then(json::string),
+        None => hostname.or(dotted).and_then(json::string),
     };
     host.filter(|host| !host.is_empty() && host.len() <= 255)
 }

@@ -103,11 +103,15 @@ pub fn events<'a>(default_stream: &'a str, meta: &Meta<'a>, body: &'a [u8]) -> R
     let mut at = 0;
     for value in json::values(text) {
         let value = value.map_err(|_| EventError::Format { at })?;
-        let array = if value.starts_with('[') { json::elements(value).ok() } else { None };
-        for value in array.unwrap_or_else(|| vec![value]) {
+        let (array, alone) = match json::elements(value) {
+            Ok(array) => (Some(array), None),
+            Err(_) => (None, Some(Ok(value))),
+        };
+        for value in array.into_iter().flatten().chain(alone) {
             if at == MAX_ITEMS {
                 return Err(EventError::TooMany);
             }
+            let value = value.map_err(|_| EventError::Format { at })?;
             let item = event(default_stream, meta, at, value)?;
             if item.fault().is_some() {
                 return Err(EventError::Fields { at });
@@ -120,19 +124,20 @@ pub fn events<'a>(default_stream: &'a str, meta: &Meta<'a>, body: &'a [u8]) -> R
 }
 
 fn event<'a>(stream: &'a str, meta: &Meta<'a>, at: usize, text: &'a str) -> Result<Item<'a>, EventError> {
-    let members = json::members(text).map_err(|_| EventError::Format { at })?;
-    let named = |name: &str| members.iter().find(|(own, _)| own == name).map(|(_, value)| *value);
-    let words = |name: &str, other: &Option<Cow<'a, str>>| match named(name) {
+    const NAMES: [&str; 7] = ["index", "host", "source", "sourcetype", "event", "fields", "time"];
+    let found = json::named(text, NAMES).map_err(|_| EventError::Format { at })?;
+    let [index, host, source, sourcetype, event, fields, time] = found;
+    let words = |value: Option<&'a str>, other: &Option<Cow<'a, str>>| match value {
         None | Some("null") => Ok(other.clone()),
         Some(value) => json::string(value).map(Some).ok_or(EventError::Format { at }),
     };
     let own = Meta {
-        index: words("index", &meta.index)?,
-        host: words("host", &meta.host)?,
-        source: words("source", &meta.source)?,
-        sourcetype: words("sourcetype", &meta.sourcetype)?,
+        index: words(index, &meta.index)?,
+        host: words(host, &meta.host)?,
+        source: words(source, &meta.source)?,
+        sourcetype: words(sourcetype, &meta.sourcetype)?,
     };
-    let event = named("event").filter(|value| *value != "null").ok_or(EventError::Missing { at })?;
+    let event = event.filter(|value| *value != "null").ok_or(EventError::Missing { at })?;
     // Text is the line itself; anything else is kept as it is written.
     let body: Cow<'a, [u8]> = match json::string(event) {
         Some(line) if line.is_empty() => return Err(EventError::Blank { at }),
@@ -142,14 +147,16 @@ fn event<'a>(stream: &'a str, meta: &Meta<'a>, at: usize, text: &'a str) -> Resu
         None => Cow::Borrowed(event.as_bytes()),
     };
     let mut item = own.item(stream, body);
-    if let Some(fields) = named("fields").filter(|value| *value != "null") {
-        for (name, value) in json::members(fields).map_err(|_| EventError::Fields { at })? {
+    if let Some(fields) = fields.filter(|value| *value != "null") {
+        let fault = |_| EventError::Fields { at };
+        for member in json::members(fields).map_err(fault)? {
+            let (name, value) = member.map_err(fault)?;
             // A list of values stays one text, as it is written.
             let value = json::scalar(value).unwrap_or(Cow::Borrowed(value));
             item.attribute(name, value);
         }
     }
-    if let Some(time) = named("time").filter(|value| *value != "null") {
+    if let Some(time) = time.filter(|value| *value != "null") {
         let nanos = json::scalar(time).and_then(|time| nanos(&time)).ok_or(EventError::Format { at })?;
         item.attribute(TIME, nanos.to_string());
     }
@@ -173,8 +180,13 @@ pub fn raw<'a>(default_stream: &'a str, meta: &Meta<'a>, body: &'a [u8]) -> Resu
     if taken.items.is_empty() { Err(EventError::NoData) } else { Ok(taken) }
 }
 
-/// Seconds with a fraction of up to nine digits, to ns. Exact, which a float would not be.
+/// Seconds with a fraction of up to nine digits, to ns. Exact, which a float would not be: only one that is written with an
+/// exponent is read as such, to µs, which is as far as it reaches.
 fn nanos(text: &str) -> Option<i64> {
+    if text.contains(['e', 'E']) {
+        let micros = (text.parse::<f64>().ok()? * 1e6).round();
+        return (0.0..9.2e15).contains(&micros).then(|| micros as i64 * 1_000);
+    }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction = fraction.get(..9).unwrap_or(fraction);
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -220,6 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn times_are_seconds_however_they_are_written() {
+        for (text, wanted) in [
+            ("1426279439", Some(1_426_279_439_000_000_000)),
+            ("1426279439.1234567891", Some(1_426_279_439_123_456_789)),
+            ("1.426279439123E9", Some(1_426_279_439_123_000_000)),
+            ("1e300", None),
+            ("-1", None),
+            ("1.2.3", None),
+            ("e", None),
+        ] {
+            assert_eq!(nanos(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn refusals_have_splunks_codes() {
         assert_eq!(show(""), r#"{"text":"No data","code":5}"#);
         assert_eq!(
@@ -234,6 +261,13 @@ mod tests {
             show("{\"event\":\"a\"} x"),
             r#"{"text":"Invalid data format","code":6,"invalid-event-number":1}"#
         );
+    }
+
+    #[test]
+    fn fields_without_end_are_refused() {
+        let fields: Vec<String> = (0..100_000).map(|n| format!(r#""k{n}":"v""#)).collect();
+        let body = format!(r#"{{"event":"a","fields":{{{}}}}}"#, fields.join(","));
+        assert_eq!(events("main", &Meta::default(), body.as_bytes()), Err(EventError::Fields { at: 0 }));
     }
 
     #[test]

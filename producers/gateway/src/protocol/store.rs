@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::item::{Item, Malformed, TIME, Taken};
+use crate::item::{Item, MAX_ITEMS, Malformed, TIME, Taken, too_many};
 use crate::json;
 
 /// A line of a batch.
@@ -32,8 +32,11 @@ pub fn batch<'a>(stream: &'a str, body: &'a [u8]) -> Result<Taken<'a>, Malformed
     let text = std::str::from_utf8(body).map_err(|error| Malformed(format!("not UTF-8: {error}")))?;
     let lines = json::whole(text).and_then(json::elements).map_err(Malformed)?;
     let mut taken = Taken::default();
-    for (at, line) in lines.into_iter().enumerate() {
-        let line: Line<'a> = match serde_json::from_str(line) {
+    for (at, line) in lines.enumerate() {
+        if at == MAX_ITEMS {
+            return Err(Malformed(too_many()));
+        }
+        let line: Line<'a> = match serde_json::from_str(line.map_err(Malformed)?) {
             Ok(line) => line,
             Err(error) => {
                 taken.refuse(at, format!("not a line with uuid, host, file, line-num and content: {error}"));
@@ -75,17 +78,17 @@ const SECONDS_BELOW: i64 = 100_000_000_000;
 pub fn message<'a>(stream: &'a str, body: &'a [u8]) -> Result<Item<'a>, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| Malformed(format!("not UTF-8: {error}")))?;
     let text = json::whole(text).map_err(Malformed)?;
-    let members = json::members(text).map_err(Malformed)?;
-    let named = |name: &str| members.iter().find(|(own, _)| own == name).map(|(_, value)| *value);
-    let words = |name: &str| {
-        let value = named(name).ok_or_else(|| Malformed(format!("{name} is missing")))?;
+    let found = json::named(text, ["timestamp", "severity", "source", "message"]).map_err(Malformed)?;
+    let [time, severity, source, message] = found;
+    let words = |name: &str, value: Option<&'a str>| {
+        let value = value.ok_or_else(|| Malformed(format!("{name} is missing")))?;
         json::string(value).ok_or_else(|| Malformed(format!("{name} is not text")))
     };
-    let time = named("timestamp").ok_or_else(|| Malformed::new("timestamp is missing"))?;
+    let time = time.ok_or_else(|| Malformed::new("timestamp is missing"))?;
     let time: i64 = time.parse().map_err(|_| Malformed::new("timestamp is no whole number"))?;
-    words("message")?;
-    words("severity")?;
-    let source = words("source")?;
+    words("message", message)?;
+    words("severity", severity)?;
+    let source = words("source", source)?;
     let mut item = Item::new(stream, text.as_bytes());
     item.attribute("source", source);
     let unit = if time < SECONDS_BELOW { 1_000_000_000 } else { 1_000_000 };

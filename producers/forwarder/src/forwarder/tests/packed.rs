@@ -54,6 +54,25 @@ fn what_was_read_is_not_read_again_once_it_is_packed() {
 }
 
 #[test]
+fn a_file_that_was_empty_when_it_was_met_is_known_once_it_is_packed() {
+    for text in texts() {
+        let mut rig = Rig::wide();
+        // As logrotate makes it.
+        rig.write("a.log", "");
+        rig.settle();
+        rig.write("a.log", &text);
+        rig.settle();
+        rig.rename("a.log", "a.log.1");
+        rig.write("a.log", "");
+        rig.settle();
+        rig.write("a.log", "new\n");
+        rig.gzip("a.log.1");
+        rig.later();
+        rig.check(&[&text, "new\n"]);
+    }
+}
+
+#[test]
 fn what_was_never_read_is_read_from_the_packed_file() {
     for text in texts() {
         let mut rig = Rig::wide();

@@ -1,68 +1,85 @@
-//! The JSON form: `{"streams": [{"stream": {…}, "values": [["<ns>", "<line>", {…}], …]}]}`.
+//! The JSON form: `{"streams": [{"stream": {…}, "values": [["<ns>", "<line>", {…}], …]}]}`, line by line: a tree of all of it
+//! would take many times its bytes (I10).
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde_json::{Map, Value};
+use super::{Entry, Lines, Pairs, PushError};
+use crate::item::{MAX_ATTRIBUTES, Malformed};
+use crate::json::{self, kind};
 
-use super::{Entry, Pairs, Pushed};
-use crate::item::Malformed;
-use crate::json::kind;
+/// A stream of the push, and a value of it.
+#[derive(Clone, Copy)]
+struct Place(usize, usize);
 
-pub(super) fn read(body: &[u8]) -> Result<Vec<Pushed<'static>>, Malformed> {
-    let root: Value =
-        serde_json::from_slice(body).map_err(|error| Malformed(format!("the push is not JSON: {error}")))?;
-    let streams = root.get("streams").ok_or_else(|| Malformed::new("streams is missing"))?;
-    let streams = streams.as_array().ok_or_else(|| not("streams", streams, "an array"))?;
-    streams.iter().enumerate().map(|(at, stream)| one(at, stream)).collect()
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "streams[{}].values[{}]", self.0, self.1)
+    }
 }
 
-fn one(at: usize, stream: &Value) -> Result<Pushed<'static>, Malformed> {
-    let path = format!("streams[{at}]");
-    let object = stream.as_object().ok_or_else(|| not(&path, stream, "an object"))?;
-    let labels = match object.get("stream") {
-        None => Vec::new(),
-        Some(Value::Object(labels)) => pairs(&format!("{path}.stream"), labels, true)?,
-        Some(other) => return Err(not(&format!("{path}.stream"), other, "an object")),
-    };
-    let values = object.get("values").ok_or_else(|| Malformed(format!("{path}.values is missing")))?;
-    let values = values.as_array().ok_or_else(|| not(&format!("{path}.values"), values, "an array"))?;
-    let entry = |(at, value): (usize, &Value)| entry(&format!("{path}.values[{at}]"), value);
-    Ok(Pushed { labels, entries: values.iter().enumerate().map(entry).collect::<Result<_, _>>()? })
+pub(super) fn read<'a>(body: &'a [u8], lines: &mut Lines<'a>) -> Result<(), PushError> {
+    let broken = |error: String| Malformed(format!("the push is not JSON: {error}"));
+    let text = std::str::from_utf8(body).map_err(|error| broken(error.to_string()))?;
+    let push = json::whole(text).map_err(broken)?;
+    let [streams] = json::named(push, ["streams"]).map_err(|_| not(&"the push", push, "an object"))?;
+    let streams = streams.ok_or_else(|| Malformed::new("streams is missing"))?;
+    for (at, stream) in json::elements(streams).map_err(|_| not(&"streams", streams, "an array"))?.enumerate()
+    {
+        let (path, stream) = (format!("streams[{at}]"), stream.map_err(broken)?);
+        let found = json::named(stream, ["stream", "values"]);
+        let [labels, values] = found.map_err(|_| not(&path, stream, "an object"))?;
+        let labels = labels.map(|labels| pairs(&format!("{path}.stream"), labels, true)).transpose()?;
+        let flow = lines.flow(labels.unwrap_or_default());
+        let values = values.ok_or_else(|| Malformed(format!("{path}.values is missing")))?;
+        let entries = json::elements(values);
+        let entries = entries.map_err(|_| not(&format!("{path}.values"), values, "an array"))?;
+        for (number, value) in entries.enumerate() {
+            lines.take(&flow, entry(Place(at, number), value.map_err(broken)?)?)?;
+        }
+    }
+    Ok(())
 }
 
-fn entry(path: &str, value: &Value) -> Result<Entry<'static>, Malformed> {
-    let (time, line, metadata) = match value.as_array().map(Vec::as_slice) {
-        Some([time, line]) => (time, line, None),
-        Some([time, line, metadata]) => (time, line, Some(metadata)),
-        _ => return Err(Malformed(format!("{path} is not [time, line] or [time, line, metadata]"))),
+fn entry(place: Place, value: &str) -> Result<Entry<'_>, Malformed> {
+    let malformed = || Malformed(format!("{place} is not [time, line] or [time, line, metadata]"));
+    let mut parts = json::elements(value).map_err(|_| malformed())?;
+    let mut part = || parts.next().transpose().map_err(Malformed);
+    let (Some(time), Some(line), metadata, None) = (part()?, part()?, part()?, part()?) else {
+        return Err(malformed());
     };
-    let time = time.as_str().ok_or_else(|| not(&format!("{path}[0]"), time, "text"))?;
+    let text =
+        |at: usize, value| json::string(value).ok_or_else(|| not(&format!("{place}[{at}]"), value, "text"));
+    let time = text(0, time)?;
     let nanos = time.parse().map_err(|_| {
-        Malformed(format!("{path}[0] is {:?}, not whole nanoseconds since the epoch", short(time)))
+        Malformed(format!("{place}[0] is {:?}, not whole nanoseconds since the epoch", short(&time)))
     })?;
-    let line = line.as_str().ok_or_else(|| not(&format!("{path}[1]"), line, "text"))?;
-    let metadata = match metadata {
-        None => Vec::new(),
-        Some(Value::Object(metadata)) => pairs(&format!("{path}[2]"), metadata, false)?,
-        Some(other) => return Err(not(&format!("{path}[2]"), other, "an object")),
+    let line = match text(1, line)? {
+        Cow::Borrowed(line) => Cow::Borrowed(line.as_bytes()),
+        Cow::Owned(line) => Cow::Owned(line.into_bytes()),
     };
-    Ok(Entry { nanos, line: Cow::Owned(line.as_bytes().to_vec()), metadata })
+    let metadata = metadata.map(|metadata| pairs(&format!("{place}[2]"), metadata, false)).transpose()?;
+    Ok(Entry { nanos, line, metadata: metadata.unwrap_or_default() })
 }
 
-/// A number as a label's value is taken as its text; in metadata only text is.
-fn pairs(path: &str, object: &Map<String, Value>, numbers: bool) -> Result<Pairs<'static>, Malformed> {
-    let pair = |(name, value): (&String, &Value)| {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) if numbers => number.to_string(),
-            other => return Err(not(&format!("{path}.{}", short(name)), other, "text")),
-        };
-        Ok((name.clone().into(), value.into()))
+/// A number as a label's value is taken as its text; in metadata only text is. One pair too many is enough for a line to be
+/// refused.
+fn pairs<'a>(path: &str, object: &'a str, numbers: bool) -> Result<Pairs<'a>, Malformed> {
+    let members = json::members(object).map_err(|_| not(&path, object, "an object"))?;
+    let pair = |member: Result<(Cow<'a, str>, &'a str), String>| {
+        let (name, value) = member.map_err(Malformed)?;
+        let value = match kind(value) {
+            "text" => json::string(value),
+            "a number" if numbers => Some(Cow::Borrowed(value)),
+            _ => None,
+        }
+        .ok_or_else(|| not(&format!("{path}.{}", short(&name)), value, "text"))?;
+        Ok((name, value))
     };
-    object.iter().map(pair).collect()
+    members.take(MAX_ATTRIBUTES + 1).map(pair).collect()
 }
 
-fn not(path: &str, is: &Value, wanted: &str) -> Malformed {
+fn not(path: &dyn fmt::Display, is: &str, wanted: &str) -> Malformed {
     Malformed(format!("{path} is {}, not {wanted}", kind(is)))
 }
 

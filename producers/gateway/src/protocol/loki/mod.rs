@@ -21,13 +21,7 @@ const HOSTS: [&str; 4] = ["host", "hostname", "node_name", "instance"];
 /// Labels, or structured metadata.
 type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// A stream as either form gives it.
-#[derive(Debug, Default)]
-struct Pushed<'a> {
-    labels: Pairs<'a>,
-    entries: Vec<Entry<'a>>,
-}
-
+/// A line as either form gives it.
 #[derive(Debug)]
 struct Entry<'a> {
     nanos: i64,
@@ -64,12 +58,7 @@ pub fn read<'a>(
 ) -> Result<Taken<'a>, PushError> {
     let mut lines = Lines { default_stream, taken: Taken::default(), room: Room::new(2 * most), at: 0 };
     match media_type(content_type).as_deref() {
-        Some("application/json") => {
-            for Pushed { labels, entries } in json::read(body)? {
-                let flow = lines.flow(labels);
-                entries.into_iter().try_for_each(|entry| lines.take(&flow, entry))?;
-            }
-        }
+        Some("application/json") => json::read(body, &mut lines)?,
         Some("application/x-protobuf") => {
             protobuf::read(&crate::encoding::snappy_block(body, most)?, &mut lines)?;
         }

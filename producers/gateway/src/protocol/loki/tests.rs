@@ -29,6 +29,28 @@ fn labels_name_stream_and_host() {
 }
 
 #[test]
+fn lines_are_not_copied_but_where_they_are_escaped() {
+    let body =
+        br#"{"streams":[{"stream":{"app":"a","n":1.50},"values":[["1","plain"],["2","es\u0063aped"]]}]}"#;
+    let taken = read("application/json", "loki", body, 1 << 20).unwrap();
+    let is_borrowed = |at: usize| matches!(taken.items[at].body, Cow::Borrowed(_));
+    assert_eq!(
+        (is_borrowed(0), is_borrowed(1), taken.items[1].body.as_ref()),
+        (true, false, &b"escaped"[..])
+    );
+    assert_eq!(taken.items[0].attributes[1], ("n".into(), "1.50".into()));
+}
+
+#[test]
+fn a_line_with_too_much_beside_it_is_refused_alone() {
+    let pairs: Vec<String> = (0..100_000).map(|n| format!(r#""k{n}":"v""#)).collect();
+    let many = format!(r#"["1","a",{{{}}}]"#, pairs.join(","));
+    let body = format!(r#"{{"streams":[{{"values":[{many},["2","b"]]}}]}}"#);
+    let taken = read("application/json", "loki", body.as_bytes(), 32 << 20).unwrap();
+    assert_eq!((taken.items.len(), taken.refused[0].at), (1, 0));
+}
+
+#[test]
 fn what_is_no_push_is_refused() {
     for body in [
         "",
@@ -37,6 +59,11 @@ fn what_is_no_push_is_refused() {
         r#"{"streams":[{}]}"#,
         r#"{"streams":[{"values":[["1.5","a"]]}]}"#,
         r#"{"streams":[{"values":[["1"]]}]}"#,
+        r#"{"streams":[{"values":[["1","a",{"k":1}]]}]}"#,
+        r#"{"streams":[{"values":[["1","a",{},0]]}]}"#,
+        r#"{"streams":[{"values":[["1","\ud800"]]}]}"#,
+        r#"{"streams":[{"stream":{"a":true},"values":[]}]}"#,
+        r#"{"streams":[]} x"#,
     ] {
         assert!(show(body).starts_with('!'), "{body}");
     }

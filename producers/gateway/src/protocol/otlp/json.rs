@@ -1,38 +1,80 @@
 //! The JSON form, by protobuf's mapping: unknown members are ignored, null is absent, 64-bit numbers may be text. Unlike
 //! that mapping, ids are hexadecimal (OTLP says so).
 
+use std::fmt::Display;
+
 use base64::Engine;
 use serde_json::{Map, Value};
 
-use super::message::{
-    Any, AnyValue, Array, KeyValue, List, LogRecord, Request, Resource, ResourceLogs, Scope, ScopeLogs,
-};
+use super::message::{Any, AnyValue, Array, KeyValue, List, LogRecord, Scope};
+use super::{ReadError, Records, Source};
 use crate::item::Malformed;
-use crate::json::kind;
+use crate::json;
+use crate::protocol::wire::MAX_PART;
 
 type Read<T> = Result<T, Malformed>;
 
-pub(super) fn read(body: &[u8]) -> Read<Request> {
-    let root: Value = serde_json::from_slice(body)
-        .map_err(|error| Malformed(format!("the request is not JSON: {error}")))?;
-    let root = object("the request", &root)?;
-    Ok(Request { resource_logs: list(root, "resourceLogs", resource_logs)? })
+/// Reads a request record by record.
+pub(super) fn read(body: &[u8], records: &mut Records<'_>) -> Result<(), ReadError> {
+    let text = std::str::from_utf8(body).map_err(broken)?;
+    let request = json::whole(text).map_err(broken)?;
+    let [groups] = named("the request", request, ["resourceLogs"])?;
+    for group in each("resourceLogs", groups)? {
+        let [resource, scopes] = named("resourceLogs", group.map_err(broken)?, ["resource", "scopeLogs"])?;
+        let resource = match resource.map(part).transpose()? {
+            Some(own) => list(object("resource", &own)?, "attributes", key_value)?,
+            None => Vec::new(),
+        };
+        let source = Source::new(&resource, records.default_stream);
+        for scope_logs in each("scopeLogs", scopes)? {
+            let found = named("scopeLogs", scope_logs.map_err(broken)?, ["scope", "logRecords"])?;
+            let [own, log_records] = found;
+            let scope = own.map(part).transpose()?;
+            let scope = scope.map(|own| scope_of(object("scope", &own)?)).transpose()?;
+            for record in each("logRecords", log_records)? {
+                let record = record.map_err(broken)?;
+                if record.len() > MAX_PART {
+                    records.too_long(record.len())?;
+                    continue;
+                }
+                let record = log_record(object("logRecords", &part(record)?)?)?;
+                records.take(&source, scope.as_ref(), &record)?;
+            }
+        }
+    }
+    Ok(())
 }
 
-fn resource_logs(value: &Map<String, Value>) -> Read<ResourceLogs> {
-    let resource = member(value, "resource").map(|own| object("resource", own)).transpose()?;
-    let resource =
-        resource.map(|own| Ok(Resource { attributes: list(own, "attributes", key_value)? })).transpose()?;
-    Ok(ResourceLogs { resource, scope_logs: list(value, "scopeLogs", scope_logs)? })
+fn broken(error: impl Display) -> Malformed {
+    Malformed(format!("the request is not JSON: {error}"))
 }
 
-fn scope_logs(value: &Map<String, Value>) -> Read<ScopeLogs> {
-    let scope = member(value, "scope").map(|own| object("scope", own)).transpose()?;
-    let scope = scope.map(|own| {
-        let (name, version) = (text(own, "name")?, text(own, "version")?);
-        Ok(Scope { name, version, attributes: list(own, "attributes", key_value)? })
-    });
-    Ok(ScopeLogs { scope: scope.transpose()?, log_records: list(value, "logRecords", log_record)? })
+/// Members of an object that are there and not null.
+fn named<'a, const N: usize>(path: &str, object: &'a str, names: [&str; N]) -> Read<[Option<&'a str>; N]> {
+    let found = json::named(object, names).map_err(|_| wrong(path, json::kind(object), "an object"))?;
+    Ok(found.map(|value| value.filter(|value| *value != "null")))
+}
+
+/// Elements of an array, where there is one.
+fn each<'a>(
+    name: &str,
+    array: Option<&'a str>,
+) -> Read<impl Iterator<Item = Result<&'a str, String>> + use<'a>> {
+    let array = array.unwrap_or("[]");
+    json::elements(array).map_err(|_| wrong(name, json::kind(array), "an array"))
+}
+
+/// What is read as a tree of values.
+fn part(text: &str) -> Read<Value> {
+    if text.len() > MAX_PART {
+        return Err(Malformed(format!("a part of the request has more than {MAX_PART} bytes")));
+    }
+    serde_json::from_str(text).map_err(broken)
+}
+
+fn scope_of(value: &Map<String, Value>) -> Read<Scope> {
+    let (name, version) = (text(value, "name")?, text(value, "version")?);
+    Ok(Scope { name, version, attributes: list(value, "attributes", key_value)? })
 }
 
 fn log_record(value: &Map<String, Value>) -> Read<LogRecord> {
@@ -152,6 +194,10 @@ fn hex(text: String) -> Vec<u8> {
 }
 
 fn not(path: &str, is: &Value, wanted: &str) -> Malformed {
+    wrong(path, json::kind(&is.to_string()), wanted)
+}
+
+fn wrong(path: &str, kind: &str, wanted: &str) -> Malformed {
     let path: String = path.chars().take(128).collect();
-    Malformed(format!("{path} is {}, not {wanted}", kind(is)))
+    Malformed(format!("{path} is {kind}, not {wanted}"))
 }

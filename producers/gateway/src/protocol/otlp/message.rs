@@ -7,31 +7,9 @@ const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 const MAX_MESSAGE: usize = 512;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Request {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) resource_logs: Vec<ResourceLogs>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ResourceLogs {
-    #[prost(message, optional, tag = "1")]
-    pub(super) resource: Option<Resource>,
-    #[prost(message, repeated, tag = "2")]
-    pub(super) scope_logs: Vec<ScopeLogs>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub(super) struct Resource {
     #[prost(message, repeated, tag = "1")]
     pub(super) attributes: Vec<KeyValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ScopeLogs {
-    #[prost(message, optional, tag = "1")]
-    pub(super) scope: Option<Scope>,
-    #[prost(message, repeated, tag = "2")]
-    pub(super) log_records: Vec<LogRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]

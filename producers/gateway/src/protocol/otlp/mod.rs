@@ -7,6 +7,7 @@ mod record;
 
 use self::message::{KeyValue, LogRecord, Scope};
 use crate::item::{Item, Malformed, Room, TIME, Taken, TooMany, stream_of};
+use crate::protocol::wire::MAX_PART;
 
 /// The two forms; the answer has that of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +61,7 @@ pub fn read(form: Form, default_stream: &str, body: &[u8], most: usize) -> Resul
     let mut records = Records { default_stream, taken: Taken::default(), room: Room::new(2 * most), at: 0 };
     match form {
         Form::Protobuf => protobuf::read(body, &mut records)?,
-        Form::Json => {
-            for group in json::read(body)?.resource_logs {
-                let resource = group.resource.unwrap_or_default().attributes;
-                let source = Source::new(&resource, default_stream);
-                for scope in &group.scope_logs {
-                    for record in &scope.log_records {
-                        records.take(&source, scope.scope.as_ref(), record)?;
-                    }
-                }
-            }
-        }
+        Form::Json => json::read(body, &mut records)?,
     }
     Ok(records.taken)
 }
@@ -119,6 +110,11 @@ impl Records<'_> {
         self.taken.push(self.at, item);
         self.at += 1;
         Ok(())
+    }
+
+    /// Refuses a record that is too long to be read.
+    fn too_long(&mut self, n_bytes: usize) -> Result<(), TooMany> {
+        self.refuse(format!("a record has {n_bytes} bytes, at most {MAX_PART} are taken"))
     }
 
     fn refuse(&mut self, reason: String) -> Result<(), TooMany> {

@@ -23,8 +23,7 @@ pub(super) fn read(body: &[u8], records: &mut Records<'_>) -> Result<(), ReadErr
             for record in parts(scope_logs, SCOPE_LOGS, 2) {
                 let record = record?;
                 if record.len() > MAX_PART {
-                    let n_bytes = record.len();
-                    records.refuse(format!("a record has {n_bytes} bytes, at most {MAX_PART} are taken"))?;
+                    records.too_long(record.len())?;
                     continue;
                 }
                 // Values nested deeper than protobuf's usual 100 levels are refused.

@@ -73,6 +73,16 @@ fn a_resource_is_not_copied_without_bound() {
 }
 
 #[test]
+fn a_part_is_read_as_a_tree_and_is_bounded() {
+    let long = "x".repeat(MAX_PART);
+    let [good, large] = ["a", &long].map(|text| format!(r#"{{"body":{{"stringValue":"{text}"}}}}"#));
+    let shown = records(&format!("{good},{large},{good}"));
+    assert!(shown.ends_with("|!1") && shown.matches("message").count() == 2, "{:.99}", shown);
+    let resource = format!(r#"{{"resourceLogs":[{{"resource":{{"attributes":["{long}"]}}}}]}}"#);
+    assert!(show(Form::Json, resource.as_bytes()).starts_with("!a part of the request"));
+}
+
+#[test]
 fn deep_values_are_refused() {
     let deep = format!("{}{}", r#"{"arrayValue":{"values":["#.repeat(200), "]}}".repeat(200));
     assert!(records(&format!(r#"{{"body":{deep}}}"#)).starts_with('!'));
