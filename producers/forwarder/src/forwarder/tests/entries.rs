@@ -147,7 +147,7 @@ fn a_line_whose_last_part_does_not_come_is_sent_as_it_is() {
     rig.settle();
     assert_eq!(bodies(&rig), [""; 0]);
     rig.later();
-    assert_eq!(bodies(&rig), ["err\n", "a"]);
+    assert_eq!(bodies(&rig), ["a", "err\n"]);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn an_over_long_line_of_a_container_travels_in_pieces() {
     rig.write("a.log", format!("{long}{CRI}{long}"));
     rig.settle();
     let pieces = |at: &[&str]| at.iter().map(|own| (*own).to_owned()).collect::<Vec<_>>();
-    assert_eq!(bodies(&rig)[4..6], pieces(&["err\n", "a"])[..], "a group of three lines is too long");
+    assert_eq!(bodies(&rig)[4..6], pieces(&["a", "err\n"])[..], "a group of three lines is too long");
     assert_eq!(bodies(&rig)[..4].concat(), long);
     assert_eq!(bodies(&rig)[bodies(&rig).len() - 4..].concat(), long);
     let rows = rig.rows();
