@@ -111,18 +111,18 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// Gives a field another type; a value that cannot have it goes to the side.
+    /// Gives a field another type, each time that it is there; a value that cannot have it goes to the side.
     pub(super) fn cast(&mut self, name: &str, cast: Cast) {
-        let fields = &mut self.found.fields.0;
-        let Some((own, value)) = fields.iter_mut().find(|(own, _)| own == name) else { return };
-        if cast.is_of(value) {
-            return;
-        }
-        match cast.apply(value) {
-            Some(cast) => *value = cast,
-            None => {
-                *own = Cow::Owned(format!("{own}{SIDE}"));
-                *value = Value::String(as_text(value));
+        for (own, value) in self.found.fields.0.iter_mut().filter(|(own, _)| own == name) {
+            if cast.is_of(value) {
+                continue;
+            }
+            match cast.apply(value) {
+                Some(cast) => *value = cast,
+                None => {
+                    *own = Cow::Owned(format!("{own}{SIDE}"));
+                    *value = Value::String(as_text(value));
+                }
             }
         }
     }
