@@ -1,6 +1,7 @@
 //! What a format finds in a line, or where it stopped.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use millrace_schemas::{Fields, Value};
 
@@ -35,6 +36,32 @@ impl<'t> Found<'t> {
         if text != "-" {
             self.push(name, text);
         }
+    }
+}
+
+/// Where names stand among fields that only grow. Few are looked through, many are in a table: a line of names alone takes no
+/// more than its length.
+#[derive(Default)]
+pub(crate) struct Places<'t> {
+    /// Only looked up: its order decides nothing.
+    table: HashMap<Cow<'t, str>, usize>,
+    n_known: usize,
+}
+
+impl<'t> Places<'t> {
+    /// Fields that are looked through.
+    const FEW: usize = 32;
+
+    /// Where `name` stands first.
+    pub(crate) fn of(&mut self, name: &str, fields: &Fields<'t>) -> Option<usize> {
+        if fields.0.len() <= Places::FEW {
+            return fields.0.iter().position(|(own, _)| own == name);
+        }
+        for (at, (own, _)) in fields.0.iter().enumerate().skip(self.n_known) {
+            self.table.entry(own.clone()).or_insert(at);
+        }
+        self.n_known = fields.0.len();
+        self.table.get(name).copied()
     }
 }
 

@@ -4,6 +4,7 @@
 //! free to use have their name in another field: `cs1=1.2 cs1Label=Version`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use millrace_schemas::Value;
 
@@ -54,14 +55,12 @@ pub(crate) fn cef(text: &str) -> Result<Found<'_>, Stopped> {
 /// Words before a bare `=`: where each begins and how long it is.
 fn keys(rest: &str) -> impl Iterator<Item = (usize, usize)> {
     memchr::memchr_iter(b'=', rest.as_bytes()).filter_map(|at| {
-        let before = &rest[..at];
-        let word = before.rfind([' ', '\t']).map_or(0, |blank| blank + 1);
-        let key = &before[word..];
-        let is_key = !key.is_empty()
-            && key
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']'));
-        is_key.then_some((word, at - word))
+        let is_key =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
+        let before = &rest.as_bytes()[..at];
+        let len = before.iter().rev().take_while(|byte| is_key(byte)).count();
+        let apart = matches!(before[..at - len].last(), None | Some(b' ' | b'\t'));
+        (len > 0 && apart).then_some((at - len, len))
     })
 }
 
@@ -96,19 +95,22 @@ fn head<'t>(
 
 /// Gives fields the names that their labels say: `cs1=1.2 cs1Label=Version` is `Version=1.2`.
 pub(crate) fn named_by_labels(mut found: Found<'_>) -> Found<'_> {
-    const LABEL: &str = "Label";
-    while let Some(at) = found.fields.0.iter().position(|(name, _)| {
-        let key = name.strip_suffix(LABEL);
-        key.is_some_and(|key| found.fields.find(key).is_some())
-    }) {
-        let (name, label) = found.fields.0.remove(at);
-        let key = name.strip_suffix(LABEL).unwrap_or_default();
-        if let (Some(field), Value::String(label)) =
-            (found.fields.0.iter_mut().find(|(own, _)| own == key), label)
-        {
-            field.0 = label;
+    let mut places = HashMap::new();
+    for (at, (name, _)) in found.fields.0.iter().enumerate() {
+        places.entry(name.clone()).or_insert(at);
+    }
+    let mut spent = vec![false; found.fields.0.len()];
+    for at in 0..spent.len() {
+        let (name, label) = &found.fields.0[at];
+        let named =
+            name.strip_suffix("Label").and_then(|key| places.remove(key)).filter(|named| !spent[*named]);
+        if let (Some(named), Value::String(label)) = (named, label) {
+            found.fields.0[named].0 = label.clone();
+            spent[at] = true;
         }
     }
+    let mut spent = spent.into_iter();
+    found.fields.0.retain(|_| spent.next() != Some(true));
     found
 }
 

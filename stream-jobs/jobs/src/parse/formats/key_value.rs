@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use millrace_schemas::Value;
 
+use super::gather::Gather;
 use crate::parse::found::{Found, Stopped};
 
 /// What stands between what.
@@ -35,7 +36,7 @@ impl KeyValue {
     }
 
     pub(crate) fn read<'t>(&self, text: &'t str) -> Result<Found<'t>, Stopped> {
-        let mut found = Found::default();
+        let mut found = Gather::default();
         let mut at = 0;
         let mut pairs = 0;
         while let Some(start) = self.next_start(text, at) {
@@ -53,21 +54,22 @@ impl KeyValue {
                     let apart = after > end && rest.starts_with(' ');
                     let from = if apart { next_word(text, from) } else { self.blanks(text, from) };
                     let (value, end) = self.value(text, from)?;
-                    put(&mut found, key, Value::String(value));
+                    found.add(key, Value::String(value));
                     at = end;
                     pairs += 1;
                 }
                 None if !self.alone => return Err(Stopped::new(after, "the sign between key and value")),
                 None => {
-                    put(&mut found, key, Value::Boolean(true));
+                    found.add(key, Value::Boolean(true));
                     at = end;
                 }
             }
         }
-        if pairs == 0 && !self.alone || found.fields.0.is_empty() {
+        let fields = found.finish();
+        if pairs == 0 && !self.alone || fields.0.is_empty() {
             return Err(Stopped::new(0, "a key and a value"));
         }
-        Ok(found)
+        Ok(Found { fields, ..Found::default() })
     }
 
     /// Where the next pair begins.
@@ -103,8 +105,10 @@ impl KeyValue {
             return Ok((key, end, true));
         }
         let rest = &text[start..];
-        let pair = rest.find(self.pair.as_str()).filter(|at| *at > 0).unwrap_or(rest.len());
         let field = rest.find(self.field.as_str()).unwrap_or(rest.len());
+        // The sign is looked for in this pair alone, not in all that follows; its end may lie in what ends the pair.
+        let own = &rest[..rest.ceil_char_boundary(field + self.pair.len() - 1)];
+        let pair = own.find(self.pair.as_str()).filter(|at| *at > 0).unwrap_or(field);
         let len = pair.min(field);
         Ok((Cow::Borrowed(rest[..len].trim_end()), start + len, false))
     }
@@ -160,22 +164,4 @@ fn single_quoted(text: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
     let rest = text[start..].strip_prefix('\'')?;
     let len = rest.find('\'')?;
     Some((Cow::Borrowed(&rest[..len]), start + len + 2))
-}
-
-fn put<'t>(found: &mut Found<'t>, key: Cow<'t, str>, value: Value<'t>) {
-    let Some((_, own)) = found.fields.0.iter_mut().find(|(name, _)| *name == key) else {
-        return found.fields.push(key, value);
-    };
-    match (&mut *own, value) {
-        (_, Value::Boolean(true)) => {}
-        (Value::String(first), Value::String(second)) => {
-            let mut all: Vec<serde_json::Value> = serde_json::from_str(first)
-                .ok()
-                .filter(|_| first.starts_with('['))
-                .unwrap_or_else(|| vec![first.as_ref().into()]);
-            all.push(second.as_ref().into());
-            *first = Cow::Owned(serde_json::Value::from(all).to_string());
-        }
-        (own, value) => *own = value,
-    }
 }

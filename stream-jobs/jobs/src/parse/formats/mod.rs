@@ -7,6 +7,7 @@ pub(super) mod cef;
 pub(super) mod container;
 pub(super) mod delimited;
 pub(super) mod dissect;
+mod gather;
 pub(super) mod glog;
 pub(super) mod json;
 pub(super) mod key_value;

@@ -49,10 +49,15 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         at = ahead;
     }
     let rest = at.rest();
-    let starts = |from: usize| {
-        let own =
-            DETAILS.iter().filter_map(|(sign, name)| Some((rest[from..].find(sign)? + from, *sign, *name)));
-        own.min()
+    // Where each detail stands next. A place that was found counts until it lies behind, so that each text is searched for once.
+    let mut places = DETAILS.map(|(sign, _)| rest.find(sign));
+    let mut starts = |from: usize| {
+        for ((sign, _), place) in DETAILS.iter().zip(&mut places) {
+            *place =
+                place.and_then(|at| if at < from { Some(from + rest[from..].find(sign)?) } else { Some(at) });
+        }
+        let each = DETAILS.iter().zip(&places);
+        each.filter_map(|((sign, name), place)| Some(((*place)?, *sign, *name))).min()
     };
     let mut next = starts(0);
     found.message = Some(Cow::Borrowed(&rest[..next.map_or(rest.len(), |(start, ..)| start)]));

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use millrace_schemas::Value;
+use millrace_schemas::{Fields, Value};
 
+use super::gather::Gather;
 use crate::parse::found::{Found, Stopped};
 
 /// `scheme`, `username`, `password`, `host`, `port`, `path`, `query`, `fragment`; parameters as `query.name` where wanted.
@@ -41,9 +42,7 @@ fn rest_of<'t>(
 ) {
     if let Some(query) = query {
         if parameters {
-            for (name, value) in pairs(&query) {
-                found.fields.push(format!("query.{name}"), value);
-            }
+            found.fields.0.extend(pairs(&query, "query.").0);
         }
         put(found, "query", query);
     }
@@ -60,25 +59,14 @@ fn put<'t>(found: &mut Found<'t>, name: &'static str, value: Cow<'t, str>) {
 
 /// Parameters of a query string as fields.
 pub(crate) fn query<'t>(text: &str) -> Found<'t> {
-    let mut found = Found::default();
-    for (name, value) in pairs(text) {
-        found.fields.push(name, value);
-    }
-    found
+    Found { fields: pairs(text, ""), ..Found::default() }
 }
 
-/// Names and values, unescaped. One that comes again makes an array, as JSON text.
-fn pairs(query: &str) -> Vec<(String, Value<'static>)> {
-    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+/// Names behind `prefix`, and values, both unescaped.
+fn pairs<'t>(query: &str, prefix: &str) -> Fields<'t> {
+    let mut found = Gather::default();
     for (name, value) in ::url::form_urlencoded::parse(query.trim_start_matches('?').as_bytes()) {
-        match all.iter_mut().find(|(own, _)| *own == name) {
-            Some((_, values)) => values.push(value.into_owned()),
-            None => all.push((name.into_owned(), vec![value.into_owned()])),
-        }
+        found.add(Cow::Owned(format!("{prefix}{name}")), Value::String(Cow::Owned(value.into_owned())));
     }
-    let text = |mut values: Vec<String>| match values.len() {
-        1 => values.remove(0),
-        _ => serde_json::Value::from(values).to_string(),
-    };
-    all.into_iter().map(|(name, values)| (name, Value::String(Cow::Owned(text(values))))).collect()
+    found.finish()
 }

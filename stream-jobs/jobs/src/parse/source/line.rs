@@ -7,7 +7,7 @@ use millrace_schemas::{Fields, Value};
 
 use super::cast::Cast;
 use super::reader::Reader;
-use crate::parse::found::{Found, Stopped};
+use crate::parse::found::{Found, Places, Stopped};
 use crate::parse::time::Clock;
 
 /// Where a value goes that does not have the type of its field.
@@ -59,8 +59,13 @@ impl<'t> Line<'t> {
         if self.found.fields.0.is_empty() && prefix.is_empty() {
             self.found.fields = other.fields;
         } else {
+            let mut places = Places::default();
             for (name, value) in other.fields.0 {
-                self.put(if prefix.is_empty() { name } else { Cow::Owned(format!("{prefix}{name}")) }, value);
+                let name = if prefix.is_empty() { name } else { Cow::Owned(format!("{prefix}{name}")) };
+                match places.of(&name, &self.found.fields) {
+                    Some(at) => self.found.fields.0[at].1 = value,
+                    None => self.found.fields.push(name, value),
+                }
             }
         }
         match other.message {

@@ -1,6 +1,7 @@
 //! Steps by their TOML: what each makes of a line, and what is refused when a source is compiled.
 
 mod formats;
+mod hostile;
 mod steps;
 mod types;
 
