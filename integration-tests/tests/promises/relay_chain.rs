@@ -1,7 +1,6 @@
 //! A relay behind a relay: senders → outer → inner → gateway → Kafka. What the outer one acknowledged arrives, whichever of
 //! the three dies, and attempts keep their order over both.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use millrace_schemas::attempt::BatchState;
@@ -10,7 +9,10 @@ use rand::Rng;
 use crate::batches::PATH;
 use crate::harness::http::put;
 use crate::harness::{Seed, World, until};
-use crate::relays::{Sender, WAIT, bodies, centre, post_with_key, put_batches, relay_as};
+use crate::relays::{
+    Sender, WAIT, assert_arrived, assert_each_once, bodies, centre, post_with_key, put_batches, relay_as,
+    wait_for_more,
+};
 
 /// Starts all three; gives the port of the outer relay.
 fn chain(world: &mut World) -> u16 {
@@ -29,13 +31,7 @@ fn what_an_outer_relay_acknowledged_arrives_though_anybody_is_killed() {
     world.start_all();
     let mut senders = vec![post_with_key(port, 0), put_batches(port)];
     for victim in ["inner", "outer", "gateway-0", "inner", "outer"] {
-        for sender in &senders {
-            let before = sender.n_taken();
-            until("requests are taken", WAIT, || {
-                world.check();
-                if sender.n_taken() > before + 100 { Ok(()) } else { Err("few yet") }
-            });
-        }
+        wait_for_more(&mut world, &senders, "requests are taken");
         std::thread::sleep(Duration::from_millis(rng.random_range(0..1_000)));
         println!("{victim} killed");
         world.service(victim).kill();
@@ -47,18 +43,8 @@ fn what_an_outer_relay_acknowledged_arrives_though_anybody_is_killed() {
     world.wait_through(n_lines as u64);
     world.assert_balanced();
 
-    let raw = bodies(&world);
-    let of = |stream: &str, host: &str| &raw[&(stream.to_owned(), host.to_owned())];
-    let (posted, batches) = (of("posted", "own-host"), of("batches", "put-host"));
-    assert_eq!(raw.len(), 2, "lines of other hosts or streams: {:?}", raw.keys());
-    let is_lost = |line: &&String| !posted.contains_key(*line) && !batches.contains_key(*line);
-    let lost: Vec<&String> = taken.iter().flatten().filter(is_lost).collect();
-    assert!(lost.is_empty(), "{} acknowledged lines are lost: {lost:?}", lost.len());
-    let twice: BTreeMap<_, _> = batches.iter().filter(|(_, n)| **n != 1).collect();
-    assert!(twice.is_empty(), "lines of batches more than once: {twice:?}");
-    let lines = [world.log().parsed(), world.log().dead()].concat();
-    let kept: BTreeSet<_> = lines.iter().map(|line| (line.host.clone(), line.body.clone())).collect();
-    assert_eq!((lines.len(), kept.len()), (n_lines, n_lines), "lines that are parsed or dead, and once");
+    assert_arrived(&bodies(&world), &taken);
+    assert_each_once(&world, n_lines as u64);
     world.stop();
 }
 

@@ -159,19 +159,28 @@ impl Prepared {
         let key = start..self.data.len();
         codec.encode(raw, &mut self.data)?;
         let value = key.end..self.data.len();
-        let stream = match self.places.get(raw.stream) {
-            Some(at) => *at,
-            None => {
-                self.streams.push(raw.stream.to_owned());
-                self.places.insert(raw.stream.to_owned(), self.streams.len() - 1);
-                self.streams.len() - 1
-            }
-        };
+        let stream = self.place(raw.stream);
         let seed = line_seed(raw.tenant, raw.stream, raw.host, raw.file_id);
         let hash = line_hash(seed, raw.position, raw.dedup.as_ref(), raw.body, scratch);
         let (received, body_len) = (raw.received, raw.body.len());
         self.records.push(Record { key, value, stream, received, hash, body_len, identity });
         Ok(())
+    }
+
+    /// Where a stream is among those of the records. Most have that of the record before.
+    fn place(&mut self, stream: &str) -> usize {
+        if let Some(last) = self.records.last()
+            && self.streams[last.stream] == stream
+        {
+            return last.stream;
+        }
+        if let Some(at) = self.places.get(stream) {
+            return *at;
+        }
+        let at = self.streams.len();
+        self.streams.push(stream.to_owned());
+        self.places.insert(stream.to_owned(), at);
+        at
     }
 
     /// Kafka key of a record: `tenant/host`.

@@ -51,11 +51,11 @@ fn version(request: &Request<'_>) -> &'static str {
     if speaks(request.header("accept"), "9") { "9.0.0" } else { "8.17.0" }
 }
 
-/// Whether the answer waits until a search finds what was sent.
-fn refresh(request: &Request<'_>) -> Result<bool, Answer> {
+/// What an answer promises: whether it waits until a search finds what was sent.
+fn refresh(request: &Request<'_>) -> Result<fn(Answer) -> Promise, Answer> {
     match request.parameter("refresh").as_deref() {
-        None | Some("false") => Ok(false),
-        Some("" | "true" | "wait_for") => Ok(true),
+        None | Some("false") => Ok(Promise::Answer),
+        Some("" | "true" | "wait_for") => Ok(Promise::Found),
         Some(other) => {
             let other: String = other.chars().take(64).collect();
             let reason = format!("refresh is {other:?}: only true, false and wait_for are known");
@@ -72,8 +72,8 @@ pub(super) fn document<'a>(
     id: Option<Cow<'a, str>>,
     body: &'a [u8],
 ) -> Reply<'a> {
-    let refresh = match refresh(request) {
-        Ok(refresh) => refresh,
+    let promise = match refresh(request) {
+        Ok(promise) => promise,
         Err(answer) => return Reply::Now(answer),
     };
     let action = Action::alone(operation, index, id, body);
@@ -84,7 +84,7 @@ pub(super) fn document<'a>(
         }
         Ok(item) => {
             let answer = answer(request, 201, said);
-            Reply::Commit(vec![item], if refresh { Promise::Found(answer) } else { Promise::Answer(answer) })
+            Reply::Commit(vec![item], promise(answer))
         }
     }
 }
@@ -96,8 +96,8 @@ pub(super) fn bulk<'a>(
     body: &'a [u8],
     meter: &Meter<'_>,
 ) -> Reply<'a> {
-    let refresh = match refresh(request) {
-        Ok(refresh) => refresh,
+    let promise = match refresh(request) {
+        Ok(promise) => promise,
         Err(answer) => return Reply::Now(answer),
     };
     let media_types = [request.header("content-type"), request.header("accept")];
@@ -128,7 +128,7 @@ pub(super) fn bulk<'a>(
     let taken = actions.into_iter().filter_map(|action| action.outcome.ok());
     let mut answer = answer(request, 200, body);
     answer.headers.extend(retry.map(|seconds| ("retry-after", seconds.to_string())));
-    Reply::Commit(taken.collect(), if refresh { Promise::Found(answer) } else { Promise::Answer(answer) })
+    Reply::Commit(taken.collect(), promise(answer))
 }
 
 /// The one node, where the client has reached it: those that sniff go on there.

@@ -134,15 +134,17 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// By path.
+    /// By path. What is none of ours is below an index of Elasticsearch, whatever its version: its clients look for a
+    /// status in the answer, and rsyslog takes one without for a yes.
     pub fn of(path: &str) -> Dialect {
-        match path {
-            _ if path.starts_with("/loki/") => Dialect::Loki,
-            "/v1/logs" => Dialect::Otlp,
-            _ if path.starts_with("/services/collector") => Dialect::Splunk,
-            _ if path.starts_with("/v1/") => Dialect::Plain,
-            _ if path == "/" || path.contains("/_") => Dialect::Elastic,
-            _ => Dialect::Plain,
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        match (parts.next(), parts.next()) {
+            (Some("v1"), Some("logs")) if parts.next().is_none() => Dialect::Otlp,
+            (_, Some(own)) if own.starts_with('_') => Dialect::Elastic,
+            (Some("loki"), _) => Dialect::Loki,
+            (Some("services"), Some("collector")) => Dialect::Splunk,
+            (Some("v1" | "api" | "store" | "message" | "ruok"), _) => Dialect::Plain,
+            _ => Dialect::Elastic,
         }
     }
 
@@ -259,15 +261,7 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
         (method, parts) => match elastic::handshake(request, method, parts) {
             Some(answer) => Reply::Now(answer),
             None if known(parts) => refuse(405, "this path does not take that method"),
-            None => {
-                let reason = "no such path; docs/ingest.md lists those that take lines";
-                match parts.first() {
-                    Some(&("v1" | "api" | "loki" | "store" | "message")) => refuse(404, reason),
-                    // What an index of Elasticsearch up to 7 has below it: its clients look for a status in the answer,
-                    // and rsyslog takes one without for a yes.
-                    _ => Reply::Now(elastic::refuse(request, 404, reason)),
-                }
-            }
+            None => refuse(404, "no such path; docs/ingest.md lists those that take lines"),
         },
     }
 }
