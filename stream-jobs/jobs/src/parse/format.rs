@@ -96,7 +96,8 @@ impl Format {
     /// Version of its definition. To be raised whenever the same line gives another event.
     pub fn version(self) -> i32 {
         match self {
-            Format::Auto => 3,
+            Format::Auto => 4,
+            Format::Logfmt => 3,
             Format::Rfc5424 | Format::NginxError | Format::Leef | Format::Cri | Format::Glog => 1,
             _ => 2,
         }

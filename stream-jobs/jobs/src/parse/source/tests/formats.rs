@@ -18,7 +18,8 @@ fn key_value_pairs() {
     );
     check(r#"[{ key_value = { pair_separator = " ", field_separator = "," } }]"#, "a 1, b 2", "a=1 b=2");
     check(r#"["logfmt"]"#, "op='a b' x='c=\"d\"' it='s e'f", "op=a b x=c=\"d\" it='s e'f=true");
-    check(r#"["logfmt"]"#, "a=1 a=2", "a=[\"1\",\"2\"]");
+    check(r#"["logfmt"]"#, "a=1 a=2 a", "a=[\"1\",\"2\"]");
+    check(r#"["logfmt"]"#, "a=[1] b a=2 a=3 b=4", r#"a=["[1]","2","3"] b=4"#);
     check(r#"["logfmt"]"#, "no pairs here", "!key=value at 0");
     check(r#"[{ key_value = { pairs_only = true } }]"#, "a=1 b", "!the sign between key and value at 5");
 }
