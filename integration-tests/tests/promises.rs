@@ -42,6 +42,8 @@ mod refuse_to_start;
 mod refused_record;
 #[path = "promises/relay_chain.rs"]
 mod relay_chain;
+#[path = "promises/relay_site.rs"]
+mod relay_site;
 #[path = "promises/relay_syslog.rs"]
 mod relay_syslog;
 #[path = "promises/relays.rs"]

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use millrace_runtime::http;
 use serde_json::Value;
 
 use crate::args::{Format, Search};
@@ -45,7 +46,7 @@ impl Asker {
         Ok(Asker {
             url: format!("{}/api/v1/search", base.trim_end_matches('/')),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
-            client: reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?,
+            client: http::builder().timeout(Duration::from_secs(60)).build()?,
         })
     }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod flow;
 pub mod folder;
 pub mod follow;
+pub mod http;
 pub mod kafka;
 pub mod keeper;
 pub mod keys;

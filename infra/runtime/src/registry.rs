@@ -8,6 +8,8 @@ use millrace_schemas::{Codec, CodecError, Subject};
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema};
 use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
 
+use crate::http;
+
 /// The registry does not answer, or refuses a schema.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -164,7 +166,7 @@ impl Registry {
     /// [`RegistryError`].
     pub fn register(&self) -> Result<Codecs, RegistryError> {
         let runtime = self.runtime()?;
-        let settings = SrSettings::new(self.url.clone());
+        let settings = self.settings();
         let mut all = Vec::new();
         let mut parsed_ids = Vec::new();
         for subject in Subject::ALL {
@@ -198,7 +200,7 @@ impl Registry {
             return Err(denied());
         }
         let runtime = self.runtime()?;
-        let settings = SrSettings::new(self.url.clone());
+        let settings = self.settings();
         let found = self.retrying(&runtime, &format!("read schema {id}"), || async {
             match get_schema_by_id(id, &settings).await {
                 Ok(found) => Ok(Some(found.schema)),
@@ -221,7 +223,8 @@ impl Registry {
         let runtime = self.runtime()?;
         let url = format!("{}/subjects", self.url);
         let answer = runtime.block_on(async {
-            let answer = reqwest::Client::new().get(&url).timeout(Duration::from_secs(3)).send().await?;
+            let get = http::client().get(&url).timeout(Duration::from_secs(3));
+            let answer = get.send().await?;
             answer.error_for_status()?.json::<Vec<String>>().await
         });
         answer.map(|subjects| subjects.len()).map_err(|error| self.away("list subjects", &error.to_string()))
@@ -231,9 +234,14 @@ impl Registry {
         let url = format!("{}/config/{name}", self.url);
         self.retrying(runtime, &format!("set the compatibility of {name}"), || async {
             let body = serde_json::json!({ "compatibility": "BACKWARD_TRANSITIVE" });
-            let put = reqwest::Client::new().put(&url).timeout(Duration::from_secs(5));
+            let put = http::client().put(&url).timeout(Duration::from_secs(5));
             put.json(&body).send().await?.error_for_status().map(drop)
         })
+    }
+
+    fn settings(&self) -> SrSettings {
+        http::with_cryptography();
+        SrSettings::new(self.url.clone())
     }
 
     fn runtime(&self) -> Result<tokio::runtime::Runtime, RegistryError> {

@@ -9,7 +9,7 @@ use rand::Rng;
 use crate::batches::PATH;
 use crate::harness::http::put;
 use crate::harness::{Seed, World, until};
-use crate::relays::{
+use crate::relay_site::{
     Sender, WAIT, assert_arrived, assert_each_once, bodies, centre, post_with_key, put_batches, relay_as,
     wait_for_more,
 };

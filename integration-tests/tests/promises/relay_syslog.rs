@@ -8,7 +8,7 @@ use toml::Table;
 
 use crate::harness::tls::{Authority, Connection};
 use crate::harness::{World, until};
-use crate::relays::{WAIT, centre, relay, set};
+use crate::relay_site::{WAIT, centre, relay, set};
 
 #[test]
 fn syslog_by_udp_and_tls_survives_a_relay_that_is_killed() {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use millrace_runtime::http;
+
 use crate::access::secret;
 use crate::api::{Answer, Dialect, Request};
 use crate::budget::Share;
@@ -33,7 +35,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// To the query service at `address`; `key` is the one that may name a tenant.
     pub(crate) fn new(address: &str, key: Option<String>) -> Proxy {
-        Proxy { client: reqwest::Client::new(), address: address.to_owned(), key }
+        Proxy { client: http::client(), address: address.to_owned(), key }
     }
 
     /// Whether a request is one to pass on.

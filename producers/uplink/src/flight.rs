@@ -36,6 +36,9 @@ impl Target {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(wrong("it does not begin with http:// or https:// and a host".to_owned()));
         }
+        // One that was said before stays.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        #[expect(clippy::disallowed_methods, reason = "this crate does without the runtime's clients")]
         let mut client = Client::builder()
             .connect_timeout(CONNECT)
             .tcp_keepalive(KEEPALIVE)

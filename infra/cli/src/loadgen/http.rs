@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use millrace_runtime::http;
 use serde_json::{Value, json};
 
 use super::args::Load;
@@ -103,7 +104,7 @@ impl Http {
             url: format!("{base}{}", protocol.path(&args.stream)),
             stream: args.stream.clone(),
             key: args.key.as_deref().map(|key| format!("{scheme} {}", key.trim())),
-            client: reqwest::Client::builder().timeout(TIMEOUT).build()?,
+            client: http::builder().timeout(TIMEOUT).build()?,
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()

@@ -17,7 +17,7 @@ use millrace_runtime::metrics;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -160,7 +160,7 @@ impl Tls {
 fn read(config: &TlsConfig) -> Result<[Arc<ServerConfig>; 3], String> {
     let chain = certificates("certificate", &config.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(fault("key", &config.key))?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let builder = match &config.client_ca {

@@ -59,7 +59,7 @@ impl Setup {
     fn client(&self, own: Option<&(String, String)>) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.0.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
         let config = match own {
             None => builder.with_no_client_auth(),
