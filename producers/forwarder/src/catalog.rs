@@ -10,7 +10,7 @@ use millrace_schemas::position::FilePosition;
 use tracing::warn;
 
 use crate::Now;
-use crate::disk::{Sight, look};
+use crate::disk::{Sight, data_end, look};
 use crate::follow::{Follow, Mark};
 use crate::identity::{Inode, PRINT, Verdict, birth_of, file_id, judge, print, same_birth};
 use crate::options::{Options, Start};
@@ -132,6 +132,7 @@ impl Catalog {
             size: sight.size,
             modified: sight.modified,
             held: None,
+            room: None,
             quiet_since: now.monotonic,
             gone: false,
             unpacked: false,
@@ -225,7 +226,9 @@ impl Catalog {
         now: Now,
     ) -> std::io::Result<FilePosition> {
         let mut prefix = [0; PRINT];
-        let prefix_len = crate::disk::read_at(file, &mut prefix, 0)?;
+        let n_read = crate::disk::read_at(file, &mut prefix, 0)?;
+        // What is only set aside is yet to be written.
+        let prefix_len = prefix[..n_read].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let prefix_hash = print(&prefix[..prefix_len]);
         let inode = sight.inode;
         // Counted up until it is new: within one tick of the file system's clock a birth may repeat.
@@ -318,6 +321,7 @@ impl Catalog {
             size: sight.size,
             modified: sight.modified,
             held: None,
+            room: None,
             queued: false,
             dirty: sight.size > 0,
             ..follow
@@ -355,7 +359,8 @@ impl Catalog {
 pub(crate) fn start_at_end(follow: &mut Follow, unit: u64) -> std::io::Result<()> {
     let Some(file) = &follow.file else { return Ok(()) };
     let mut tail = [0; PRINT];
-    let end = follow.size - follow.size % unit;
+    let size = if unit == 1 { data_end(file, follow.size)? } else { follow.size };
+    let end = size - size % unit;
     let len = end.min(PRINT as u64);
     let n_read = crate::disk::read_at(file, &mut tail[..len as usize], end - len)?;
     follow.position.byte = (end - len) as i64 + n_read as i64;

@@ -1,8 +1,8 @@
 //! What the forwarder asks the file system.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -20,6 +20,8 @@ pub(crate) struct Sight {
     /// Time of the last change, ns.
     pub(crate) modified: i128,
     pub(crate) is_file: bool,
+    /// Whether any name leads to it.
+    pub(crate) is_named: bool,
 }
 
 impl Sight {
@@ -31,6 +33,7 @@ impl Sight {
             birth: birth.map_or(0, |since| since.as_nanos() as u64),
             modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
             is_file: metadata.is_file(),
+            is_named: metadata.nlink() > 0,
         }
     }
 
@@ -42,6 +45,16 @@ impl Sight {
     /// Looks at an open file.
     pub(crate) fn of(file: &File) -> io::Result<Sight> {
         file.metadata().map(|metadata| Sight::new(&metadata))
+    }
+}
+
+/// Opens a regular file. Does not wait for the other end of a pipe that took the place of one.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file: exclude it from the pattern"))
     }
 }
 
@@ -57,6 +70,21 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
         }
     }
     Ok(n_read)
+}
+
+/// Where the last byte of the first `size` that is not NUL ends.
+pub(crate) fn data_end(file: &File, size: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; size.min(64 << 10) as usize];
+    let mut end = size;
+    while end > 0 {
+        let len = end.min(buffer.len() as u64);
+        let n_read = read_at(file, &mut buffer[..len as usize], end - len)?;
+        if let Some(last) = buffer[..n_read].iter().rposition(|byte| *byte != 0) {
+            return Ok(end - len + last as u64 + 1);
+        }
+        end -= len;
+    }
+    Ok(0)
 }
 
 /// Compares the bytes of `file` with what is known of an incarnation.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millrace_schemas::position::FilePosition;
 
-use crate::disk::{Sight, look};
+use crate::disk::{Sight, look, open};
 use crate::identity::{Inode, Verdict, judge};
 
 /// What tells two positions of one incarnation apart.
@@ -32,6 +32,16 @@ pub(crate) struct Held {
     pub(crate) since: Duration,
 }
 
+/// NUL bytes at the end of a file, set aside by who writes it through a memory map.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Where they began when they were looked at.
+    pub(crate) from: u64,
+    /// Size and time of change of the file then.
+    pub(crate) size: u64,
+    pub(crate) modified: i128,
+}
+
 /// An incarnation that is followed.
 #[derive(Debug)]
 pub(crate) struct Follow {
@@ -43,7 +53,7 @@ pub(crate) struct Follow {
     pub(crate) input: usize,
     /// Where it lies now; the position keeps the path of first sight.
     pub(crate) place: PathBuf,
-    /// Where `place` is a symbolic link: folder of the file itself.
+    /// Where `place` leads through a symbolic link: folder of the file itself.
     pub(crate) home: Option<PathBuf>,
     pub(crate) file: Option<File>,
     pub(crate) birth: u64,
@@ -51,6 +61,8 @@ pub(crate) struct Follow {
     pub(crate) size: u64,
     pub(crate) modified: i128,
     pub(crate) held: Option<Held>,
+    /// What is read ends before these; a write into them may show in nothing but the bytes.
+    pub(crate) room: Option<Room>,
     /// Since when it neither grew nor was read.
     pub(crate) quiet_since: Duration,
     /// No name leads to it any more.
@@ -79,7 +91,7 @@ impl Follow {
     pub(crate) fn note_growth(&mut self) {
         let seen = match &self.file {
             Some(file) => look(file, &self.position),
-            None => File::open(&self.place).and_then(|file| look(&file, &self.position)),
+            None => open(&self.place).and_then(|file| look(&file, &self.position)),
         };
         if let Ok(seen) = seen
             && judge(&self.position, self.size, seen) == Verdict::Same
@@ -93,6 +105,7 @@ impl Follow {
         sight.size != self.held.map_or(self.position.byte as u64, |held| held.end)
             || sight.size < self.size
             || sight.modified != self.modified
+            || self.room.is_some()
     }
 
     /// Whether a held line has waited for `patience`.

@@ -4,7 +4,6 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::batch::Batch;
 use crate::catalog::Catalog;
-use crate::disk::Sight;
+use crate::disk::{Sight, open};
 use crate::follow::{Follow, Mark};
 use crate::identity::Inode;
 use crate::options::Options;
@@ -27,6 +26,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 /// Where the open files are as many as may be, those quiet for so long give way.
 const QUIET: Duration = Duration::from_secs(10);
+/// A file that was moved to where nothing is looked for is finished when it was quiet for so long.
+const MOVED: Duration = Duration::from_secs(300);
 
 /// Follows files and hands batches to an outlet; [`crate::run`] drives it.
 #[derive(Debug)]
@@ -156,7 +157,14 @@ impl<O: Outlet> Forwarder<O> {
                 {
                     queue.push(*inode);
                 }
-                Ok(_) if follow.gone && now.monotonic >= follow.quiet_since + patience => done.push(*inode),
+                Ok(sight) if follow.gone => {
+                    // One that was moved out of sight is still written to by those who have it open.
+                    let moved = sight.is_named && !crowded && !self.options.once;
+                    let wait = if moved { patience.max(MOVED) } else { patience };
+                    if now.monotonic >= follow.quiet_since + wait {
+                        done.push(*inode);
+                    }
+                }
                 Ok(_) if crowded && now.monotonic >= follow.quiet_since + QUIET => quiet.push(*inode),
                 Ok(_) => {}
                 Err(error) => broken.push((*inode, error)),
@@ -226,7 +234,7 @@ impl<O: Outlet> Forwarder<O> {
         follow.queued = false;
         follow.after = None;
         if follow.file.is_none() {
-            let file = File::open(&follow.place)?;
+            let file = open(&follow.place)?;
             let sight = Sight::of(&file)?;
             if sight.inode != inode || (sight.birth != 0 && follow.birth != 0 && sight.birth != follow.birth)
             {

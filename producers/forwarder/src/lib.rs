@@ -28,6 +28,7 @@ mod scan;
 mod split;
 pub mod spool;
 mod trouble;
+mod walk;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -12,7 +12,7 @@ use tracing::info;
 
 use crate::Now;
 use crate::catalog::Catalog;
-use crate::disk::{Sight, look};
+use crate::disk::{Sight, look, open};
 use crate::follow::{Follow, Mark};
 use crate::identity::{Inode, PRINT, Verdict, judge, print};
 use crate::options::Options;
@@ -28,6 +28,8 @@ pub(crate) struct Packed {
     seen_in: u64,
 }
 
+/// How packed files begin.
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Scans until one that could not be unpacked is tried again, unless it changes before: it may be large.
 const RETRY: u64 = 30;
 
@@ -53,13 +55,14 @@ enum Origin {
     Unknown,
 }
 
-/// Whether the file at `path` is packed.
+/// Whether the file at `path` is packed. One that is empty by now will be: packing begins with a name.
 pub(crate) fn is_packed(path: &Path) -> io::Result<bool> {
     if path.extension().is_none_or(|extension| extension != "gz") {
         return Ok(false);
     }
     let mut magic = [0; 2];
-    Ok(crate::disk::read_at(&File::open(path)?, &mut magic, 0)? == 2 && magic == [0x1f, 0x8b])
+    let n_read = crate::disk::read_at(&open(path)?, &mut magic, 0)?;
+    Ok(MAGIC.starts_with(&magic[..n_read]))
 }
 
 impl Catalog {
@@ -103,6 +106,10 @@ impl Catalog {
             self.unsettled.extend(path.parent().map(Path::to_owned));
             return Ok(());
         }
+        if (sight.size as usize) < MAGIC.len() {
+            self.packed.insert(sight.inode, packed(State::Read, None));
+            return Ok(());
+        }
         let opened = self.open_packed(options, input, path, sight, now);
         let fault = opened.as_ref().err().map(|error| (format!("could not unpack it: {error}"), scan));
         self.packed.insert(sight.inode, packed(*opened.as_ref().unwrap_or(&State::New), fault.clone()));
@@ -121,7 +128,7 @@ impl Catalog {
             return Ok(State::Read);
         }
         let mut file = tempfile::tempfile_in(&options.scratch)?;
-        let size = io::copy(&mut MultiGzDecoder::new(File::open(path)?), &mut file)?;
+        let size = io::copy(&mut MultiGzDecoder::new(open(path)?), &mut file)?;
         file.seek(SeekFrom::Start(0))?;
         let (position, committed) = match self.origin(options, input, &file, size)? {
             Origin::Read => return Ok(State::Read),
@@ -149,6 +156,7 @@ impl Catalog {
             modified: Sight::of(&file)?.modified,
             file: Some(file),
             held: None,
+            room: None,
             quiet_since: now.monotonic,
             // It does not grow: read to its end, it is finished.
             gone: true,
@@ -248,13 +256,13 @@ impl Catalog {
 /// The first bytes of what is packed.
 fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(PRINT);
-    MultiGzDecoder::new(File::open(path)?).take(PRINT as u64).read_to_end(&mut head)?;
+    MultiGzDecoder::new(open(path)?).take(PRINT as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
 /// The length that is written at the end, its lower 32 bits.
 fn length(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     let mut bytes = [0; 4];
     file.seek(SeekFrom::End(-4))?;
     file.read_exact(&mut bytes)?;

@@ -9,9 +9,9 @@ use tracing::warn;
 
 use crate::Now;
 use crate::batch::{Batch, Line, LineSource};
-use crate::disk::{look, read_at};
+use crate::disk::{data_end, look, read_at};
 use crate::encoding::{Encoding, MARK};
-use crate::follow::{Follow, Held};
+use crate::follow::{Follow, Held, Room};
 use crate::identity::{PRINT, Verdict, judge, print};
 use crate::join::{Entry, Flush};
 use crate::options::{Limits, Options};
@@ -19,6 +19,11 @@ use crate::rules::{Found, Rules};
 
 /// Fits the processor's cache, so that lines are found and copied while they are in it.
 const CHUNK: usize = 256 << 10;
+
+/// So many NUL bytes at the end of a file are room that its writer has set aside.
+const ROOM: usize = 16;
+/// Enough to see whether something was written there.
+const GLANCE: usize = 4 << 10;
 
 /// How a visit to a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +79,10 @@ impl Reader {
         let Task { options, rules, now, patience } = *task;
         let encoding = order(rules.encoding, follow)?;
         let source = LineSource::new(options, follow.input, &follow.position, encoding);
-        let (mut left, mut chunk) = (options.limits.quantum_bytes, CHUNK);
+        let first = if follow.room.is_some() { GLANCE } else { CHUNK };
+        let (mut left, mut chunk) = (options.limits.quantum_bytes, first);
+        // Of a file that is gone, or read once, everything is handed on at last.
+        let over = options.once || (follow.gone && follow.must_flush(now.monotonic, patience));
         loop {
             let Some(file) = &follow.file else {
                 return Ok(Visit::End);
@@ -91,15 +99,23 @@ impl Reader {
                 Verdict::Cut { lost } => count_cut(follow, lost),
                 Verdict::Truncated { lost } => return Ok(Visit::Truncated { lost }),
             }
-            let window = &self.buffer[..n_read.max(tail_len)];
+            let mut window = &self.buffer[..n_read.max(tail_len)];
+            let data = written(&window[tail_len..]);
+            let has_room = !over && encoding.widest() == 1 && tail_len + data < window.len();
+            let has_room = has_room && note_room(follow, data, look.size)?;
+            if has_room {
+                window = &window[..tail_len + data];
+            } else {
+                follow.room = None;
+            }
             let end = follow.position.byte as u64 + (window.len() - tail_len) as u64;
-            follow.size = look.size.max(end);
-            let whole = n_read < wanted;
+            follow.size = if has_room { end } else { look.size.max(end) };
+            let whole = n_read < wanted || has_room;
             if follow.held.is_none_or(|held| held.end != end) {
                 follow.held = Some(Held { end, since: now.monotonic });
             }
             let flush = match whole {
-                true if follow.must_flush(now.monotonic, patience) => Flush::Line,
+                true if over || follow.must_flush(now.monotonic, patience) => Flush::Line,
                 true if follow.must_flush(now.monotonic, rules.patience(patience)) => Flush::Entry,
                 true | false => Flush::No,
             };
@@ -125,7 +141,7 @@ impl Reader {
                 follow.quiet_since = now.monotonic;
             }
             let rest = fresh.len() - used;
-            if rest == 0 || full || !whole {
+            if (rest == 0 && !has_room) || full || !whole {
                 follow.held = None;
             } else if flush == Flush::Line {
                 // Half a character: asked again when as much time has passed.
@@ -142,6 +158,27 @@ impl Reader {
             chunk = if used == 0 { self.buffer.len() - PRINT } else { CHUNK };
         }
     }
+}
+
+/// Length of `bytes` without the NUL bytes at its end, where those are many.
+fn written(bytes: &[u8]) -> usize {
+    if !bytes.ends_with(&[0; ROOM]) {
+        return bytes.len();
+    }
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+/// Whether nothing but NUL bytes follows the first `data` unread ones, in a file of `size` bytes.
+fn note_room(follow: &mut Follow, data: usize, size: u64) -> io::Result<bool> {
+    let Some(file) = &follow.file else { return Ok(false) };
+    let known = follow.room.filter(|room| (room.size, room.modified) == (size, follow.modified));
+    let from = match known {
+        Some(room) => room.from,
+        None => data_end(file, size)?,
+    };
+    let has_room = from <= follow.position.byte as u64 + data as u64;
+    follow.room = has_room.then_some(Room { from, size, modified: follow.modified });
+    Ok(has_room)
 }
 
 /// The encoding with its order of bytes, which the file's first bytes tell.

@@ -84,7 +84,8 @@ impl Rules {
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
         let name = path.file_name().map(Path::new).unwrap_or(path);
         let hit = |(pattern, by_name): &(Pattern, bool)| {
-            pattern.matches_path_with(if *by_name { name } else { path }, options)
+            let text = if *by_name { name } else { path }.to_string_lossy();
+            pattern.matches_with(&text, options)
         };
         self.exclude.iter().any(hit)
     }

@@ -1,7 +1,6 @@
 //! Looks at the globs: what appeared, was renamed, was deleted.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,11 +8,12 @@ use tracing::warn;
 
 use crate::Now;
 use crate::catalog::Catalog;
-use crate::disk::{Sight, find_inodes};
+use crate::disk::{Sight, find_inodes, open};
 use crate::identity::Inode;
 use crate::options::Options;
 use crate::packed::is_packed;
 use crate::rules::Rules;
+use crate::walk::walk;
 
 impl Catalog {
     /// Looks at every path that the globs name, then for those files that they no longer name.
@@ -21,15 +21,14 @@ impl Catalog {
         self.scan_number += 1;
         self.unsettled.clear();
         for (input, (spec, rules)) in options.inputs.iter().zip(rules).enumerate() {
-            // Patterns were checked at start.
-            for found in spec.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten() {
-                match found {
+            for pattern in &spec.globs {
+                walk(pattern, &mut |found| match found {
                     Ok(path) if rules.leaves_out(&path) => {}
                     Ok(path) => self.look_at(options, input, path, now),
-                    Err(error) => {
-                        self.troubles.report(error.path(), error.error().to_string(), self.scan_number);
+                    Err((path, error)) => {
+                        self.troubles.report(&path, error.to_string(), self.scan_number);
                     }
-                }
+                });
             }
         }
         self.find_missing(now);
@@ -66,7 +65,7 @@ impl Catalog {
         if self.recognize(path, &sight, now) {
             return Ok(sight.inode);
         }
-        let file = File::open(path)?;
+        let file = open(path)?;
         let sight = Sight::of(&file)?;
         if self.recognize(path, &sight, now) {
             return Ok(sight.inode);
@@ -99,7 +98,7 @@ impl Catalog {
         follow.gone = follow.unpacked;
         if follow.needs_visit(sight) {
             // What is to be read is known now, should it be destroyed before its turn comes.
-            if sight.size > follow.size {
+            if sight.size > follow.size && follow.room.is_none_or(|room| room.size != sight.size) {
                 follow.note_growth();
             }
             self.enqueue(sight.inode);
@@ -251,12 +250,10 @@ impl Catalog {
     }
 }
 
-/// Folder in which the file lies that the symbolic link at `path` leads to.
+/// Folder in which the file at `path` lies, where `path` or a folder in it is a symbolic link.
 pub(crate) fn home(path: &Path) -> Option<PathBuf> {
-    if !path.symlink_metadata().ok()?.is_symlink() {
-        return None;
-    }
-    path.canonicalize().ok()?.parent().map(Path::to_owned)
+    let file = path.canonicalize().ok()?;
+    (file.parent() != path.parent()).then(|| file.parent().map(Path::to_owned))?
 }
 
 /// Index of the input that `position` belongs to.

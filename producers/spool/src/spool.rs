@@ -242,13 +242,14 @@ impl Spool {
         Ok(())
     }
 
-    /// Closes batches whose minute is over, and notes on disk which are done. Called now and then.
+    /// Closes batches whose minute is over or far ahead, and notes on disk which are done. Called now and then.
     ///
     /// # Errors
     /// As [`Spool::append`]; nothing is lost by them.
     pub fn tick(&self, minute: i64) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.minute < minute {
+        // A clock that was set back leaves no batch open until it comes there again.
+        if writer.minute < minute || writer.minute > minute + 1 {
             self.close_all(&mut writer);
         }
         let marks = {

@@ -30,6 +30,18 @@ fn a_batch_is_of_one_minute_and_name_and_closes_with_the_minute() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_leaves_no_batch_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    spool.append(&group(&[("a", "1")]), 67).unwrap();
+    // Whoever ticks may have asked the clock just before.
+    spool.tick(66).unwrap();
+    assert_eq!(shown(&spool), ["a@67 1"]);
+    spool.tick(7).unwrap();
+    assert_eq!(shown(&spool), ["a@67 1."]);
+}
+
+#[test]
 fn what_was_closed_never_grows_again() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path());

@@ -4,6 +4,8 @@ mod entries;
 mod faults;
 mod follow;
 mod inputs;
+mod moved;
 mod packed;
 mod random;
 mod rig;
+mod room;

@@ -150,6 +150,23 @@ fn a_packed_file_that_is_not_complete_is_waited_for() {
 }
 
 #[test]
+fn a_packed_file_is_waited_for_from_its_name_on() {
+    let mut rig = Rig::wide();
+    rig.write("a.log", "some text that takes long to be packed\n".repeat(100));
+    let text = std::fs::read_to_string(rig.path("a.log")).unwrap();
+    rig.gzip("a.log");
+    let whole = std::fs::read(rig.path("a.log.gz")).unwrap();
+    for n in [0, 1] {
+        std::fs::write(rig.path("a.log.gz"), &whole[..n]).unwrap();
+        rig.later();
+        assert_eq!((rig.rows().len(), rig.forwarder.progress().troubled_files), (0, 0));
+    }
+    std::fs::write(rig.path("a.log.gz"), &whole).unwrap();
+    rig.later();
+    rig.check(&[&text]);
+}
+
+#[test]
 fn files_that_begin_alike_are_told_apart_when_packed() {
     let mut rig = Rig::wide();
     let head = "the same head of every file, long enough to be a whole print\n".repeat(5);
