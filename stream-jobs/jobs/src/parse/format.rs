@@ -96,9 +96,10 @@ impl Format {
     /// Version of its definition. To be raised whenever the same line gives another event.
     pub fn version(self) -> i32 {
         match self {
-            Format::Auto => 4,
-            Format::Logfmt => 3,
-            Format::Rfc5424 | Format::NginxError | Format::Leef | Format::Cri | Format::Glog => 1,
+            Format::Auto => 5,
+            Format::Logfmt => 4,
+            Format::Apache | Format::Rfc3164 | Format::Syslog | Format::Cef => 3,
+            Format::Rfc5424 | Format::NginxError | Format::Cri | Format::Glog => 1,
             _ => 2,
         }
     }
@@ -173,8 +174,8 @@ impl Format {
             }
             Format::Logfmt => (self, lifted(KeyValue::read_logfmt(text))),
             Format::Ltsv => (self, lifted(delimited::ltsv(text))),
-            Format::Cef => (self, cef::cef(text)),
-            Format::Leef => (self, cef::leef(text)),
+            Format::Cef => (self, cef::cef(text, clock)),
+            Format::Leef => (self, cef::leef(text, clock)),
             Format::Cri => (self, container::cri(text)),
             Format::Docker => (self, container::docker(text, clock)),
             Format::Glog => (self, glog::parse(text, clock)),

@@ -1,8 +1,8 @@
 //! Apache's access log: common and combined format, with an optional cookie column.
 //!
 //! `client ident auth [day/month/year:time zone] "request" status bytes`, then `"referer" "agent"`, then `"cookie"`.
-//! A `-` is no value. The user is the cookie `userid`, else `auth`. The whole line is the message. Before the client `host:port` of
-//! the virtual host may stand; several clients are a list: `10.0.0.1, 10.0.0.2`.
+//! A `-` is no value. The user is the cookie `userid`, else `auth`. The whole line is the message. Before the client the virtual
+//! host may stand, with its port or without; several clients are a list: `10.0.0.1, 10.0.0.2`, also with the first ones in quotes.
 
 use std::borrow::Cow;
 
@@ -32,10 +32,24 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     if client.is_empty() {
         return Err(at.stop("a client"));
     }
-    found.text("client", client);
     at.expect(" ", "a blank after the client")?;
-    found.text("ident", at.until(b' '));
+    let mut ident = at.until(b' ');
     at.expect(" ", "a blank after ident")?;
+    if ident != "-" && is_ident(at.rest()) {
+        // What looked like the client is what its proxies say, or the virtual host.
+        if client.contains(',') {
+            let all = format!("{}, {ident}", client.trim_matches('"'));
+            found.fields.push("client", Value::String(Cow::Owned(all)));
+        } else {
+            found.text("vhost", client);
+            found.text("client", ident);
+        }
+        ident = at.until(b' ');
+        at.skip(" ");
+    } else {
+        found.text("client", client);
+    }
+    found.text("ident", ident);
     let auth = auth(&mut at)?;
     found.text("auth", auth);
     found.time = Some(time(&mut at)?);
@@ -77,6 +91,11 @@ fn virtual_host(text: &str) -> Option<(&str, i64)> {
     let before_time = &rest[1..=memchr::memmem::find(&rest.as_bytes()[1..], b" [")?];
     let n_words = memchr::memchr_iter(b' ', before_time.as_bytes()).count() + 1;
     (!host.is_empty() && n_words > 2).then_some((host, port.into()))
+}
+
+/// Whether an empty ident stands there and not auth, which is the last before the time.
+fn is_ident(text: &str) -> bool {
+    text.starts_with("- ") && !text.starts_with("- [")
 }
 
 /// User names may have blanks; the time's bracket ends them.

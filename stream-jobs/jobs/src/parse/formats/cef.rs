@@ -1,7 +1,8 @@
 //! CEF (ArcSight) and LEEF (QRadar): a head with bars, then pairs.
 //!
 //! A head of syslog before it may have been read by a step of its own; one that was not is passed over. Fields of CEF that are
-//! free to use have their name in another field: `cs1=1.2 cs1Label=Version`.
+//! free to use have their name in another field: `cs1=1.2 cs1Label=Version`. The time is that of `rt`, when the device had the
+//! event, else of `end`; in LEEF that of `devTime`, in the form of `devTimeFormat`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 use millrace_schemas::Value;
 
 use crate::parse::found::{Found, Stopped};
+use crate::parse::time::{Clock, Layout, since, whole};
 
 const CEF_HEAD: [&str; 7] = [
     "cefVersion",
@@ -22,7 +24,7 @@ const CEF_HEAD: [&str; 7] = [
 const LEEF_HEAD: [&str; 5] = ["leefVersion", "vendor", "product", "version", "eventId"];
 
 /// `CEF:0|vendor|product|version|class|name|severity|key=value key=value`
-pub(crate) fn cef(text: &str) -> Result<Found<'_>, Stopped> {
+pub(crate) fn cef<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
     let start = memchr::memmem::find(text.as_bytes(), b"CEF:").ok_or(Stopped::new(0, "CEF:"))?;
     let mut found = Found::default();
     let mut at = head(text, start + 4, &CEF_HEAD, &mut found)?;
@@ -45,11 +47,19 @@ pub(crate) fn cef(text: &str) -> Result<Found<'_>, Stopped> {
         if matches!(key, "suser" | "duser") && found.user.is_none() && !value.is_empty() {
             found.user = Some(value.clone());
         }
+        if key == "rt" || key == "end" && found.time.is_none() {
+            found.time = time(&value, clock).or(found.time);
+        }
         if !value.is_empty() {
             found.fields.push(key, Value::String(value));
         }
     }
     Ok(found)
+}
+
+/// Written out, or in ms; no number that is too small for one.
+fn time(value: &str, clock: Clock<'_>) -> Option<i64> {
+    whole(value, clock).filter(|micros| since(*micros))
 }
 
 /// Words before a bare `=`: where each begins and how long it is.
@@ -156,7 +166,7 @@ fn cef_severity(level: &str) -> Option<&'static str> {
 }
 
 /// `LEEF:1.0|vendor|product|version|event|key=value<TAB>key=value`; 2.0 may name another separator after the event.
-pub(crate) fn leef(text: &str) -> Result<Found<'_>, Stopped> {
+pub(crate) fn leef<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
     let start = memchr::memmem::find(text.as_bytes(), b"LEEF:").ok_or(Stopped::new(0, "LEEF:"))?;
     let mut found = Found::default();
     let mut at = head(text, start + 5, &LEEF_HEAD, &mut found)?;
@@ -186,5 +196,14 @@ pub(crate) fn leef(text: &str) -> Result<Found<'_>, Stopped> {
         }
         found.fields.push(key, Value::String(Cow::Borrowed(value)));
     }
+    let text_of = |name: &str| match found.fields.find(name) {
+        Some(Value::String(value)) => Some(value.as_ref()),
+        _ => None,
+    };
+    let layout = text_of("devTimeFormat").and_then(|form| Layout::read(form).ok());
+    found.time = text_of("devTime").and_then(|value| match layout {
+        Some(layout) => layout.micros(value, clock).or_else(|| time(value, clock)),
+        None => time(value, clock),
+    });
     Ok(found)
 }

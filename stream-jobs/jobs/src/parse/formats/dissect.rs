@@ -2,7 +2,7 @@
 //!
 //! `%{a}` field · `%{}`, `%{?a}` passed over · `%{a->}` takes what follows it several times · `%{+a}` added to `a`, `%{+a/2}`
 //! in that order · `%{*a}` or `%{?a}` with `%{&a}`: the one's value names the other's · `%{a|long}` with a type · `%{[a][b]}` is
-//! `a.b`.
+//! `a.b`. What stands behind the last text is passed over.
 
 use std::borrow::Cow;
 
@@ -110,9 +110,6 @@ impl Dissect {
             while key.padded && !key.delimiter.is_empty() && text[at..].starts_with(key.delimiter.as_str()) {
                 at += key.delimiter.len();
             }
-        }
-        if at < text.len() && self.keys.last().is_some_and(|key| !key.delimiter.is_empty()) {
-            return Err(Stopped::new(at, "the end of the line"));
         }
         self.put(&values, &mut found);
         Ok(found)

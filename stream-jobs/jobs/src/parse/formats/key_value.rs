@@ -1,8 +1,9 @@
 //! `key=value` pairs, logfmt among them.
 //!
 //! Blanks before the sign belong to it, and then so do those behind it: `key = value`. Without any before it, `key= ` is empty.
-//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there. So may a value in single
-//! quotes, which has no escapes, if they stand around all of it. A key alone is true. A key that comes again makes an array, as
+//! A value or a key in double quotes may hold anything; `\"` and `\\` stand for themselves there, and in logfmt, whose quoted
+//! values are written as JSON's strings, `\n` and its like are what they are there. So may a value in single quotes, which has no
+//! escapes, if they stand around all of it. A key alone is true. A key that comes again makes an array, as
 //! JSON text.
 
 use std::borrow::Cow;
@@ -21,11 +22,13 @@ pub(crate) struct KeyValue {
     pub(crate) field: String,
     /// Whether a key may stand alone.
     pub(crate) alone: bool,
+    /// Whether a value in double quotes has the escapes of JSON.
+    pub(crate) escapes: bool,
 }
 
 impl KeyValue {
     pub(crate) fn logfmt() -> KeyValue {
-        KeyValue { pair: "=".into(), field: " ".into(), alone: true }
+        KeyValue { pair: "=".into(), field: " ".into(), alone: true, escapes: true }
     }
 
     /// Logfmt: at least one key has a value, so that plain words are not taken for it.
@@ -121,7 +124,10 @@ impl KeyValue {
                 || trimmed.starts_with(self.field.as_str())
                 || rest.starts_with(self.field.as_str())
             {
-                return Ok((value, end));
+                let own = &text[start..end];
+                let json = self.escapes && own.starts_with('"') && own.contains('\\');
+                let read = json.then(|| serde_json::from_str(own).ok()).flatten();
+                return Ok((read.map_or(value, Cow::Owned), end));
             }
         }
         let rest = &text[start..];

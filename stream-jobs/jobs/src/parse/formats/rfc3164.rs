@@ -4,7 +4,8 @@
 //! have a year, a fraction, or be RFC 3339 as rsyslog forwards it. Without a year it is that of the receipt, or of the
 //! year before where that lies ahead; without a zone it is that of the source. With `<PRI>` and no time, all that follows is the message.
 //! Cisco's devices count messages before the time, mark it with `*` where they do not trust their clock, and may say its zone:
-//! `<189>44: host: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: message`.
+//! `<189>44: host: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: message`. A relay puts its own time and the device's address before
+//! that: then the device's time counts, unless it is marked. Others have the year behind the time.
 
 use std::borrow::Cow;
 
@@ -38,12 +39,23 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
     }
     at.run(|byte| byte == b' ');
     if !tag(&mut at, &mut found) {
-        let host = at.until(b' ');
-        if !host.is_empty() {
-            found.text("hostname", host);
+        let mut ahead = at;
+        let mut host = ahead.until(b' ');
+        // A word of signs alone is none: `--- last message repeated 1 time ---`.
+        if host.len() < 2 || host.contains(char::is_alphanumeric) {
+            ahead.skip(" : ");
+            ahead.skip(" ");
+            at = ahead;
+            if let Some(device) = Device::read(at, clock).filter(|device| device.is_cisco) {
+                host = device.host.unwrap_or(host);
+                found.time = if device.is_set { Some(device.micros) } else { found.time };
+                at = device.behind;
+                at.skip(": ");
+            }
+            if !host.is_empty() {
+                found.text("hostname", host);
+            }
         }
-        at.skip(" : ");
-        at.skip(" ");
         tag(&mut at, &mut found);
     }
     found.message = Some(Cow::Borrowed(at.rest()));
@@ -57,27 +69,66 @@ fn counted<'t>(
     clock: Clock<'_>,
     found: &mut Found<'t>,
 ) -> Option<(i64, usize)> {
-    let mut ahead = *at;
-    ahead.run(|byte| byte.is_ascii_digit());
-    (has_pri && ahead.skip(": ")).then_some(())?;
-    let mut host = None;
-    loop {
-        ahead.run(|byte| matches!(byte, b' ' | b'*' | b'.'));
-        if let Some(time) = bsd_time(ahead.rest().as_bytes(), clock) {
-            if let Some(host) = host {
-                found.text("hostname", host);
+    let counts = at.rest().trim_start_matches(|own: char| own.is_ascii_digit()).starts_with(':');
+    let device =
+        Device::read(*at, clock).filter(|own| has_pri && (own.is_cisco || counts && own.has_colons))?;
+    if let Some(host) = device.host {
+        found.text("hostname", host);
+    }
+    *at = device.behind;
+    Some((device.micros, 0))
+}
+
+/// What Cisco's devices write before a message: counts and their own name, then the time.
+struct Device<'t> {
+    host: Option<&'t str>,
+    micros: i64,
+    /// Whether the device says no other of its clock.
+    is_set: bool,
+    /// Whether counts and name end in colons.
+    has_colons: bool,
+    /// Whether the message that follows is one of Cisco's: `: %SYS-5-CONFIG_I`.
+    is_cisco: bool,
+    /// Where the time ends.
+    behind: Cursor<'t>,
+}
+
+impl<'t> Device<'t> {
+    fn read(at: Cursor<'t>, clock: Clock<'_>) -> Option<Device<'t>> {
+        const MAX_WORDS: usize = 3;
+        let mut behind = at;
+        let (mut host, mut has_colons) = (None, true);
+        for _ in 0..=MAX_WORDS {
+            behind.skip(":");
+            let marks = behind.run(|byte| matches!(byte, b' ' | b'*' | b'.'));
+            if let Some((micros, len)) = bsd_time(behind.rest().as_bytes(), clock) {
+                behind.at += len;
+                let is_cisco = behind.rest().starts_with(": %");
+                return Some(Device {
+                    host,
+                    micros,
+                    is_set: !marks.contains('*'),
+                    has_colons,
+                    is_cisco,
+                    behind,
+                });
             }
-            *at = ahead;
-            return Some(time);
+            let word = behind.run(|byte| byte.is_ascii_graphic());
+            let name = word.strip_suffix(':').unwrap_or(word);
+            has_colons &= name.len() < word.len();
+            if name.bytes().any(|byte| !byte.is_ascii_digit()) && host.replace(name).is_some() {
+                return None;
+            }
+            if behind.peek() != Some(b' ') {
+                return None;
+            }
         }
-        let word = ahead.run(|byte| byte.is_ascii_graphic() && byte != b':');
-        (host.is_none() && !word.is_empty() && ahead.skip(": ")).then_some(())?;
-        host = Some(word);
+        None
     }
 }
 
-/// `Mmm dd hh:mm:ss`, `Mmm dd yyyy hh:mm:ss` or `yyyy Mmm dd hh:mm:ss`, with or without a fraction, and with a zone if a colon is
-/// behind it: µs and where it ends.
+/// `Mmm dd hh:mm:ss` with or without a year, which may stand before it, behind the day or at the end; with or without a fraction,
+/// and with a zone if a colon is behind it: µs and where it ends.
 fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
     let first = digits(bytes, 0, 4).filter(|_| bytes.get(4) == Some(&b' '));
     let mut at = if first.is_some() { 5 } else { 0 };
@@ -88,7 +139,7 @@ fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
     let day = digits(bytes, at, n_digits)?;
     at += n_digits;
     at += blanks(bytes, at)?;
-    let year = first.or_else(|| digits(bytes, at, 4));
+    let mut year = first.or_else(|| digits(bytes, at, 4));
     if year.is_some() && first.is_none() {
         at += 4;
         at += blanks(bytes, at)?;
@@ -99,6 +150,9 @@ fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
     if bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
         (civil.micro, at) = fraction(bytes, at);
     }
+    if let (None, Some(own)) = (year, year_behind(bytes, at)) {
+        (year, at) = (Some(own), at + 5);
+    }
     let zone = clock_zone(bytes, at).filter(|(_, end)| bytes.get(*end) == Some(&b':'));
     let fixed = zone.map(|(seconds, _)| Zone::Fixed(seconds));
     let clock = Clock { zone: fixed.as_ref().unwrap_or(clock.zone), ..clock };
@@ -107,6 +161,12 @@ fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
         None => clock.guess_year(civil)?,
     };
     Some((micros, zone.map_or(at, |(_, end)| end)))
+}
+
+/// ` 2016` as a word of its own, where it can be a year.
+fn year_behind(bytes: &[u8], at: usize) -> Option<i64> {
+    let is_word = bytes.get(at) == Some(&b' ') && matches!(bytes.get(at + 5), None | Some(b' ' | b':'));
+    digits(bytes, at + 1, 4).filter(|year| is_word && (1970..2100).contains(year))
 }
 
 /// One or more blanks at `at`.

@@ -62,7 +62,7 @@ impl Reader {
                 if pair.is_empty() || field.is_empty() {
                     return settings.fault("pair_separator", "separators are not empty");
                 }
-                Reader::KeyValue(KeyValue { pair, field, alone })
+                Reader::KeyValue(KeyValue { pair, field, alone, escapes: false })
             }
             "csv" | "dsv" => {
                 let separator = settings.text("separator")?.unwrap_or_else(|| ",".into());
@@ -140,7 +140,7 @@ impl Reader {
     pub(super) fn read<'t>(&'t self, text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
         match self {
             Reader::Format(format) => format.read(text, clock).1,
-            Reader::LabelledCef => cef::cef(text).map(cef::named_by_labels),
+            Reader::LabelledCef => cef::cef(text, clock).map(cef::named_by_labels),
             Reader::KeyValue(own) => own.read(text),
             Reader::Delimited(own) => own.read(text),
             Reader::AccessLog(own) => own.read(text, clock),

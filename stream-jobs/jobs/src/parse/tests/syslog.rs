@@ -101,6 +101,29 @@ fn devices_count_their_messages_before_the_time() {
         "<166>Jan 01 2026 16:00:28 fw-1 : %ASA-6-106100: x",
         "2026-01-01T16:00:28Z severity<info> message<x> facility=local4 hostname=fw-1 appname=%ASA-6-106100",
     );
+    let up = "severity<notice> message<x> facility=local7";
+    for (head, name) in [
+        ("9: sw1: 000041: ", "hostname=sw1 "),
+        ("9: 10.0.0.1 41: ", "hostname=10.0.0.1 "),
+        ("9: fe80::1: 41: ", "hostname=fe80::1 "),
+        ("sw1: ", "hostname=sw1 "),
+        ("9: 41: *", ""),
+        (":", ""),
+        ("*", ""),
+        ("Jan  1 10:02:09 10.0.0.1 sw1: 41: ", "hostname=sw1 "),
+        ("9: Jan  1 10:02:09 10.0.0.1 41: ", "hostname=10.0.0.1 "),
+        ("Jan  1 10:02:08 10.0.0.1 41: *Mar  1 1993 ", "hostname=10.0.0.1 "),
+    ] {
+        let time = if head.ends_with("1993 ") { "00:00:01" } else { "Jan  1 2026 10:02:08" };
+        read(
+            &format!("<189>{head}{time}: %LINK-5-UP: x"),
+            &format!("2026-01-01T10:02:08Z {up} {name}appname=%LINK-5-UP"),
+        );
+    }
+    read(
+        "<13>9: a Jan  1 10:02:08 b: c",
+        "severity<notice> message<9: a Jan  1 10:02:08 b: c> facility=user #no_time",
+    );
     read("<13>9: lives", "severity<notice> message<9: lives> facility=user #no_time");
     read("<13>9: a: b: c", "severity<notice> message<9: a: b: c> facility=user #no_time");
 }
@@ -148,6 +171,8 @@ fn rfc3164_times_of_other_makes() {
         "2024-10-11T20:14:15.500000Z severity<notice> message<x> facility=user hostname=h appname=a",
     );
     rfc3164("2024-10-11T22:14:15Z h a: x", "2024-10-11T22:14:15Z message<x> hostname=h appname=a");
+    rfc3164("Oct 11 22:14:15 2024 h a: x", "2024-10-11T22:14:15Z message<x> hostname=h appname=a");
+    rfc3164("Oct 11 22:14:15 3024 a: x", "2025-10-11T22:14:15Z message<x> hostname=3024 appname=a");
 }
 
 #[test]
@@ -161,6 +186,10 @@ fn rfc3164_without_host_or_tag() {
         "2026-01-01T16:33:35Z message<last message repeated 2 times> hostname=h",
     );
     rfc3164("Jan  1 16:33:35 fe80::1 app::m: x", "2026-01-01T16:33:35Z message<app::m: x> hostname=fe80::1");
+    rfc3164(
+        "Jan  1 16:33:35 --- last message repeated 1 time ---",
+        "2026-01-01T16:33:35Z message<--- last message repeated 1 time --->",
+    );
     rfc3164("Jan  1 16:33:35 h", "2026-01-01T16:33:35Z message<> hostname=h");
     rfc3164("Jan  1 16:33:35", "2026-01-01T16:33:35Z message<>");
 }

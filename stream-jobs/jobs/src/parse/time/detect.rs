@@ -4,7 +4,7 @@
 //! the year the month is first, else the day; what is then no date is tried the other way round.
 
 use super::zone::{Zone, abbreviation, at_clock};
-use super::{Civil, Clock, access_log, digits, epoch, fraction, month};
+use super::{Civil, Clock, Form, access_log, digits, epoch, fraction, month, rfc3339};
 
 /// Nobody writes the time later in a line than this.
 const MAX_SEARCHED: usize = 512;
@@ -51,6 +51,33 @@ pub(crate) fn whole(text: &str, clock: Clock<'_>) -> Option<i64> {
     match read(text.as_bytes(), false, clock) {
         Some((micros, len)) if len == text.len() => Some(micros),
         _ => super::number(text),
+    }
+}
+
+/// A time of ISO 8601 that is the whole of `text`: also a date alone (its first moment), without seconds, without separators.
+pub(crate) fn iso8601(text: &str, clock: Clock<'_>) -> Option<i64> {
+    let read = |text: &str| match rfc3339(text.as_bytes(), Form::Lenient, clock.zone) {
+        Some((micros, len)) if len == text.len() => Some(micros),
+        _ => None,
+    };
+    let bytes = text.as_bytes();
+    read(text).or_else(|| match bytes.len() {
+        8 if run(bytes, 0) == 8 => whole(&format!("{text}T000000"), clock),
+        10 => read(&format!("{text}T00:00:00")),
+        _ if run(bytes, 0) == 8 && bytes[8] == b'T' => whole(text, clock),
+        16.. if bytes[13] == b':' && bytes.get(16) != Some(&b':') => {
+            read(&format!("{}:00{}", text.get(..16)?, text.get(16..)?))
+        }
+        _ => None,
+    })
+}
+
+/// TAI64 or TAI64N that is the whole of `text`, with or without its `@`.
+pub(crate) fn tai64(text: &str) -> Option<i64> {
+    let label = if text.starts_with('@') { text.to_owned() } else { format!("@{text}") };
+    match tai(label.as_bytes())? {
+        (Written::Unix(micros), len) if len == label.len() => Some(micros),
+        _ => None,
     }
 }
 

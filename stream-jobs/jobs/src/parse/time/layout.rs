@@ -1,7 +1,7 @@
 //! Times in a form that is given: strftime's, Java's, or by name.
 
 use super::zone::{abbreviation, offset};
-use super::{Civil, Clock, Form, civil_of, digits, epoch, month, number, rfc3339, whole};
+use super::{Civil, Clock, Form, civil_of, digits, epoch, iso8601, month, number, rfc3339, tai64, whole};
 
 /// How a time is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +9,10 @@ pub(crate) enum Layout {
     /// Any way that is known.
     Auto,
     Rfc3339,
+    /// The same, or without seconds, time of day or separators.
+    Iso8601,
+    /// TAI64 and TAI64N, with or without the `@`.
+    Tai,
     /// Seconds and smaller units since the epoch, by how many of them a second has; 0: by size.
     Unix(i64),
     Parts(Vec<Part>),
@@ -48,14 +52,17 @@ pub(crate) enum Part {
 }
 
 impl Layout {
-    /// Reads a layout: `auto`, `rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, strftime's with `%`, Java's otherwise.
+    /// Reads a layout: `auto`, `rfc3339`, `iso8601`, `tai64n`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, strftime's with `%`, Java's
+    /// otherwise.
     ///
     /// # Errors
     /// What is not known in it.
     pub(crate) fn read(layout: &str) -> Result<Layout, String> {
         Ok(match layout.to_ascii_lowercase().as_str() {
-            "auto" | "tai64" | "tai64n" => Layout::Auto,
-            "rfc3339" | "iso8601" | "%+" => Layout::Rfc3339,
+            "auto" => Layout::Auto,
+            "tai64" | "tai64n" => Layout::Tai,
+            "rfc3339" | "%+" => Layout::Rfc3339,
+            "iso8601" => Layout::Iso8601,
             "unix" | "epoch" => Layout::Unix(0),
             "unix_s" => Layout::Unix(1),
             "unix_ms" => Layout::Unix(1000),
@@ -75,6 +82,8 @@ impl Layout {
                 let (micros, len) = rfc3339(text.as_bytes(), Form::Lenient, clock.zone)?;
                 (len == text.len()).then_some(micros)
             }
+            Layout::Iso8601 => iso8601(text, clock),
+            Layout::Tai => tai64(text),
             Layout::Unix(0) => number(text),
             Layout::Unix(unit) => unix(text, *unit),
             Layout::Parts(parts) => parse(parts, text, clock),
@@ -178,7 +187,7 @@ fn strftime(layout: &str) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
-/// What Java's letters mean, as Logstash and Elasticsearch have them.
+/// What Java's letters mean, as Logstash and Elasticsearch have them. `Y` is a year like `y`; with a week it is that of the week.
 fn java(layout: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = layout;
@@ -202,8 +211,8 @@ fn java(layout: &str) -> Result<Vec<Part>, String> {
         let len = rest.chars().take_while(|other| *other == own).count() * own.len_utf8();
         rest = &rest[len..];
         parts.push(match own {
-            'y' | 'u' if len == 2 => Part::ShortYear,
-            'y' | 'u' => Part::Year,
+            'y' | 'u' | 'Y' if len == 2 => Part::ShortYear,
+            'y' | 'u' | 'Y' => Part::Year,
             'M' | 'L' if len > 2 => Part::MonthName,
             'M' | 'L' => Part::Month,
             'd' => Part::Day,
@@ -216,6 +225,8 @@ fn java(layout: &str) -> Result<Vec<Part>, String> {
             'S' => Part::Fraction(if len > 3 { 0 } else { len }),
             'a' => Part::Half,
             'E' => Part::Weekday,
+            'w' => Part::Week,
+            'e' => Part::DayOfWeek,
             'Z' | 'z' | 'X' | 'x' => Part::Zone,
             letter if letter.is_ascii_alphabetic() => return Err(format!("{letter} is not known")),
             other => {

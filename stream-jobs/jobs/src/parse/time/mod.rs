@@ -4,7 +4,7 @@ mod detect;
 mod layout;
 mod zone;
 
-pub(crate) use detect::{find, whole};
+pub(crate) use detect::{find, iso8601, tai64, whole};
 pub(crate) use layout::Layout;
 pub(crate) use zone::{Zone, behind_blank as clock_zone};
 
@@ -253,6 +253,11 @@ pub(crate) fn epoch(number: i64) -> i64 {
         100_000_000_000_000..100_000_000_000_000_000 => number,
         _ => number.div_euclid(1000),
     }
+}
+
+/// Whether a time is late enough (from 1973 on) for the number that it was read from to be one: smaller ones are durations.
+pub(crate) fn since(micros: i64) -> bool {
+    micros >= 100_000_000_000_000
 }
 
 /// Same, with a fraction.

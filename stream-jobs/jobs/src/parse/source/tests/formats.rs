@@ -4,7 +4,9 @@ use super::{check, refused};
 
 #[test]
 fn key_value_pairs() {
-    check(r#"["logfmt"]"#, r#"a=1 b="x \"y\" z" c= d e="\t""#, r#"a=1 b=x "y" z c= d=true e=\t"#);
+    check(r#"["logfmt"]"#, r#"a=1 b="x \"y\" z" c= d e="\t""#, "a=1 b=x \"y\" z c= d=true e=\t");
+    check(r#"["logfmt"]"#, r#"a="\u00e9\n\/" b="C:\Users" c='\n' d=\n"#, "a=é\n/ b=C:\\Users c=\\n d=\\n");
+    check(r#"["key_value"]"#, r#"e="C:\new""#, r"e=C:\new");
     check(
         r#"[{ key_value = { pair_separator = ":", field_separator = "," } }]"#,
         "\"a b\": c d , e:\"f, g\"",
@@ -47,11 +49,30 @@ fn security_formats() {
         "CEF:0|V|P|1|E|n|1|cs1=x y cn1Label=Left over cs1Label=Own Name cs2=z",
         "severity<low> cefVersion=0 deviceVendor=V deviceProduct=P deviceVersion=1 deviceEventClassId=E name=n severity=1 Own Name=x y cn1Label=Left over cs2=z",
     );
+    let head = "severity<low> cefVersion=0 deviceVendor=V deviceProduct=P deviceVersion=1 deviceEventClassId=E name=n severity=1";
+    for (times, found) in [
+        ("end=1616623591000 rt=1616623591694", "2021-03-24T22:06:31.694Z"),
+        ("rt=Sep 07 2018 14:50:39 end=1616623591000", "2018-09-07T14:50:39Z"),
+        ("end=1616623591000", "2021-03-24T22:06:31Z"),
+    ] {
+        check(r#"["cef"]"#, &format!("CEF:0|V|P|1|E|n|1|{times}"), &format!("{found} {head} {times}"));
+    }
+    check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|1|end=15 rt=soon", &format!("{head} end=15 rt=soon"));
     check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|", "!a bar after a part of the head at 16");
     check(
         r#"["leef"]"#,
         "LEEF:2.0|V|P|1|E|^|src=10.0.0.1^usrName=al^sev=9",
         "severity<very-high> user<al> leefVersion=2.0 vendor=V product=P version=1 eventId=E src=10.0.0.1 usrName=al sev=9",
+    );
+    check(
+        r#"["leef"]"#,
+        "LEEF:1.0|V|P|1|E|devTime=2021-Mar-24 22h\tdevTimeFormat=yyyy-MMM-dd HH'h'",
+        "2021-03-24T22:00:00Z leefVersion=1.0 vendor=V product=P version=1 eventId=E devTime=2021-Mar-24 22h devTimeFormat=yyyy-MMM-dd HH'h'",
+    );
+    check(
+        r#"["leef"]"#,
+        "LEEF:1.0|V|P|1|E|devTime=Mar 24 2021 22:06:31",
+        "2021-03-24T22:06:31Z leefVersion=1.0 vendor=V product=P version=1 eventId=E devTime=Mar 24 2021 22:06:31",
     );
 }
 
@@ -141,5 +162,6 @@ fn dissected() {
         "s.steps.0.dissect.pattern: stone is no type",
     );
     check(&steps("<%{a}>"), "[1]", "!\"<\" at 0");
+    check(&steps("<%{a}> %{b};"), "<1> 2; 3;", "a=1 b=2");
     check(&steps("%{a};%{b}"), "1 2", "!\";\" after \"a\" at 0");
 }
