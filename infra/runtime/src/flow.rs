@@ -12,7 +12,8 @@ use crate::service::{Service, ServiceError};
 /// Which topics' producers wait.
 pub struct Gate {
     service: Service,
-    tailer: Tailer,
+    /// None after it has failed: it gives nothing any more.
+    tailer: Option<Tailer>,
     waiting: BTreeMap<String, bool>,
     looked: Instant,
 }
@@ -23,21 +24,30 @@ impl Gate {
     /// # Errors
     /// *Exit*.
     pub fn open(service: &Service) -> Result<Gate, ServiceError> {
-        let tailer = Tailer::open(&service.config.kafka, topics::CONTROL, &[0])?;
         let mut gate =
-            Gate { service: service.clone(), tailer, waiting: BTreeMap::new(), looked: Instant::now() };
-        while !gate.tailer.caught_up() {
-            gate.look(Duration::from_millis(50))?;
-        }
+            Gate { service: service.clone(), tailer: None, waiting: BTreeMap::new(), looked: Instant::now() };
+        gate.read()?;
         Ok(gate)
+    }
+
+    /// Reads all marks anew.
+    fn read(&mut self) -> Result<(), ServiceError> {
+        self.waiting.clear();
+        self.tailer = Some(Tailer::open(&self.service.config.kafka, topics::CONTROL, &[0])?);
+        while self.tailer.as_ref().is_some_and(|tailer| !tailer.caught_up()) {
+            self.look(Duration::from_millis(50))?;
+        }
+        Ok(())
     }
 
     /// Whether to write: no topic is over its bound. Looks for new marks at most every 200 ms.
     ///
     /// # Errors
-    /// *Exit*.
+    /// The marks cannot be read; the next call begins anew.
     pub fn may_write(&mut self) -> Result<bool, ServiceError> {
-        if self.looked.elapsed() >= Duration::from_millis(200) {
+        if self.tailer.is_none() {
+            self.read()?;
+        } else if self.looked.elapsed() >= Duration::from_millis(200) {
             self.looked = Instant::now();
             self.look(Duration::ZERO)?;
         }
@@ -46,7 +56,8 @@ impl Gate {
 
     fn look(&mut self, wait: Duration) -> Result<(), ServiceError> {
         let (codecs, waiting) = (&self.service.codecs, &mut self.waiting);
-        self.tailer.poll(wait, &mut |_, _, _, value| -> Result<(), Error> {
+        let Some(mut tailer) = self.tailer.take() else { return Ok(()) };
+        tailer.poll(wait, &mut |_, _, _, value| -> Result<(), Error> {
             let record = value.and_then(|value| codecs.control().decode::<ControlRecord>(value).ok());
             if let Some((record, mark)) = record.as_ref().and_then(|record| Some((record, record.as_flow()?)))
                 && waiting.insert(record.id.clone(), mark.wait) != Some(mark.wait)
@@ -57,6 +68,7 @@ impl Gate {
             }
             Ok(())
         })?;
+        self.tailer = Some(tailer);
         Ok(())
     }
 }

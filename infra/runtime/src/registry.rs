@@ -38,6 +38,9 @@ pub struct Registry {
     denied: Arc<Denied>,
 }
 
+/// Longest wait for one answer: a registry that is slow is waited for, one that is silent is asked again.
+const CALL: Duration = Duration::from_secs(20);
+
 /// Ids that the registry denied, and when. Somebody may register them later, so they are asked for again after a while.
 #[derive(Debug, Default)]
 struct Denied(Mutex<HashMap<u32, Instant>>);
@@ -234,7 +237,7 @@ impl Registry {
         let url = format!("{}/config/{name}", self.url);
         self.retrying(runtime, &format!("set the compatibility of {name}"), || async {
             let body = serde_json::json!({ "compatibility": "BACKWARD_TRANSITIVE" });
-            let put = http::client().put(&url).timeout(Duration::from_secs(5));
+            let put = http::client().put(&url);
             put.json(&body).send().await?.error_for_status().map(drop)
         })
     }
@@ -261,16 +264,18 @@ impl Registry {
     {
         let start = Instant::now();
         loop {
-            match runtime.block_on(call()) {
-                Ok(value) => return Ok(value),
-                Err(error) if start.elapsed() >= self.deadline => {
-                    return Err(self.away(action, &error.to_string()));
-                }
-                Err(error) => {
-                    tracing::warn!(action, %error, "registry did not answer, trying again");
-                    std::thread::sleep(Duration::from_millis(500));
-                }
+            // The library's client waits for ever for a registry that takes the connection and says nothing.
+            let left = self.deadline.saturating_sub(start.elapsed()).clamp(Duration::from_millis(100), CALL);
+            let reason = match runtime.block_on(async { tokio::time::timeout(left, call()).await }) {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} ms", left.as_millis()),
+            };
+            if start.elapsed() >= self.deadline {
+                return Err(self.away(action, &reason));
             }
+            tracing::warn!(action, reason, "registry did not answer, trying again");
+            std::thread::sleep(Duration::from_millis(500));
         }
     }
 
@@ -291,9 +296,25 @@ fn codec(subject: Subject, ids: &[(u32, &'static str)]) -> Result<Codec, CodecEr
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use millrace_schemas::position::FilePosition;
 
     use super::*;
+
+    #[test]
+    fn a_registry_that_takes_connections_and_says_nothing_is_away_when_the_deadline_has_passed() {
+        let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let registry = Registry::new(&url, Duration::from_secs(1));
+        let (said, says) = std::sync::mpsc::channel();
+        std::thread::spawn(move || said.send((registry.register(), registry.schema(1))));
+        let Ok((registered, schema)) = says.recv_timeout(Duration::from_secs(20)) else {
+            panic!("the registry is still being waited for")
+        };
+        assert!(matches!(registered, Err(RegistryError::Away { .. })), "{registered:?}");
+        assert!(matches!(schema, Err(RegistryError::Away { .. })), "{schema:?}");
+    }
 
     #[test]
     fn the_newest_version_is_written_and_every_version_is_read() {

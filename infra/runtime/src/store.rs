@@ -109,24 +109,48 @@ impl Store {
 
     /// Writes an object that must not exist yet (I5).
     ///
+    /// A store says that the object is there also when an earlier try of this very call got through, and S3 says the same
+    /// (409) while such a try is still under way, which may come to nothing yet. So what is there is looked at: these bytes
+    /// are success, nothing is tried again.
+    ///
     /// # Errors
     /// The store refused it or did not answer in time. An object of that name may exist afterwards: it is an orphan.
     pub fn put_new(&self, path: &str, bytes: impl Into<Bytes>) -> Result<(), StoreError> {
-        let payload = PutPayload::from(bytes.into());
+        let bytes = bytes.into();
+        let payload = PutPayload::from(bytes.clone());
         let at = Path::from(path);
-        let mut first = true;
-        self.retrying("put", path, || {
+        self.retrying("put", path, || async {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let put = self.inner.put_opts(&at, payload.clone(), options);
-            let again = !std::mem::replace(&mut first, false);
-            async move {
-                match put.await {
-                    // An earlier try of this very call got through: names are never used twice.
-                    Err(object_store::Error::AlreadyExists { .. }) if again => Ok(()),
-                    other => other.map(drop),
+            let refusal = match self.inner.put_opts(&at, payload.clone(), options).await {
+                Err(refusal @ object_store::Error::AlreadyExists { .. }) => refusal,
+                other => return other.map(drop),
+            };
+            match self.holds(&at, &bytes).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(refusal),
+                Err(object_store::Error::NotFound { .. }) => {
+                    Err(object_store::Error::Generic { store: "store", source: refusal.into() })
                 }
+                Err(error) => Err(error),
             }
         })
+    }
+
+    /// Whether an object is these bytes.
+    async fn holds(&self, at: &Path, bytes: &[u8]) -> object_store::Result<bool> {
+        let found = self.inner.get(at).await?;
+        if found.meta.size != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let mut rest = bytes;
+        let mut chunks = found.into_stream();
+        while let Some(chunk) = chunks.try_next().await? {
+            match rest.strip_prefix(&chunk[..]) {
+                Some(behind) => rest = behind,
+                None => return Ok(false),
+            }
+        }
+        Ok(rest.is_empty())
     }
 
     /// Reads a whole object.
@@ -299,3 +323,6 @@ fn final_answer(error: &object_store::Error) -> bool {
             | E::UnknownConfigurationKey { .. }
     )
 }
+
+#[cfg(test)]
+mod tests;

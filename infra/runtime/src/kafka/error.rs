@@ -1,6 +1,10 @@
 //! Errors by what happens next.
 
+use std::time::Duration;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::TRANSACTION;
 
 /// What happens next after an error (design: *Reject* is no error, *Retry* has been done by the runtime already).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,16 @@ pub enum Error {
         /// What rdkafka said.
         source: KafkaError,
     },
+    /// The broker ended a transaction that stood open for too long, and fenced its producer.
+    #[error("could not {action}: the broker had ended the transaction, which stood open for {} s: {source}", .open.as_secs())]
+    Overran {
+        /// Call.
+        action: &'static str,
+        /// For how long.
+        open: Duration,
+        /// What rdkafka said.
+        source: KafkaError,
+    },
     /// Another live process uses the same instance id.
     #[error("another process runs as {instance}; stop it, or start this one with another --instance")]
     Taken {
@@ -76,7 +90,10 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             // A broker that is away is waited for by joining anew; only the start gives up after a while.
-            Error::TimedOut { .. } | Error::Fenced { .. } | Error::Unreachable { .. } => Class::Rejoin,
+            Error::TimedOut { .. }
+            | Error::Fenced { .. }
+            | Error::Overran { .. }
+            | Error::Unreachable { .. } => Class::Rejoin,
             Error::Void { .. } => Class::Abort,
             Error::Taken { .. } | Error::Refused { .. } | Error::Broken(_) => Class::Exit,
         }
@@ -100,6 +117,16 @@ impl Error {
                     | RDKafkaErrorCode::InvalidRecord
             )
         )
+    }
+
+    /// Nobody else need have fenced a producer whose transaction stood `open` for longer than the broker lets one.
+    pub(crate) fn after(self, open: Duration) -> Error {
+        match self {
+            Error::Fenced { action, source } if open >= TRANSACTION => {
+                Error::Overran { action, open, source }
+            }
+            other => other,
+        }
     }
 
     /// Classes an error of a transactional call. A time-out comes first: nothing is known then.
@@ -172,4 +199,21 @@ fn fenced(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::FencedInstanceId
             | RDKafkaErrorCode::Fatal
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producer_that_was_fenced_since_it_was_too_slow_has_no_rival() {
+        let fenced = || {
+            let source = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidProducerEpoch);
+            Error::transactional("deliver", source)
+        };
+        assert!(matches!(fenced().after(Duration::from_secs(9)), Error::Fenced { .. }));
+        let overran = fenced().after(Duration::from_secs(12));
+        assert!(matches!(overran, Error::Overran { .. }), "{overran}");
+        assert_eq!(overran.class(), Class::Rejoin);
+    }
 }

@@ -10,6 +10,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::assign::{Context, Polled, Resolve};
 use super::batch::Batch;
+use super::fencing::Fencings;
 use super::transaction::{Flight, Transaction};
 use super::{Class, Error, Guard, Kafka, TxnProducer};
 use crate::metrics;
@@ -42,7 +43,7 @@ pub struct Member {
     producer: Arc<Mutex<TxnProducer>>,
     flight: Arc<Flight>,
     positions: BTreeMap<(usize, i32), i64>,
-    last_fenced: Option<Instant>,
+    fencings: Fencings,
 }
 
 impl Member {
@@ -62,7 +63,7 @@ impl Member {
             producer,
             flight,
             positions: BTreeMap::new(),
-            last_fenced: None,
+            fencings: Fencings::default(),
         })
     }
 
@@ -116,6 +117,9 @@ impl Member {
                 drop(message); // belongs to partitions that are gone, or comes again from the assigned offset
                 batch.clear();
                 self.positions.clear();
+                if event == Polled::Revoked {
+                    self.fencings.lost();
+                }
                 if let Polled::Assigned(partitions) = &event {
                     metrics::rebalance(&self.options.service, partitions.len());
                     for (topic, partition, next) in partitions {
@@ -202,15 +206,11 @@ impl Member {
     /// anew from the committed offsets. A broker that is away is waited for until told to stop.
     ///
     /// # Errors
-    /// *Exit*: `Taken` where `cause` is the second fencing within a minute.
+    /// *Exit*: `Taken` where `cause` is the second fencing within a minute and no partitions were lost between the two.
     pub fn rejoin(&mut self, cause: &Error, stop: &Stop) -> Result<(), Error> {
         let name = instance(&self.kafka, &self.options);
-        if matches!(cause, Error::Fenced { .. }) {
-            let again = self.last_fenced.is_some_and(|last| last.elapsed() < Duration::from_secs(60));
-            if again {
-                return Err(Error::Taken { instance: name });
-            }
-            self.last_fenced = Some(Instant::now());
+        if matches!(cause, Error::Fenced { .. }) && self.fencings.is_rival(Instant::now()) {
+            return Err(Error::Taken { instance: name });
         }
         metrics::rejoin(&self.options.service);
         tracing::info!(instance = name, %cause, "joining anew");

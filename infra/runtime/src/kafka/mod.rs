@@ -6,6 +6,7 @@ pub mod admin;
 mod assign;
 mod batch;
 mod error;
+mod fencing;
 pub mod frontier;
 mod member;
 mod patience;
@@ -102,6 +103,9 @@ pub(crate) fn passing(error: &KafkaError, reason: &str) {
 
 const AWAY_SAID_EVERY: Duration = Duration::from_secs(10);
 
+/// A transaction that stands open for longer is ended by the broker, which fences its producer.
+const TRANSACTION: Duration = Duration::from_secs(10);
+
 /// Longest wait for one call to the broker.
 pub(crate) const CALL: Duration = Duration::from_secs(10);
 
@@ -176,7 +180,7 @@ impl Kafka {
     fn producer(&self, transactional_id: &str) -> ClientConfig {
         let mut config = self.plain_producer();
         config.set("transactional.id", transactional_id);
-        config.set("transaction.timeout.ms", "10000");
+        config.set("transaction.timeout.ms", TRANSACTION.as_millis().to_string());
         // librdkafka resends EndTxn after this pause: long enough to tell a resent one by time alone.
         config.set("retry.backoff.ms", "1000");
         config.set("retry.backoff.max.ms", "1000");

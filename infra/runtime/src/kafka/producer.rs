@@ -115,7 +115,8 @@ pub struct TxnProducer {
     guard: Guard,
     reports: Arc<Mutex<Reports>>,
     inner: BaseProducer<Context>,
-    open: bool,
+    /// Since when a transaction is.
+    open: Option<Instant>,
 }
 
 impl TxnProducer {
@@ -133,15 +134,7 @@ impl TxnProducer {
         let reports = Arc::new(Mutex::new(Reports::default()));
         let inner = make(kafka, transactional_id, tracked, &reports)?;
         let transactional_id = transactional_id.to_owned();
-        Ok(TxnProducer {
-            kafka: kafka.clone(),
-            transactional_id,
-            tracked,
-            guard,
-            reports,
-            inner,
-            open: false,
-        })
+        Ok(TxnProducer { kafka: kafka.clone(), transactional_id, tracked, guard, reports, inner, open: None })
     }
 
     /// Begins a transaction.
@@ -155,7 +148,7 @@ impl TxnProducer {
         self.inner
             .begin_transaction()
             .map_err(|source| Error::transactional("begin a transaction", source))?;
-        self.open = true;
+        self.open = Some(Instant::now());
         Ok(())
     }
 
@@ -211,16 +204,22 @@ impl TxnProducer {
                         pause(&self.inner);
                         self.undelivered()
                     });
-                    return Err(cause.unwrap_or_else(|| Error::transactional("send", source)));
+                    return Err(cause.unwrap_or_else(|| self.error("send", source)));
                 }
             }
         }
     }
 
+    /// An error of a call of the open transaction.
+    fn error(&self, action: &'static str, source: KafkaError) -> Error {
+        let open = self.open.map_or(Duration::ZERO, |since| since.elapsed());
+        Error::transactional(action, source).after(open)
+    }
+
     /// Why a record of this transaction was not delivered, if one was not.
     fn undelivered(&self) -> Option<Error> {
         let source = self.reports.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()?;
-        Some(match Error::transactional("deliver", source) {
+        Some(match self.error("deliver", source) {
             // A record that could not be delivered voids its transaction; nothing else is in doubt.
             Error::TimedOut { action, source } => Error::Void { action, source },
             other => other,
@@ -238,7 +237,7 @@ impl TxnProducer {
         if let Some(error) = self.undelivered() {
             return Err(error);
         }
-        drained.map_err(|source| Error::transactional("flush", source))?;
+        drained.map_err(|source| self.error("flush", source))?;
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut delivered = std::mem::take(&mut reports.delivered);
         delivered.sort_unstable_by_key(|delivery| delivery.tag);
@@ -262,7 +261,7 @@ impl TxnProducer {
             let start = Instant::now();
             self.inner
                 .send_offsets_to_transaction(offsets, group, self.guard.timeout)
-                .map_err(|source| Error::transactional("send offsets to the transaction", source))?;
+                .map_err(|source| self.error("send offsets to the transaction", source))?;
             if start.elapsed() >= self.guard.offsets {
                 doubt = Some("offsets");
             }
@@ -271,8 +270,8 @@ impl TxnProducer {
         let start = Instant::now();
         self.inner
             .commit_transaction(self.guard.timeout)
-            .map_err(|source| Error::transactional("commit the transaction", source))?;
-        self.open = false;
+            .map_err(|source| self.error("commit the transaction", source))?;
+        self.open = None;
         let took = start.elapsed();
         metrics::transaction("committed", took);
         tracing::debug!(
@@ -296,9 +295,7 @@ impl TxnProducer {
     /// # Errors
     /// By class.
     pub fn abort(&mut self) -> Result<(), Error> {
-        if !std::mem::take(&mut self.open) {
-            return Ok(());
-        }
+        let Some(open) = self.open.take() else { return Ok(()) };
         // An abort with records still in the queue can turn fatal (librdkafka#4849); what fails here is void anyway.
         // After a failed delivery the queue never empties by itself.
         let patience = if self.undelivered().is_some() { AFTER_FAILURE } else { self.guard.timeout };
@@ -306,7 +303,7 @@ impl TxnProducer {
         let start = Instant::now();
         self.inner
             .abort_transaction(self.guard.timeout)
-            .map_err(|source| Error::transactional("abort the transaction", source))?;
+            .map_err(|source| Error::transactional("abort the transaction", source).after(open.elapsed()))?;
         metrics::transaction("aborted", start.elapsed());
         if start.elapsed() >= self.guard.end { self.remake("abort") } else { Ok(()) }
     }

@@ -1,6 +1,7 @@
 //! What a sink sends: objects to the store, manifest records and ledger deltas into the open transaction.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use millrace_schemas::ledger::Delta;
 use millrace_schemas::manifest::ManifestRecord;
@@ -8,6 +9,9 @@ use millrace_schemas::{key_partition, topics};
 
 use crate::kafka::{OutRecord, TxnProducer};
 use crate::service::{Service, ServiceError};
+
+/// Between two calls to a store that does not take an object.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Of somebody who puts an object into a store that may be away.
 #[derive(Debug, Default)]
@@ -40,13 +44,6 @@ pub(crate) fn put_until(
     loop {
         match service.store.put_new(path, bytes.clone()) {
             Ok(()) => return Ok(()),
-            // Names are never used twice, so an earlier try of this very call got through.
-            Err(error)
-                if patience.is_tried()
-                    && matches!(*error.source, object_store::Error::AlreadyExists { .. }) =>
-            {
-                return Ok(());
-            }
             Err(error) if service.stop.requested() || patience.ended.load(Ordering::Relaxed) => {
                 return Err(error.into());
             }
@@ -54,6 +51,8 @@ pub(crate) fn put_until(
                 tracing::error!(stage, path, %error, "store does not take objects, waiting for it");
                 service.health.turned(stage, false);
                 patience.tried.store(true, Ordering::Relaxed);
+                // A refusal (wrong keys, no such bucket) comes at once.
+                service.stop.sleep(PAUSE);
             }
         }
     }
