@@ -308,7 +308,7 @@ mod tests {
         let url = format!("http://{}", silent.local_addr().unwrap());
         let registry = Registry::new(&url, Duration::from_secs(1));
         let (said, says) = std::sync::mpsc::channel();
-        std::thread::spawn(move || said.send((registry.register(), registry.schema(1))));
+        std::thread::spawn(move || drop(said.send((registry.register(), registry.schema(1)))));
         let Ok((registered, schema)) = says.recv_timeout(Duration::from_secs(20)) else {
             panic!("the registry is still being waited for")
         };
