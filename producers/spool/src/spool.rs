@@ -14,6 +14,8 @@ use crate::{BatchId, Error, Name, Options, SegmentId, lock, parked, reserve};
 
 /// Share of the bound that one segment takes before the next one begins: what is sent must be deleted before all is full.
 const SEGMENTS: u64 = 8;
+/// A batch so many minutes ahead was opened before the clock was set back: it is not left open until the clock is there again.
+const AHEAD: i64 = 10;
 /// Lines that a segment has for each byte of its table before it ends with a minute.
 const LINES_PER_TABLE: u64 = 8;
 
@@ -248,8 +250,7 @@ impl Spool {
     /// As [`Spool::append`]; nothing is lost by them.
     pub fn tick(&self, minute: i64) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back leaves no batch open until it comes there again.
-        if writer.minute < minute || writer.minute > minute + 1 {
+        if writer.minute < minute || writer.minute > minute + AHEAD {
             self.close_all(&mut writer);
         }
         let marks = {

@@ -5,22 +5,23 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Gateway, NOW, Whim, key_file, options, spool, until, uplink, write};
+use common::{Gateway, Whim, key_file, now, options, spool, until, uplink, write};
 use millrace_spool::{look, retry_parked};
 use millrace_uplink::Uplink;
 
 #[test]
 fn a_batch_travels_while_its_minute_runs() {
+    let this_minute = now();
     let dir = tempfile::tempdir().unwrap();
     let (spool, gateway) = (spool(dir.path()), Gateway::started());
     let uplink = uplink(&spool, &gateway);
-    write(&spool, "web", NOW, &["1", "2"]);
+    write(&spool, "web", this_minute, &["1", "2"]);
     until("the first lines are there", || gateway.store().all() == ["1", "2"]);
-    write(&spool, "web", NOW, &["3"]);
+    write(&spool, "web", this_minute, &["3"]);
     until("the next one is there", || gateway.store().all().len() == 3);
     assert!(gateway.store().ended.is_empty() && gateway.store().requests.len() == 1);
     // Another minute begins: the batch ends, and the next one travels.
-    write(&spool, "web", NOW + 1, &["4"]);
+    write(&spool, "web", this_minute + 1, &["4"]);
     until("the batch is done", || spool.status().done_since_start == 1);
     until("the next one travels", || gateway.store().all().len() == 4);
     let progress = uplink.finish(Duration::from_secs(20));
@@ -30,6 +31,7 @@ fn a_batch_travels_while_its_minute_runs() {
 
 #[test]
 fn overdue_batches_go_many_at_once_and_do_not_keep_the_newest_lines() {
+    let this_minute = now();
     let dir = tempfile::tempdir().unwrap();
     let (spool, mut gateway) = (spool(dir.path()), Gateway::new());
     let uplink = uplink(&spool, &gateway);
@@ -40,7 +42,7 @@ fn overdue_batches_go_many_at_once_and_do_not_keep_the_newest_lines() {
     assert!(uplink.progress().trouble.is_some());
     gateway.store().delay = Duration::from_millis(150);
     gateway.start();
-    write(&spool, "web", NOW, &["now"]);
+    write(&spool, "web", this_minute, &["now"]);
     until("the newest line is there", || gateway.store().all().contains(&"now".to_owned()));
     assert!(spool.status().waiting > 1, "and overdue ones still wait");
     until("all that is overdue is there", || spool.status().waiting == 1);
@@ -50,13 +52,14 @@ fn overdue_batches_go_many_at_once_and_do_not_keep_the_newest_lines() {
 
 #[test]
 fn a_gateway_that_is_killed_again_and_again_has_every_line_once() {
+    let this_minute = now();
     let dir = tempfile::tempdir().unwrap();
     let (spool, mut gateway) = (spool(dir.path()), Gateway::started());
     let uplink = uplink(&spool, &gateway);
     let mut wanted = Vec::new();
     for n in 0..400_i64 {
         let line = format!("{n:04} {}", "x".repeat((n as usize * 7_919) % 30_000));
-        write(&spool, ["web", "app"][n as usize % 2], NOW + n / 120, &[&line]);
+        write(&spool, ["web", "app"][n as usize % 2], this_minute + n / 120, &[&line]);
         wanted.push(line);
         if n % 50 == 49 {
             gateway.kill();
@@ -74,13 +77,14 @@ fn a_gateway_that_is_killed_again_and_again_has_every_line_once() {
 
 #[test]
 fn a_spool_that_is_opened_again_goes_on() {
+    let this_minute = now();
     let dir = tempfile::tempdir().unwrap();
     let gateway = Gateway::started();
     for round in 0..5 {
         let spool = spool(dir.path());
         let uplink = uplink(&spool, &gateway);
         for n in 0..20 {
-            write(&spool, "web", NOW + n / 7, &[&format!("{round}.{n:02}")]);
+            write(&spool, "web", this_minute + n / 7, &[&format!("{round}.{n:02}")]);
         }
         // In the middle of a batch, as a kill would.
         drop(uplink);
@@ -96,6 +100,7 @@ fn a_spool_that_is_opened_again_goes_on() {
 
 #[test]
 fn a_refused_batch_is_parked_and_blocks_nobody() {
+    let this_minute = now();
     let dir = tempfile::tempdir().unwrap();
     let (spool, gateway) = (spool(dir.path()), Gateway::started());
     gateway.store().refused = vec!["bad"];
@@ -104,7 +109,7 @@ fn a_refused_batch_is_parked_and_blocks_nobody() {
         write(&spool, "bad", minute, &["bad"]);
         write(&spool, "good", minute, &["good"]);
     }
-    write(&spool, "bad", NOW, &["bad"]);
+    write(&spool, "bad", this_minute, &["bad"]);
     until("the good ones are sent", || gateway.store().ended.len() == 10);
     until("the others are parked", || spool.status().parked == 10);
     assert_eq!(spool.status().waiting, 1, "one still grows");
@@ -177,10 +182,11 @@ fn try_later_is_obeyed() {
 
 #[test]
 fn a_gateway_that_says_nothing_is_given_up_after_a_while() {
+    let this_minute = now();
     let dir = tempfile::tempdir().unwrap();
     let (spool, gateway) = (spool(dir.path()), Gateway::started());
     gateway.store().whims = [Whim::Silence].into();
-    write(&spool, "web", NOW, &["1"]);
+    write(&spool, "web", this_minute, &["1"]);
     spool.seal();
     let patience = Duration::from_millis(500);
     let start = Instant::now();
@@ -190,9 +196,9 @@ fn a_gateway_that_says_nothing_is_given_up_after_a_while() {
     until("the batch is sent", || spool.status().waiting == 0);
     assert!(start.elapsed() > patience && gateway.store().requests.len() == 2);
     // One that grows may say nothing for as long as it likes.
-    write(&spool, "web", NOW + 1, &["2"]);
+    write(&spool, "web", this_minute + 1, &["2"]);
     std::thread::sleep(3 * patience);
-    write(&spool, "web", NOW + 1, &["3"]);
+    write(&spool, "web", this_minute + 1, &["3"]);
     until("its lines are there", || gateway.store().all() == ["1", "2", "3"]);
     assert_eq!(gateway.store().requests.len(), 3);
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -212,8 +212,10 @@ async fn take(
     axum::Json(serde_json::json!({ "count": count })).into_response()
 }
 
-/// A minute that is not over while the test runs.
-pub(crate) const NOW: i64 = 40_000_000;
+/// A minute that is not over while the test runs; so are some after it.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / 60 + 1
+}
 
 pub(crate) fn spool(dir: &std::path::Path) -> Arc<Spool> {
     let options = Options { dir: dir.to_owned(), max_bytes: 1 << 30, max_parked_bytes: 1 << 30 };
