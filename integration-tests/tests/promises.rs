@@ -60,6 +60,8 @@ mod seeds;
 mod senders;
 #[path = "promises/session_conformance.rs"]
 mod session_conformance;
+#[path = "promises/stalls.rs"]
+mod stalls;
 #[path = "promises/store_faults.rs"]
 mod store_faults;
 #[path = "promises/streams.rs"]
