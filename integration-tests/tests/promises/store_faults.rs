@@ -164,7 +164,7 @@ fn topics_at_their_byte_bound_make_producers_wait() {
     world.apply_topics();
     let logs = world.forward("web1");
     world.start_all();
-    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("w"), 40_000, 4_000);
+    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("w"), 80_000, 4_000);
     until("the archive stores", Duration::from_secs(60), || {
         world.check();
         let n = files_below(&world.objects.join("bundles/archive")).len();
