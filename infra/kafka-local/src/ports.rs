@@ -5,6 +5,8 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 
@@ -12,14 +14,18 @@ use crate::Error;
 /// two runs of the same child.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// Returns a loopback port on which nothing listens now. Nothing keeps it free until it is used.
+/// Returns a loopback port on which nothing listens now, and that this process was not given lately. Nothing keeps it
+/// free until it is used.
 ///
 /// # Errors
 /// When no port of a hundred tries can be listened on.
 pub fn free_port() -> Result<u16, Error> {
+    // From a place of its own, so that processes stay out of each other's way.
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random()));
     let mut last = None;
     for _ in 0..100 {
-        let port = RANGE.start + (random() % u64::from(RANGE.end - RANGE.start)) as u16;
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = RANGE.start + (next % u64::from(RANGE.end - RANGE.start)) as u16;
         match check("a child", port) {
             Ok(()) => return Ok(port),
             Err(error) => last = Some(error),
@@ -69,4 +75,17 @@ fn listening_inode(table: &str, port: u16) -> Option<String> {
         let listens = columns.get(1)?.ends_with(&suffix) && *columns.get(3)? == "0A";
         if listens { columns.get(9).map(|inode| (*inode).to_owned()) } else { None }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::free_port;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let given: HashSet<u16> = (0..2_000).map(|_| free_port().unwrap()).collect();
+        assert_eq!(given.len(), 2_000);
+    }
 }
