@@ -1,15 +1,17 @@
-//! Class archives (class data sharing): the JVM maps the classes of an earlier run instead of loading them again.
+//! Class archives (class data sharing, JEP 350): a JVM writes the classes that it loaded when it ends, and later ones map
+//! them instead of loading them again, which halves the time of a start.
 //!
-//! Made once per Java and pom by a run of each child on a throw-away folder. Starts then take about half the time.
-//! They are an optimization only: when one cannot be made, children start without.
+//! Written once per Java and pom, by the first child that is stopped in order. They are an optimization only: a JVM that
+//! cannot write or read one goes without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Broker, BrokerOptions, Error, Jars, Registry, RegistryOptions};
+use crate::Jars;
 
 /// Which child an archive is for.
 #[derive(Debug, Clone, Copy)]
@@ -18,18 +20,17 @@ pub(crate) enum Archive {
     Registry,
 }
 
-/// How a child treats its archive.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Use {
-    /// Start from it, if it is there.
-    Read,
-    /// Write it at exit.
-    Write,
+/// An archive that a child writes when it ends.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Where it is written: to a name of its own, for several may be.
+    partial: PathBuf,
+    path: PathBuf,
 }
 
 impl Archive {
     /// Named by the exact Java: another one ignores the file.
-    pub(crate) fn path(self, jars: &Jars) -> PathBuf {
+    fn path(self, jars: &Jars) -> PathBuf {
         let name = match self {
             Self::Kafka => "kafka",
             Self::Registry => "registry",
@@ -37,69 +38,36 @@ impl Archive {
         jars.dir().join(format!("{name}-{:016x}.jsa", xxh3_64(jars.java_version().as_bytes())))
     }
 
-    pub(crate) fn apply(self, how: Use, jars: &Jars, command: &mut Command) {
+    /// Lets `command` start from the archive; whether there is one.
+    pub(crate) fn read(self, jars: &Jars, command: &mut Command) -> bool {
         let path = self.path(jars);
-        match how {
-            Use::Read if path.is_file() => {
-                command.arg(format!("-XX:SharedArchiveFile={}", path.display()));
-            }
-            Use::Read => {}
-            Use::Write => {
-                command.arg(format!("-XX:ArchiveClassesAtExit={}", written(&path).display()));
-            }
+        let is_there = path.is_file();
+        if is_there {
+            command.arg(format!("-XX:SharedArchiveFile={}", path.display()));
+        }
+        is_there
+    }
+
+    /// The same; lets it write one where there is none.
+    pub(crate) fn read_or_write(self, jars: &Jars, command: &mut Command) -> Option<Written> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if self.read(jars, command) {
+            return None;
+        }
+        let path = self.path(jars);
+        let own = format!("{}-{}.partial", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let partial = path.with_extension(own);
+        command.arg(format!("-XX:ArchiveClassesAtExit={}", partial.display()));
+        Some(Written { partial, path })
+    }
+}
+
+impl Written {
+    /// Takes it up, now that the child has ended by itself.
+    pub(crate) fn keep(self) {
+        if let Err(error) = fs::rename(&self.partial, &self.path) {
+            let path = Path::display(&self.partial);
+            tracing::debug!(%error, %path, "there is no class archive, starts are slower");
         }
     }
-}
-
-/// Whether every archive is there, or a marker says that this Java cannot make one.
-pub(crate) fn complete(jars: &Jars) -> bool {
-    [Archive::Kafka, Archive::Registry].iter().all(|archive| archive.path(jars).exists())
-}
-
-/// Makes what is missing. The caller holds the cache's lock.
-pub(crate) fn make(jars: &Jars, progress: &mut dyn FnMut(&str)) {
-    if complete(jars) {
-        return;
-    }
-    progress("preparing class archives of kafka and the registry, for faster starts (once)");
-    let scratch = jars.dir().join("scratch");
-    for (archive, run) in [(Archive::Kafka, run_kafka as Run), (Archive::Registry, run_registry)] {
-        let path = archive.path(jars);
-        let made = clear(&scratch)
-            .and_then(|()| run(jars, &scratch))
-            .and_then(|()| fs::rename(written(&path), &path).map_err(Error::io("rename", &written(&path))));
-        if let Err(error) = made {
-            tracing::warn!(%error, "could not prepare a class archive, starts will be slower");
-            // A folder is no archive to a start, and says that it was tried: not again at every start.
-            if let Err(error) = fs::create_dir_all(&path) {
-                tracing::debug!(%error, "could not leave a marker");
-            }
-        }
-    }
-    if let Err(error) = clear(&scratch) {
-        tracing::debug!(%error, "could not clear the scratch folder");
-    }
-}
-
-type Run = fn(&Jars, &Path) -> Result<(), Error>;
-
-fn run_kafka(jars: &Jars, scratch: &Path) -> Result<(), Error> {
-    let options = BrokerOptions::new(scratch.join("data"), scratch.join("log"));
-    Broker::start_with(jars, options, Use::Write).map(|mut broker| broker.stop())
-}
-
-fn run_registry(jars: &Jars, scratch: &Path) -> Result<(), Error> {
-    let options = RegistryOptions::new(scratch.join("data"), scratch.join("log"));
-    Registry::start_with(jars, options, Use::Write).map(|mut registry| registry.stop())
-}
-
-fn clear(scratch: &Path) -> Result<(), Error> {
-    if scratch.exists() {
-        fs::remove_dir_all(scratch).map_err(Error::io("remove", scratch))?;
-    }
-    Ok(())
-}
-
-fn written(path: &Path) -> PathBuf {
-    path.with_extension("partial")
 }

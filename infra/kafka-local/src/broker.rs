@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::archive::{Archive, Use};
+use crate::archive::Archive;
 use crate::child::Child;
 use crate::storage::Storage;
 use crate::{Error, Jars, ports, probe};
@@ -80,7 +80,6 @@ pub struct Broker {
     options: BrokerOptions,
     storage: Storage,
     ports: Ports,
-    archive: Use,
     child: Child,
     cluster_id: String,
 }
@@ -100,11 +99,7 @@ impl Broker {
     ///
     /// # Errors
     /// When a port is taken, storage cannot be formatted, the child exits, or the deadline passes.
-    pub fn start(jars: &Jars, options: BrokerOptions) -> Result<Self, Error> {
-        Self::start_with(jars, options, Use::Read)
-    }
-
-    pub(crate) fn start_with(jars: &Jars, mut options: BrokerOptions, archive: Use) -> Result<Self, Error> {
+    pub fn start(jars: &Jars, mut options: BrokerOptions) -> Result<Self, Error> {
         options.log_dir =
             std::path::absolute(&options.log_dir).map_err(Error::io("resolve", &options.log_dir))?;
         fs::create_dir_all(&options.log_dir).map_err(Error::io("create", &options.log_dir))?;
@@ -119,8 +114,8 @@ impl Broker {
             internal: ports::free_port()?,
             controller: storage.controller_port()?,
         };
-        let (child, cluster_id) = launch(jars, &options, &storage, ports, archive)?;
-        Ok(Self { jars: jars.clone(), options, storage, ports, archive, child, cluster_id })
+        let (child, cluster_id) = launch(jars, &options, &storage, ports)?;
+        Ok(Self { jars: jars.clone(), options, storage, ports, child, cluster_id })
     }
 
     /// Where clients connect, as `127.0.0.1:port`: the advertised port.
@@ -177,7 +172,7 @@ impl Broker {
     /// As for [`Broker::start`].
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop();
-        let (child, cluster_id) = launch(&self.jars, &self.options, &self.storage, self.ports, self.archive)?;
+        let (child, cluster_id) = launch(&self.jars, &self.options, &self.storage, self.ports)?;
         self.child = child;
         self.cluster_id = cluster_id;
         Ok(())
@@ -195,7 +190,6 @@ fn launch(
     options: &BrokerOptions,
     storage: &Storage,
     ports: Ports,
-    archive: Use,
 ) -> Result<(Child, String), Error> {
     for port in [ports.client, ports.internal, ports.controller] {
         ports::check(WHAT, port)?;
@@ -208,14 +202,14 @@ fn launch(
     let mut command = jars.command(options.heap_mb, &options.log_dir)?;
     // Against the serial collector, on two busy cores: the same start and CPU, 3 to 20 % more records/s, 100 MB more.
     command.arg("-XX:+UseG1GC");
-    Archive::Kafka.apply(archive, jars, &mut command);
+    let archive = Archive::Kafka.read_or_write(jars, &mut command);
     command
         .arg(format!("-Dmillrace.log={}", log.display()))
         .arg(format!("-Dlog4j2.configurationFile={}", storage.log4j().display()))
         .arg("kafka.Kafka")
         .arg(storage.settings())
         .env("CLASSPATH", jars.kafka_class_path()?);
-    let mut child = Child::start(WHAT, command, &log, &options.log_dir.join("kafka.out"))?;
+    let mut child = Child::start(WHAT, command, &log, &options.log_dir.join("kafka.out"), archive)?;
     let address = format!("127.0.0.1:{}", ports.client);
     let ready = child.wait_ready(&address, options.start_deadline, || probe::kafka(ports.client));
     ready.map(|cluster_id| (child, cluster_id))

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::archive::Written;
 use crate::{Error, programs};
 
 /// How often a waiting loop looks.
@@ -76,22 +77,25 @@ pub(crate) struct Child {
     log: PathBuf,
     /// What it prints, for instance when the JVM cannot even start.
     out: PathBuf,
+    /// What it writes when it ends in order.
+    archive: Option<Written>,
 }
 
 impl Child {
-    /// Starts `command`; its output goes to `out`, which begins anew.
+    /// Starts `command`, which writes `archive` at its end; its output goes to `out`, which begins anew.
     pub(crate) fn start(
         what: &'static str,
         mut command: Command,
         log: &Path,
         out: &Path,
+        archive: Option<Written>,
     ) -> Result<Self, Error> {
         let file = File::create(out).map_err(Error::io("create", out))?;
         let twin = file.try_clone().map_err(Error::io("open", out))?;
         command.stdout(file).stderr(twin);
         let program = PathBuf::from(command.get_program());
         let process = spawn(command).map_err(Error::io("run", &program))?;
-        Ok(Self { what, process, status: None, log: log.to_owned(), out: out.to_owned() })
+        Ok(Self { what, process, status: None, log: log.to_owned(), out: out.to_owned(), archive })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -159,6 +163,9 @@ impl Child {
         let start = Instant::now();
         while start.elapsed() < deadline {
             if self.status().is_some() {
+                if let Some(archive) = self.archive.take() {
+                    archive.keep();
+                }
                 return;
             }
             thread::sleep(TICK);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::child::{last_lines, mortal, spawn, tail};
-use crate::{Error, archive, programs};
+use crate::{Error, programs};
 
 /// Embedded, so that an installed binary needs no checkout.
 const POM: &str = include_str!("../pom.xml");
@@ -71,7 +71,7 @@ impl Jars {
         let parent = std::path::absolute(&parent).map_err(Error::io("resolve", &parent))?;
         let hash = format!("{:016x}", xxh3_64(POM.as_bytes()));
         let jars = Self { dir: parent.join(&hash), java, java_version };
-        if jars.dir.is_dir() && archive::complete(&jars) {
+        if jars.dir.is_dir() {
             return Ok(jars);
         }
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
@@ -82,7 +82,6 @@ impl Jars {
             // Only a whole folder ever has the final name.
             fs::rename(&partial, &jars.dir).map_err(Error::io("rename", &partial))?;
         }
-        archive::make(&jars, progress);
         Ok(jars)
     }
 

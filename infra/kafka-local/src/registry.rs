@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::archive::{Archive, Use};
+use crate::archive::Archive;
 use crate::child::Child;
 use crate::{Error, Jars, ports, probe};
 
 const WHAT: &str = "the schema registry";
 const API: &str = "/apis/ccompat/v7";
-const STOP_DEADLINE: Duration = Duration::from_secs(15);
+/// The first time it also writes its class archive.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How to run a registry.
 #[derive(Debug, Clone)]
@@ -49,7 +50,6 @@ pub struct Registry {
     jars: Jars,
     options: RegistryOptions,
     port: u16,
-    archive: Use,
     child: Child,
 }
 
@@ -58,11 +58,7 @@ impl Registry {
     ///
     /// # Errors
     /// When the port is taken, the child exits, or the deadline passes.
-    pub fn start(jars: &Jars, options: RegistryOptions) -> Result<Self, Error> {
-        Self::start_with(jars, options, Use::Read)
-    }
-
-    pub(crate) fn start_with(jars: &Jars, mut options: RegistryOptions, archive: Use) -> Result<Self, Error> {
+    pub fn start(jars: &Jars, mut options: RegistryOptions) -> Result<Self, Error> {
         for dir in [&mut options.data_dir, &mut options.log_dir] {
             *dir = std::path::absolute(&*dir).map_err(Error::io("resolve", dir))?;
             fs::create_dir_all(&*dir).map_err(Error::io("create", dir))?;
@@ -71,8 +67,8 @@ impl Registry {
             Some(port) => port,
             None => ports::free_port()?,
         };
-        let child = launch(jars, &options, port, archive)?;
-        Ok(Self { jars: jars.clone(), options, port, archive, child })
+        let child = launch(jars, &options, port)?;
+        Ok(Self { jars: jars.clone(), options, port, child })
     }
 
     /// The base of the Confluent-compatible API, without a slash at the end.
@@ -103,7 +99,7 @@ impl Registry {
         self.child.check()
     }
 
-    /// Lets it shut down in order, kills it when that takes more than 15 s. Does nothing when it has ended.
+    /// Lets it shut down in order, kills it when that takes more than 30 s. Does nothing when it has ended.
     pub fn stop(&mut self) {
         self.child.stop(STOP_DEADLINE);
     }
@@ -119,7 +115,7 @@ impl Registry {
     /// As for [`Registry::start`].
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop();
-        self.child = launch(&self.jars, &self.options, self.port, self.archive)?;
+        self.child = launch(&self.jars, &self.options, self.port)?;
         Ok(())
     }
 }
@@ -130,18 +126,18 @@ impl Drop for Registry {
     }
 }
 
-fn launch(jars: &Jars, options: &RegistryOptions, port: u16, archive: Use) -> Result<Child, Error> {
+fn launch(jars: &Jars, options: &RegistryOptions, port: u16) -> Result<Child, Error> {
     ports::check(WHAT, port)?;
     let log = log_path(&options.log_dir);
     let mut command = jars.command(options.heap_mb, &options.log_dir)?;
     // A handful of requests per process start: the quick compiler is the better one here (3 s instead of 8).
     command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
-    Archive::Registry.apply(archive, jars, &mut command);
+    let archive = Archive::Registry.read_or_write(jars, &mut command);
     for (key, value) in settings(options, port, &log) {
         command.arg(format!("-D{key}={value}"));
     }
     command.arg("-jar").arg(jars.registry_jar()?);
-    let mut child = Child::start(WHAT, command, &log, &options.log_dir.join("registry.out"))?;
+    let mut child = Child::start(WHAT, command, &log, &options.log_dir.join("registry.out"), archive)?;
     let address = format!("http://127.0.0.1:{port}{API}/subjects");
     child.wait_ready(&address, options.start_deadline, || probe::http(port, &format!("{API}/subjects")))?;
     Ok(child)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::archive::{Archive, Use};
+use crate::archive::Archive;
 use crate::child::{last_lines, mortal, spawn};
 use crate::{Error, Jars, ports};
 
@@ -85,7 +85,7 @@ impl Storage {
             "-Xshare:auto",
             "-XX:-UsePerfData",
         ]);
-        Archive::Kafka.apply(Use::Read, jars, &mut command);
+        Archive::Kafka.read(jars, &mut command);
         command
             .arg(format!("-Dmillrace.log={}", self.dir.join("format.log").display()))
             .arg(format!("-Dlog4j2.configurationFile={}", self.log4j().display()))

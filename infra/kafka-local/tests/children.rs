@@ -203,3 +203,35 @@ fn missing_programs_are_named_with_what_to_install() {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
 }
+
+#[test]
+fn the_first_child_that_is_stopped_leaves_its_classes_to_the_next() {
+    let dir = tempfile::tempdir().expect("dir");
+    let cached = jars().dir().to_owned();
+    let own = dir.path().join("cache/kafka-local").join(cached.file_name().expect("name"));
+    fs::create_dir_all(&own).expect("folder");
+    for entry in fs::read_dir(&cached).expect("jars").map(|entry| entry.expect("entry")) {
+        if entry.path().is_dir() {
+            std::os::unix::fs::symlink(entry.path(), own.join(entry.file_name())).expect("link");
+        }
+    }
+    let options =
+        FetchOptions { cache_dir: dir.path().join("cache"), ..FetchOptions::from_env().expect("cache") };
+    let jars = Jars::fetch_with(&options, &mut |_| ()).expect("jars");
+    let arguments = |registry: &Registry| {
+        let bytes = fs::read(format!("/proc/{}/cmdline", registry.pid())).expect("runs");
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let mut killed = Registry::start(&jars, registry_options(dir.path())).expect("start");
+    killed.kill();
+    let mut first = Registry::start(&jars, registry_options(dir.path())).expect("start without");
+    assert!(arguments(&first).contains("ArchiveClassesAtExit"));
+    first.stop();
+    let second = Registry::start(&jars, registry_options(dir.path())).expect("start with");
+    assert!(arguments(&second).contains("SharedArchiveFile"));
+    drop(second);
+    let partial = fs::read_dir(&own).expect("jars").flatten().map(|entry| entry.path());
+    let partial: Vec<_> =
+        partial.filter(|path| path.extension().is_some_and(|own| own == "partial")).collect();
+    assert!(partial.is_empty(), "{partial:?}");
+}
