@@ -2,13 +2,19 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use millrace_schemas::position::FilePosition;
+use rustix::fs::{OFlags, SeekFrom, seek};
+use rustix::io::Errno;
 
 use crate::identity::{Inode, Look, PRINT, print};
+
+/// Bytes that are looked through at once.
+const BLOCK: usize = 64 << 10;
 
 /// Metadata of a file, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +56,8 @@ impl Sight {
 
 /// Opens a regular file. Does not wait for the other end of a pipe that took the place of one.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -74,17 +81,58 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 
 /// Where the last byte of the first `size` that is not NUL ends.
 pub(crate) fn data_end(file: &File, size: u64) -> io::Result<u64> {
-    let mut buffer = vec![0; size.min(64 << 10) as usize];
-    let mut end = size;
-    while end > 0 {
-        let len = end.min(buffer.len() as u64);
-        let n_read = read_at(file, &mut buffer[..len as usize], end - len)?;
-        if let Some(last) = buffer[..n_read].iter().rposition(|byte| *byte != 0) {
-            return Ok(end - len + last as u64 + 1);
+    let (mut parts, mut at) = (Vec::new(), 0);
+    while let Some(part) = next_data(file, at, size) {
+        at = part.end;
+        parts.push(part);
+    }
+    let mut buffer = vec![0; BLOCK];
+    for Range { start, mut end } in parts.into_iter().rev() {
+        while end > start {
+            let len = (end - start).min(BLOCK as u64);
+            let n_read = read_at(file, &mut buffer[..len as usize], end - len)?;
+            if let Some(last) = buffer[..n_read].iter().rposition(|byte| *byte != 0) {
+                return Ok(end - len + last as u64 + 1);
+            }
+            end -= len;
         }
-        end -= len;
     }
     Ok(0)
+}
+
+/// How far nothing but NUL follows from byte `from` to byte `to`; none where something else was met. Reads at most
+/// `n_most` bytes, to which holes do not count, and answers less than `to` where they were not enough.
+pub(crate) fn nul_until(file: &File, from: u64, to: u64, n_most: usize) -> io::Result<Option<u64>> {
+    let mut buffer = vec![0; BLOCK];
+    let (mut at, mut left) = (from, n_most);
+    while let Some(part) = next_data(file, at, to) {
+        at = part.start;
+        while at < part.end {
+            let len = left.min(BLOCK).min((part.end - at) as usize);
+            let n_read = read_at(file, &mut buffer[..len], at)?;
+            if n_read == 0 {
+                return Ok(Some(at));
+            }
+            if buffer[..n_read].iter().any(|byte| *byte != 0) {
+                return Ok(None);
+            }
+            at += n_read as u64;
+            left -= n_read;
+        }
+    }
+    Ok(Some(to))
+}
+
+/// The first part of `file` from byte `from` to byte `to` that is no hole (lseek(2), `SEEK_DATA`).
+fn next_data(file: &File, from: u64, to: u64) -> Option<Range<u64>> {
+    let start = match seek(file, SeekFrom::Data(from)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => to,
+        // A file system that cannot tell.
+        Err(_) => from,
+    };
+    let end = seek(file, SeekFrom::Hole(start)).map_or(to, |end| end.min(to));
+    (start < end).then_some(start..end)
 }
 
 /// Compares the bytes of `file` with what is known of an incarnation.

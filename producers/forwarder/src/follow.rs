@@ -35,10 +35,11 @@ pub(crate) struct Held {
 /// NUL bytes at the end of a file, set aside by who writes it through a memory map.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
-    /// Where they began when they were looked at.
-    pub(crate) from: u64,
-    /// Size and time of change of the file then.
+    /// How far they were looked through.
+    pub(crate) until: u64,
+    /// Size of the file then.
     pub(crate) size: u64,
+    /// Time of change of the file when the look began.
     pub(crate) modified: i128,
 }
 

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::Now;
 use crate::batch::{Batch, Line, LineSource};
-use crate::disk::{data_end, look, read_at};
+use crate::disk::{look, nul_until, read_at};
 use crate::encoding::{Encoding, MARK};
 use crate::follow::{Follow, Held, Room};
 use crate::identity::{PRINT, Verdict, judge, print};
@@ -24,6 +24,8 @@ const CHUNK: usize = 256 << 10;
 const ROOM: usize = 16;
 /// Enough to see whether something was written there.
 const GLANCE: usize = 4 << 10;
+/// So much of it is looked through in one visit.
+const LOOK: usize = 1 << 20;
 
 /// How a visit to a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,8 @@ impl Reader {
             let mut window = &self.buffer[..n_read.max(tail_len)];
             let data = written(&window[tail_len..]);
             let has_room = !over && encoding.widest() == 1 && tail_len + data < window.len();
-            let has_room = has_room && note_room(follow, data, look.size)?;
+            let seen = follow.position.byte as u64 + (window.len() - tail_len) as u64;
+            let has_room = has_room && note_room(follow, seen, look.size)?;
             if has_room {
                 window = &window[..tail_len + data];
             } else {
@@ -168,17 +171,17 @@ fn written(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
-/// Whether nothing but NUL bytes follows the first `data` unread ones, in a file of `size` bytes.
-fn note_room(follow: &mut Follow, data: usize, size: u64) -> io::Result<bool> {
+/// Whether nothing but NUL bytes is known to follow byte `from` in a file of `size` bytes. Of room that was filled with
+/// NUL bytes a part is looked at in each visit, so that other files have their turn.
+fn note_room(follow: &mut Follow, from: u64, size: u64) -> io::Result<bool> {
     let Some(file) = &follow.file else { return Ok(false) };
-    let known = follow.room.filter(|room| (room.size, room.modified) == (size, follow.modified));
-    let from = match known {
-        Some(room) => room.from,
-        None => data_end(file, size)?,
-    };
-    let has_room = from <= follow.position.byte as u64 + data as u64;
-    follow.room = has_room.then_some(Room { from, size, modified: follow.modified });
-    Ok(has_room)
+    let begun = Room { until: from, size, modified: follow.modified };
+    // Written to since it was looked through: once more, from the beginning.
+    let over = |room: &Room| room.until >= room.size && room.modified != follow.modified;
+    let room = follow.room.filter(|room| !over(room)).unwrap_or(begun);
+    let seen = nul_until(file, room.until.max(from), size, LOOK)?;
+    follow.room = seen.map(|until| Room { until, size, ..room });
+    Ok(seen.is_some())
 }
 
 /// The encoding with its order of bytes, which the file's first bytes tell.

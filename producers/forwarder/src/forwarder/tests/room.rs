@@ -77,3 +77,44 @@ fn the_end_of_a_file_is_before_its_room() {
     rig.settle();
     rig.check(&["new\n"]);
 }
+
+#[test]
+fn a_hole_is_passed_over_whatever_its_size() {
+    for start in [Start::Beginning, Start::End] {
+        let mut rig = Rig::with(|options| options.inputs[0].start = start);
+        let file = set_aside(&rig, "old\n");
+        file.set_len(1 << 40).unwrap();
+        rig.settle();
+        let mut text = "old\n".to_owned();
+        for n in 0..20 {
+            let line = format!("line number {n}\n");
+            file.write_all_at(line.as_bytes(), text.len() as u64).unwrap();
+            text.push_str(&line);
+            rig.settle();
+        }
+        rig.check(&[if start == Start::End { &text[4..] } else { &text }]);
+    }
+}
+
+#[test]
+fn what_is_written_far_behind_room_that_was_filled_is_found_in_time() {
+    let mut rig = Rig::new();
+    let file = set_aside(&rig, "one\n");
+    let mut truth = vec![0; 3 << 20];
+    truth[..4].copy_from_slice(b"one\n");
+    file.write_all_at(&truth, 0).unwrap();
+    for _ in 0..5 {
+        rig.settle();
+        rig.check(&["one\n"]);
+    }
+    // Behind what the look that is under way has passed, and before it.
+    for at in [1 << 20, truth.len() - 8] {
+        truth[at..at + 4].copy_from_slice(b"two\n");
+        file.write_all_at(&truth, 0).unwrap();
+        file.set_modified(SystemTime::now() + std::time::Duration::from_secs(at as u64)).unwrap();
+        for _ in 0..5 {
+            rig.settle();
+        }
+        assert!(rig.rebuilt()[0].1 == truth[..at + 4], "what was written at byte {at}");
+    }
+}
