@@ -124,6 +124,11 @@ pub fn object_deleted(stage: &'static str, orphan: bool) {
     counter!(name, "stage" => stage).increment(1);
 }
 
+/// A part could not be merged by `stage`: its object is missing or damaged.
+pub fn merge_failed(stage: &'static str) {
+    counter!("millrace_merges_failed_total", "stage" => stage).increment(1);
+}
+
 /// Producers of `topic` are told to wait, or no longer.
 pub fn flow(topic: &str, wait: bool, bytes: i64) {
     gauge!("millrace_flow_wait", "topic" => topic.to_owned()).set(f64::from(u8::from(wait)));

@@ -4,12 +4,12 @@
 //! record, committed with the manifest offset and the group's metadata, so that a zombie is fenced. The member that holds
 //! partition 0 deletes objects, and only after it has read all manifest partitions.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use millrace_schemas::manifest::{Fold, ManifestRecord, plan_merges};
+use millrace_schemas::manifest::{Fold, LivePart, ManifestRecord, plan_merges};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::kafka::admin::Admin;
@@ -37,6 +37,10 @@ pub struct OwnerOptions {
 
 /// A replaced object's records are buried a day later at the earliest, so that no reader misses the replacement.
 const TOMBSTONE_AFTER_MICROS: i64 = 24 * 3_600 * 1_000_000;
+/// Parts that could not be merged are left alone for so long: those whose object is missing or damaged, and those whose
+/// object the store did not give.
+const DAMAGED: Duration = Duration::from_secs(600);
+const NOT_GIVEN: Duration = Duration::from_secs(10);
 
 /// Runs until told to stop. `holds_first` tells others of the process whether it holds partition 0: whoever does looks
 /// after what there is only one of.
@@ -74,6 +78,7 @@ pub fn run<M: Merger>(
         fold: Fold::default(),
         folded: BTreeMap::new(),
         deleted: HashSet::new(),
+        left_alone: HashMap::new(),
         swept: Instant::now(),
         orphans_swept: None,
     };
@@ -116,6 +121,8 @@ struct Owner {
     /// Next manifest offset to fold, by partition held.
     folded: BTreeMap<i32, i64>,
     deleted: HashSet<String>,
+    /// Ids of parts that could not be merged, and until when they are left alone.
+    left_alone: HashMap<String, Instant>,
     swept: Instant,
     orphans_swept: Option<Instant>,
 }
@@ -178,10 +185,13 @@ impl Owner {
     /// The most useful merge that is due, over all tenants held; one after another.
     fn merge_one<M: Merger>(&mut self, merger: &M) -> Result<(), ServiceError> {
         let policy = merger.policy();
-        let tenants: Vec<String> = self.fold.tenants().map(str::to_owned).collect();
-        let merges = tenants.iter().flat_map(|tenant| {
-            plan_merges(&self.fold, tenant, &policy, now_micros(), |part| merger.rewrite_alone(part))
-        });
+        self.left_alone.retain(|_, until| *until > Instant::now());
+        let sound = |live: &LivePart| !self.left_alone.contains_key(&live.part.id);
+        let single = |live: &LivePart| merger.rewrite_alone(live);
+        let merges = self
+            .fold
+            .tenants()
+            .flat_map(|tenant| plan_merges(&self.fold, tenant, &policy, now_micros(), sound, single));
         let Some(merge) = merges.max_by_key(|merge| merge.parts.len()) else { return Ok(()) };
         let Some(first) = merge.parts.first() else { return Ok(()) };
         let tenant = first.record.tenant.clone();
@@ -191,12 +201,10 @@ impl Owner {
         let start = Instant::now();
         let (bytes, part) = match merger.merge(&self.service.store, &merge.parts, &id) {
             Ok(merged) => merged,
-            Err(MergeError::Store(error)) => {
-                tracing::warn!(stage = self.options.stage, %error, "merge waits for the store");
-                self.service.stop.sleep(Duration::from_secs(1));
+            Err(error) => {
+                self.leave_alone(&merge.parts, &error);
                 return Ok(());
             }
-            Err(MergeError::Build(error)) => return Err(error.into()),
         };
         let size = bytes.len();
         let path = merger.path(&merge.parts, &id);
@@ -234,6 +242,28 @@ impl Owner {
         );
         self.fold.apply(&record.key(), Some(record));
         Ok(())
+    }
+
+    /// Leaves out of the next merges what this one failed for: the parts of the object that the store did not give, or
+    /// all, so that other merges have their turn.
+    fn leave_alone(&mut self, parts: &[LivePart], error: &MergeError) {
+        let stage = self.options.stage;
+        let (object, is_damage) = match error {
+            MergeError::Store(error) => (Some(&error.path), error.is_missing()),
+            MergeError::Build(_) => (None, true),
+        };
+        for live in parts.iter().filter(|live| object.is_none_or(|path| *path == live.record.object)) {
+            let (tenant, part, object) = (&live.record.tenant, &live.part.id, &live.record.object);
+            if is_damage {
+                let what = "a part could not be merged and is left alone for ten minutes: bring its object back as it was";
+                tracing::error!(stage, tenant, part, object, %error, "{what}");
+                metrics::merge_failed(stage);
+            } else {
+                tracing::warn!(stage, tenant, part, object, %error, "merge waits for the store");
+            }
+            let pause = if is_damage { DAMAGED } else { NOT_GIVEN };
+            self.left_alone.insert(part.clone(), Instant::now() + pause);
+        }
     }
 
     /// Commits the open transaction with the manifest offsets folded to.

@@ -25,6 +25,13 @@ pub struct StoreError {
     pub source: Box<object_store::Error>,
 }
 
+impl StoreError {
+    /// Whether the store answered that there is no such object.
+    pub fn is_missing(&self) -> bool {
+        matches!(*self.source, object_store::Error::NotFound { .. })
+    }
+}
+
 /// An object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

@@ -25,18 +25,19 @@ pub struct Merge {
     pub parts: Vec<LivePart>,
 }
 
-/// The merges that are due at `now` (µs) among the live parts of `tenant`, most parts first. `single` tells the parts
-/// that are worth rewriting alone (a part in a bundle, for outside readers).
+/// The merges that are due at `now` (µs) among the live parts of `tenant` that are `sound`, most parts first. `single`
+/// tells the parts that are worth rewriting alone (a part in a bundle, for outside readers).
 pub fn plan_merges(
     fold: &Fold,
     tenant: &str,
     policy: &MergePolicy,
     now: i64,
+    sound: impl Fn(&LivePart) -> bool,
     single: impl Fn(&LivePart) -> bool,
 ) -> Vec<Merge> {
     type Group<'f> = (TableName, Option<&'f str>, i64);
     let mut groups: BTreeMap<Group<'_>, Vec<&LivePart>> = BTreeMap::new();
-    for live in fold.tenant(tenant) {
+    for live in fold.tenant(tenant).filter(|live| sound(live)) {
         let part = &live.part;
         groups.entry((part.table, part.stream.as_deref(), part.bucket)).or_default().push(live);
     }
@@ -106,20 +107,27 @@ mod tests {
 
     #[test]
     fn fewer_than_fan_in_wait() {
-        assert_eq!(plan_merges(&fold(2), "default", &POLICY, 6, |_| false), vec![]);
+        assert_eq!(plan_merges(&fold(2), "default", &POLICY, 6, |_| true, |_| false), vec![]);
     }
 
     #[test]
     fn fan_in_parts_of_a_tier_merge() {
-        let merges = plan_merges(&fold(3), "default", &POLICY, 6, |_| false);
+        let merges = plan_merges(&fold(3), "default", &POLICY, 6, |_| true, |_| false);
         assert_eq!(merges.iter().map(|merge| merge.parts.len()).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
     fn what_is_left_merges_when_idle() {
-        let merges = plan_merges(&fold(2), "default", &POLICY, 2_000, |_| false);
+        let merges = plan_merges(&fold(2), "default", &POLICY, 2_000, |_| true, |_| false);
         assert_eq!(merges[0].parts.len(), 2);
-        assert_eq!(plan_merges(&fold(1), "default", &POLICY, 2_000, |_| false), vec![]);
-        assert_eq!(plan_merges(&fold(1), "default", &POLICY, 2_000, |_| true).len(), 1);
+        assert_eq!(plan_merges(&fold(1), "default", &POLICY, 2_000, |_| true, |_| false), vec![]);
+        assert_eq!(plan_merges(&fold(1), "default", &POLICY, 2_000, |_| true, |_| true).len(), 1);
+    }
+    #[test]
+    fn damaged_parts_are_left_out_and_the_others_merge() {
+        let sound = |live: &LivePart| !live.part.id.starts_with("r1");
+        let merges = plan_merges(&fold(4), "default", &POLICY, 6, sound, |_| false);
+        let ids: Vec<&str> = merges[0].parts.iter().map(|live| live.part.id.as_str()).collect();
+        assert_eq!((merges.len(), ids.len(), ids.iter().any(|id| id.starts_with("r1"))), (1, 3, false));
     }
 }

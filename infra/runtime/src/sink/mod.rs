@@ -96,10 +96,10 @@ pub trait Merger {
 /// Why parts could not be merged.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// The store did not give an object; class *Retry*.
+    /// The store did not give an object.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
-    /// The data did not fit; class *Exit*.
+    /// The data did not fit.
     #[error(transparent)]
     Build(#[from] BuildError),
 }
