@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::harness::proxy::{END_TXN, PRODUCE, Proxy, Request, Verdict};
 use crate::harness::{Lines, Seed, Source, World, Writer, until};
 
+const SERVICES: [&str; 4] = ["forward-web1", "parse-0", "index-0", "archive-0"];
 const PER_SECOND: u64 = 400;
 const LINES: u64 = 200_000;
 /// Longer than the guard's time-out of a transactional call.
@@ -29,18 +30,8 @@ fn flowing(test: &str) -> (World, Proxy, Writer) {
     let logs = world.forward("web1");
     world.start_all();
     let writer = Writer::start(&logs.join("access.log"), Lines::new("l"), LINES, PER_SECOND);
-    wait_committed(&mut world);
+    world.wait_committed(&SERVICES);
     (world, proxy, writer)
-}
-
-fn wait_committed(world: &mut World) {
-    for service in ["forward-web1", "parse-0", "index-0", "archive-0"] {
-        until(&format!("{service} commits"), Duration::from_secs(60), || {
-            world.check();
-            let n = world.service(service).metric("millrace_transactions_total", "committed");
-            if n > 2.0 { Ok(()) } else { Err(format!("{n} transactions")) }
-        });
-    }
 }
 
 fn finish(mut world: World, mut writer: Writer) {
@@ -173,7 +164,7 @@ fn slow_broker_makes_progress_without_endless_making_anew() {
     };
     let remade =
         |world: &mut World, name: &str| world.service(name).metric("millrace_producers_remade_total", "");
-    for name in ["forward-web1", "parse-0", "index-0", "archive-0"] {
+    for name in SERVICES {
         let (committed_before, remade_before) = (committed(&mut world, name), remade(&mut world, name));
         until(&format!("{name} commits on"), Duration::from_secs(60), || {
             world.check();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Lines, Seed, Source, World, Writer, until};
+use crate::harness::{Lines, Seed, Source, World, Writer};
 
 /// Longer than `session.timeout.ms` and `transaction.timeout.ms`.
 const STALL: Duration = Duration::from_secs(12);
@@ -20,12 +20,7 @@ fn stalls_of_the_broker_and_of_services_are_no_other_process() {
     let logs = world.forward("web1");
     world.start_all();
     let mut writer = Writer::start(&logs.join("access.log"), Lines::new("z"), 10_000_000, 500);
-    until("every service commits", Duration::from_secs(60), || {
-        world.check();
-        let done =
-            SERVICES.map(|name| world.service(name).metric("millrace_transactions_total", "committed"));
-        if done.iter().all(|n| *n > 2.0) { Ok(()) } else { Err(format!("{done:?}")) }
-    });
+    world.wait_committed(&SERVICES);
     for what in ["broker", "broker", "services", "services"] {
         let stalled: Vec<u32> = match what {
             "broker" => vec![world.cluster.broker().pid()],

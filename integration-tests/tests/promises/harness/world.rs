@@ -217,6 +217,17 @@ impl World {
         self.services.iter_mut().for_each(Service::check);
     }
 
+    /// Waits until each of `services` has committed some transactions.
+    pub(crate) fn wait_committed(&mut self, services: &[&str]) {
+        for service in services {
+            until(&format!("{service} commits"), Duration::from_secs(60), || {
+                self.check();
+                let n = self.service(service).metric("millrace_transactions_total", "committed");
+                if n > 2.0 { Ok(()) } else { Err(format!("{n} transactions")) }
+            });
+        }
+    }
+
     /// Reads the topics, past any proxy.
     pub(crate) fn log(&self) -> Log {
         Log::open(&self.cluster.direct(), &self.cluster.registry)
