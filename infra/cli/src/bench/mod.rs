@@ -76,7 +76,10 @@ const RUNS: [(&[&str], Run); 14] = [
     (&["parse_json"], |_| patterns::json()),
     (&["index"], |_| pure::index()),
     (&["archive_rate", "archive_ratio"], |_| pure::archive()),
-    (&["forwarder_kafka", "forwarder_vs_perf", "forwarder_vs_rsyslog"], |_| forward::run()),
+    (
+        &["forwarder_kafka", "forwarder_vs_perf", "forwarder_vs_rsyslog", "forwarder_vs_rsyslog_default"],
+        |_| forward::run(),
+    ),
     (&["runner_passthrough", "runner_transactions"], |_| runner::run()),
     (
         &[
