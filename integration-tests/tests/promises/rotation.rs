@@ -37,7 +37,7 @@ struct Rotated {
     lines: Lines,
     n_lines: u64,
     incarnations: Vec<Vec<u8>>,
-    n_renamed: usize,
+    n_rotated: usize,
 }
 
 impl Rotated {
@@ -47,7 +47,7 @@ impl Rotated {
             lines: Lines::new("r"),
             n_lines: 0,
             incarnations: Vec::new(),
-            n_renamed: 0,
+            n_rotated: 0,
         };
         own.begin();
         own
@@ -71,16 +71,15 @@ impl Rotated {
     }
 
     fn rotate(&mut self, how: Rotation) {
+        self.n_rotated += 1;
+        let rotated = self.path.with_extension(format!("log.{}", self.n_rotated));
         match how {
-            Rotation::Rename => {
-                self.n_renamed += 1;
-                fs::rename(&self.path, self.path.with_extension(format!("log.{}", self.n_renamed))).unwrap();
-            }
-            Rotation::CopyTruncate => {
-                fs::copy(&self.path, self.path.with_extension("copy")).unwrap();
-                File::options().write(true).open(&self.path).unwrap().set_len(0).unwrap();
-            }
-            Rotation::Truncate => File::options().write(true).open(&self.path).unwrap().set_len(0).unwrap(),
+            Rotation::Rename => fs::rename(&self.path, rotated).unwrap(),
+            Rotation::CopyTruncate => drop(fs::copy(&self.path, rotated).unwrap()),
+            Rotation::Truncate => {}
+        }
+        if how != Rotation::Rename {
+            File::options().write(true).open(&self.path).unwrap().set_len(0).unwrap();
         }
         self.begin();
     }
@@ -142,7 +141,8 @@ fn round_of(world: &mut World, log: &Log, file: &mut Rotated, how: Rotation, rng
         world.service("forward-web1").kill();
         world.service("forward-web1").start();
     }
-    // What is destroyed must have been read before; a file that is renamed may be read later, once it was seen.
+    // What is destroyed must have been read before. A file that is renamed may be read later, once it was seen, and so may
+    // the end of one that is copied.
     if how == Rotation::Rename && rng.random() {
         wait_seen(world, log, n_seen);
     } else {
@@ -150,6 +150,9 @@ fn round_of(world: &mut World, log: &Log, file: &mut Rotated, how: Rotation, rng
     }
     if dies == 1 {
         world.service("forward-web1").kill();
+    }
+    if how == Rotation::CopyTruncate {
+        file.append(rng.random_range(0..400));
     }
     file.rotate(how);
     // Shorter than before, or longer: a size alone does not tell either.

@@ -10,12 +10,12 @@ use millrace_schemas::position::FilePosition;
 use tracing::warn;
 
 use crate::Now;
+use crate::copied::Waiting;
 use crate::disk::{Sight, data_end, look};
 use crate::follow::{Follow, Mark};
 use crate::identity::{Inode, PRINT, Verdict, birth_of, file_id, judge, print, same_birth};
 use crate::options::{Options, Start};
 use crate::packed::Packed;
-use crate::scan::home;
 use crate::trouble::Troubles;
 
 /// A finished incarnation, and since when this process knows that it is.
@@ -54,6 +54,8 @@ pub(crate) struct Catalog {
     pub(crate) lost: u64,
     /// Packed files that were met.
     pub(crate) packed: HashMap<Inode, Packed>,
+    /// Copies of followed files that were met before the truncation.
+    pub(crate) copies: HashMap<Inode, Waiting>,
     /// Folders in which packed files are that were not looked into yet.
     pub(crate) unsettled: HashSet<PathBuf>,
 }
@@ -88,6 +90,10 @@ impl Catalog {
         now: Now,
     ) -> std::io::Result<()> {
         let known = self.recall(options, input, sight);
+        if known.is_none() && !options.once && self.waits_for_original(&place, (&file, sight)) {
+            return Ok(());
+        }
+        let mut copy = None;
         let (position, committed) = match known {
             Some((position, committed)) => {
                 let look = look(&file, &position)?;
@@ -99,8 +105,7 @@ impl Catalog {
                     Verdict::Truncated { lost } => {
                         self.remove_known(&position);
                         let truncations = position.truncations + 1;
-                        warn_truncated(&place, position.byte as u64, lost);
-                        self.end_position(position, committed, lost, now);
+                        copy = self.end_truncated(input, &place, position, committed, lost, now);
                         let made = self.make(options, input, &place, (&file, sight), truncations, now)?;
                         (made, None)
                     }
@@ -112,7 +117,7 @@ impl Catalog {
         // A file rotated while nobody looked is met later in the same scan.
         let former =
             || self.waiting.values().flatten().find(|other| place.as_os_str() == other.path.as_str());
-        let after = self.places.get(&place).copied().or_else(|| {
+        let after = copy.or_else(|| self.places.get(&place).copied()).or_else(|| {
             let number = if committed.is_none() {
                 former()?.inode as u64
             } else {
@@ -122,25 +127,9 @@ impl Catalog {
         });
         self.places.insert(place.clone(), inode);
         let mut follow = Follow {
-            position: FilePosition { device: inode.device as i64, inode: inode.number as i64, ..position },
-            committed,
-            input,
-            home: home(&place),
-            place,
-            file: Some(file),
-            birth: sight.birth,
-            size: sight.size,
-            modified: sight.modified,
-            held: None,
-            room: None,
-            quiet_since: now.monotonic,
-            gone: false,
-            unpacked: false,
-            broken: false,
-            queued: false,
-            dirty: false,
             after,
             seen_in: self.scan_number,
+            ..Follow::new(input, place, (file, sight), position, committed, now)
         };
         if committed.is_none() && self.begins_at_end(options, input, sight) {
             let unit = options.inputs.get(input).map_or(1, |input| input.encoding.widest() as u64);
@@ -180,7 +169,7 @@ impl Catalog {
                 && same_birth(position, sight.birth)
                 // Another device number is believed only where the birth and some bytes are equal.
                 && (position.device == sight.inode.device as i64
-                    || (sight.birth > 0 && birth_of(&position.file_id).is_some() && position.tail_len > 0))
+                    || (sight.birth > 0 && birth_of(position).is_some() && position.tail_len > 0))
         };
         let waiting = self.waiting.get(&sight.inode.number).into_iter().flatten();
         if let Some(position) =
@@ -272,14 +261,39 @@ impl Catalog {
 
     /// Ends the incarnation that is followed under `inode`; `lost` bytes of it were never read.
     pub(crate) fn end(&mut self, inode: Inode, lost: u64, now: Now) -> Option<Follow> {
-        let follow = self.files.remove(&inode)?;
-        if follow.file.is_some() {
-            self.n_open -= 1;
-        }
+        let follow = self.release(inode)?;
         if follow.is_of_note() || lost > 0 {
             self.end_position(follow.position.clone(), follow.committed, lost, now);
         }
         Some(follow)
+    }
+
+    fn release(&mut self, inode: Inode) -> Option<Follow> {
+        let follow = self.files.remove(&inode)?;
+        if follow.file.is_some() {
+            self.n_open -= 1;
+        }
+        Some(follow)
+    }
+
+    /// Ends an incarnation that was truncated, or goes on with its copy, whose inode it answers then.
+    fn end_truncated(
+        &mut self,
+        input: usize,
+        place: &std::path::Path,
+        position: FilePosition,
+        committed: Option<Mark>,
+        lost: u64,
+        now: Now,
+    ) -> Option<Inode> {
+        let copy = self.go_on_in_copy(input, place, &position, committed, lost, now);
+        if copy.is_none() {
+            warn_truncated(place, position.byte as u64, lost);
+            if committed.is_some() || position.byte > 0 || position.lost > 0 || lost > 0 {
+                self.end_position(position, committed, lost, now);
+            }
+        }
+        copy
     }
 
     /// Ends an incarnation; its last position goes into the next batch.
@@ -306,10 +320,11 @@ impl Catalog {
         lost: u64,
         now: Now,
     ) -> std::io::Result<()> {
-        let Some(follow) = self.end(inode, lost, now) else {
+        let Some(follow) = self.release(inode) else {
             return Ok(());
         };
-        warn_truncated(&follow.place, follow.position.byte as u64, lost);
+        let Follow { input, position, committed, .. } = &follow;
+        let after = self.end_truncated(*input, &follow.place, position.clone(), *committed, lost, now);
         let Some(file) = follow.file else { return Ok(()) };
         let sight = Sight::of(&file)?;
         let truncations = follow.position.truncations + 1;
@@ -324,6 +339,7 @@ impl Catalog {
             room: None,
             queued: false,
             dirty: sight.size > 0,
+            after,
             ..follow
         };
         self.n_open += 1;

@@ -159,3 +159,9 @@ pub(crate) fn find_inodes(directory: &Path, wanted: impl Fn(u64) -> bool) -> io:
     }
     Ok(found)
 }
+
+/// Folder in which the file at `path` lies, where `path` or a folder in it is a symbolic link.
+pub(crate) fn home(path: &Path) -> Option<PathBuf> {
+    let file = path.canonicalize().ok()?;
+    (file.parent() != path.parent()).then(|| file.parent().map(Path::to_owned))?
+}

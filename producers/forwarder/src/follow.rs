@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use millrace_schemas::position::FilePosition;
 
-use crate::disk::{Sight, look, open};
+use crate::Now;
+use crate::disk::{Sight, home, look, open};
 use crate::identity::{Inode, Verdict, judge};
 
 /// What tells two positions of one incarnation apart.
@@ -83,6 +84,39 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
+    /// An open file that is read on from `position`.
+    pub(crate) fn new(
+        input: usize,
+        place: PathBuf,
+        (file, sight): (File, Sight),
+        position: FilePosition,
+        committed: Option<Mark>,
+        now: Now,
+    ) -> Follow {
+        let Inode { device, number } = sight.inode;
+        Follow {
+            position: FilePosition { device: device as i64, inode: number as i64, ..position },
+            committed,
+            input,
+            home: home(&place),
+            place,
+            file: Some(file),
+            birth: sight.birth,
+            size: sight.size,
+            modified: sight.modified,
+            held: None,
+            room: None,
+            quiet_since: now.monotonic,
+            gone: false,
+            unpacked: false,
+            broken: false,
+            queued: false,
+            dirty: false,
+            after: None,
+            seen_in: 0,
+        }
+    }
+
     /// Known bytes that are not read.
     pub(crate) fn unread(&self) -> u64 {
         self.size.saturating_sub(self.position.byte as u64)

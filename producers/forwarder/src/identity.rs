@@ -34,15 +34,18 @@ pub(crate) fn file_id(
     format!("{device:x}-{number:x}-{prefix_len}-{prefix_hash:016x}-{truncations}-{birth:x}")
 }
 
-/// Time of creation in `file_id`, where it is known.
-pub(crate) fn birth_of(file_id: &str) -> Option<u64> {
-    let (_, birth) = file_id.rsplit_once('-')?;
-    u64::from_str_radix(birth, 16).ok().filter(|birth| *birth > 0)
+/// Time of creation of the file that `position` is of, where it is known: not where it is read from a copy, which has
+/// another inode than the id.
+pub(crate) fn birth_of(position: &FilePosition) -> Option<u64> {
+    let mut parts = position.file_id.split('-');
+    let (number, birth) = (parts.nth(1)?, parts.next_back()?);
+    let [number, birth] = [number, birth].map(|part| u64::from_str_radix(part, 16).ok());
+    birth.filter(|birth| *birth > 0 && number == Some(position.inode as u64))
 }
 
 /// Whether `position` can be of a file created at `birth`.
 pub(crate) fn same_birth(position: &FilePosition, birth: u64) -> bool {
-    birth == 0 || birth_of(&position.file_id).is_none_or(|known| known == birth)
+    birth == 0 || birth_of(position).is_none_or(|known| known == birth)
 }
 
 /// What a look at a file's bytes tells of a known incarnation.

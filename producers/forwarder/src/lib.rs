@@ -10,6 +10,7 @@ mod batch;
 pub mod bench;
 mod catalog;
 mod container;
+mod copied;
 mod disk;
 mod encoding;
 pub mod feed;

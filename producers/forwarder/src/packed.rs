@@ -143,29 +143,16 @@ impl Catalog {
             }
             Origin::Unknown => (self.make(options, input, path, (&file, sight), 0, now)?, None),
         };
-        let Inode { device, number } = sight.inode;
         let new = committed.is_none();
+        let unpacked = Sight { size, modified: Sight::of(&file)?.modified, ..sight };
         let mut follow = Follow {
-            position: FilePosition { device: device as i64, inode: number as i64, ..position },
-            committed,
-            input,
-            place: path.to_owned(),
             home: None,
-            birth: sight.birth,
-            size,
-            modified: Sight::of(&file)?.modified,
-            file: Some(file),
-            held: None,
-            room: None,
-            quiet_since: now.monotonic,
             // It does not grow: read to its end, it is finished.
             gone: true,
             unpacked: true,
-            broken: false,
-            queued: false,
             dirty: true,
-            after: None,
             seen_in: self.scan_number,
+            ..Follow::new(input, path.to_owned(), (file, unpacked), position, committed, now)
         };
         if new && self.begins_at_end(options, input, sight) {
             crate::catalog::start_at_end(&mut follow, 1)?;

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::Now;
 use crate::catalog::Catalog;
-use crate::disk::{Sight, find_inodes, open};
+use crate::disk::{Sight, find_inodes, home, open};
 use crate::identity::Inode;
 use crate::options::Options;
 use crate::packed::is_packed;
@@ -36,6 +36,7 @@ impl Catalog {
         self.forget_old(options, now);
         self.troubles.prune(self.scan_number);
         self.prune_packed();
+        self.prune_copies();
         let Catalog { files, places, .. } = self;
         if places.len() > 2 * files.len() + 100 {
             places.retain(|_, inode| files.contains_key(inode));
@@ -248,12 +249,6 @@ impl Catalog {
         }
         past.retain(|_, list| !list.is_empty());
     }
-}
-
-/// Folder in which the file at `path` lies, where `path` or a folder in it is a symbolic link.
-pub(crate) fn home(path: &Path) -> Option<PathBuf> {
-    let file = path.canonicalize().ok()?;
-    (file.parent() != path.parent()).then(|| file.parent().map(Path::to_owned))?
 }
 
 /// Index of the input that `position` belongs to.

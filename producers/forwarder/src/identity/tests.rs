@@ -57,9 +57,12 @@ fn an_unread_end_that_is_cut_off_is_counted() {
 
 #[test]
 fn a_file_id_names_its_birth() {
-    assert_eq!(birth_of(&position(0, 0).file_id), Some(0x77));
+    assert_eq!(birth_of(&position(0, 0)), Some(0x77));
     assert!(same_birth(&position(0, 0), 0x77) && same_birth(&position(0, 0), 0));
     assert!(!same_birth(&position(0, 0), 0x78));
     assert_eq!(file_id(Inode { device: 255, number: 16 }, 9, -1, 2, 0), "ff-10-9-ffffffffffffffff-2-0");
-    assert_eq!(birth_of("ff-10-9-ffffffffffffffff-2-0"), None);
+    let id = |file_id: &str| FilePosition { file_id: file_id.to_owned(), inode: 16, ..position(0, 0) };
+    assert_eq!(birth_of(&id("ff-10-9-ffffffffffffffff-2-0")), None);
+    assert_eq!(birth_of(&id("ff-10-9-ffffffffffffffff-2-77")), Some(0x77));
+    assert_eq!(birth_of(&id("ff-11-9-ffffffffffffffff-2-77")), None, "read from a copy");
 }
