@@ -43,6 +43,10 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         at.expect(" ", "a blank after the time")?;
     }
     at.run(|byte| byte == b' ');
+    if let Some((host, behind)) = before_mnemonic(at) {
+        found.text("hostname", host);
+        at = behind;
+    }
     if !tag(&mut at, &mut found) {
         let mut ahead = at;
         let mut host = ahead.run_any(|byte| !matches!(byte, b' ' | b'\t'));
@@ -61,7 +65,9 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
                 found.text("hostname", host);
             }
         }
-        tag(&mut at, &mut found);
+        let mut ahead = at;
+        ahead.run(|byte| byte == b' ');
+        at = if tag(&mut ahead, &mut found) { ahead } else { at };
     }
     if found.severity.is_none()
         && let Some(Value::String(name)) = found.fields.find("appname")
@@ -84,6 +90,15 @@ fn is_host(word: &str) -> bool {
     (word.len() < 2 || word.contains(char::is_alphanumeric)) && address && (!data || model)
 }
 
+/// The name of a device with a colon, before one of Cisco's messages: `192.0.2.1: %ACE-3-251010: x`. And where the message begins.
+fn before_mnemonic<'t>(mut at: Cursor<'t>) -> Option<(&'t str, Cursor<'t>)> {
+    let host = at.run(|byte| byte.is_ascii_graphic()).strip_suffix(':')?;
+    at.skip(" ").then_some(())?;
+    let behind = at;
+    let name = at.run(|byte| byte.is_ascii_graphic()).strip_suffix(':')?;
+    (is_host(host) && mnemonic(name.as_bytes()).is_some()).then_some((host, behind))
+}
+
 /// The level in `%FACILITY-5-MNEMONIC`, as Cisco's devices write it.
 fn mnemonic(name: &[u8]) -> Option<usize> {
     let level = |own: &&[u8]| own[0] == b'-' && own[2] == b'-' && (b'0'..=b'7').contains(&own[1]);
@@ -101,14 +116,16 @@ pub(crate) fn is_cisco(text: &str) -> bool {
 }
 
 /// A time in another form than syslog's own, behind `<PRI>` and as words of their own: `2020:05:18-14:38:34`, `18 May 2020 14:38:34`,
-/// and Meraki's, which is a version and seconds: `1 1583934498.497235`.
+/// and Meraki's, with a version before it: `1 1583934498.497235`.
 fn other_time(bytes: &[u8], has_pri: bool, clock: Clock<'_>) -> Option<(Option<i64>, usize)> {
     if !has_pri {
         return None;
     }
     let version = if bytes.starts_with(b"1 ") { 2 } else { 0 };
-    let seconds = seconds_at_start(&bytes[version..]).map(|(micros, len)| (micros, version + len));
-    let (micros, len) = seconds.or_else(|| at_start(bytes, clock))?;
+    let behind = &bytes[version..];
+    let own = seconds_at_start(behind).or_else(|| bsd_time(behind, clock));
+    let own = own.map(|(micros, len)| (micros, version + len));
+    let (micros, len) = own.or_else(|| at_start(bytes, clock))?;
     matches!(bytes.get(len), None | Some(b' ' | b':')).then_some((Some(micros), len))
 }
 

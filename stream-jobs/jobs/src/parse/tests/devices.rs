@@ -30,6 +30,7 @@ fn days_of_the_week_and_zones() {
         ("Jan  1 2026 10:14:15 PM", "2026-01-01T22:14:15Z"),
         ("Jan  1 2026 12:14:15 AM", "2026-01-01T00:14:15Z"),
         ("1 1767305655.500", "2026-01-01T22:14:15.500000Z"),
+        ("1 Jan  1 22:14:15", "2026-01-01T22:14:15Z"),
     ] {
         rfc3164(&format!("<13>{time} h a: x"), &format!("{utc} {head}"));
     }
@@ -70,6 +71,8 @@ fn what_stands_around_the_time_of_a_device() {
         ("29: Jan  1 22:02:08.484 BRT: ", ""),
         (": 2026 Jan  1 22:02:08.484 UTC : ", ""),
         ("wlc1: *spamApTask1: Jan  1 22:02:08.484: ", "hostname=wlc1 "),
+        ("Jan  1 2026 22:02:08.484 fe80::1: ", "hostname=fe80::1 "),
+        ("Jan  1 2026 22:02:08.484 sw1  ", "hostname=sw1 "),
         ("Jan  1 22:02:09 10.0.0.1 29: Jan  1 22:02:08.484 UTC : ", "hostname=10.0.0.1 "),
     ] {
         rfc3164(
