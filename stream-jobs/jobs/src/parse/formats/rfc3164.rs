@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use millrace_schemas::Value;
 
 use super::bsd_time::{bsd_time, uptime};
-use super::syslog::{pri, severity};
+use super::syslog::{is_severity, pri, severity};
 use crate::parse::found::{Cursor, Found, Stopped};
 use crate::parse::time::{Clock, Form, at_start, rfc3339, seconds_at_start};
 
@@ -67,7 +67,15 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         }
         let mut ahead = at;
         ahead.run(|byte| byte == b' ');
-        at = if tag(&mut ahead, &mut found) { ahead } else { at };
+        // F5's devices write the severity once more before the tag: `notice tmsh[7]: x`.
+        let mut behind = ahead;
+        let level = behind.run(|byte| byte.is_ascii_lowercase());
+        if is_severity(level) && behind.skip(" ") && tag(&mut behind, &mut found) {
+            found.severity.get_or_insert(Cow::Borrowed(level));
+            at = behind;
+        } else if tag(&mut ahead, &mut found) {
+            at = ahead;
+        }
     }
     if found.severity.is_none()
         && let Some(Value::String(name)) = found.fields.find("appname")

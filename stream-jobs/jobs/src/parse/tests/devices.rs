@@ -83,6 +83,29 @@ fn what_stands_around_the_time_of_a_device() {
 }
 
 #[test]
+fn a_severity_may_stand_before_the_tag() {
+    let head = "2026-01-01T22:14:15Z severity";
+    rfc3164(
+        "<13>Jan  1 22:14:15 h warning tmm[7]: x",
+        &format!("{head}<notice> message<x> facility=user hostname=h appname=tmm procid=7"),
+    );
+    rfc3164(
+        "Jan  1 22:14:15 h warning tmm[7]: x",
+        &format!("{head}<warning> message<x> hostname=h appname=tmm procid=7"),
+    );
+    rfc3164(
+        "<13>Jan  1 22:14:15 h info on: x y",
+        &format!("{head}<notice> message<x y> facility=user hostname=h appname=on"),
+    );
+    for text in ["warning of x", "strange tmm[7]: x"] {
+        rfc3164(
+            &format!("<13>Jan  1 22:14:15 h {text}"),
+            &format!("{head}<notice> message<{text}> facility=user hostname=h"),
+        );
+    }
+}
+
+#[test]
 fn consoles_write_no_pri() {
     for (head, time) in [
         ("*Jan  1 10:02:08.483 UTC", "2026-01-01T10:02:08.483000Z "),

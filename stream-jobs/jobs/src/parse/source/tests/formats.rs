@@ -230,6 +230,7 @@ fn dissected() {
     check(&steps("%{+t/2} %{+t/1} %{m}"), "b a m", "t=a b m=m");
     check(&steps("%{*k}=%{&k} %{rest}"), "name=value x", "name=value rest=x");
     check(&steps("%{?k}=%{&k} %{rest}"), "name=value x", "name=value rest=x");
+    check(&steps("%{a}=%{&k} %{*b}"), "name=value x", "a=name k=value b=x");
     check(&steps("%{n|long} %{d|float} %{[a][b]}"), "12 0.5 x", "n=12L d=0.5D a.b=x");
     check(&steps("%{n|long};%{m}"), "x;1", "n=x m=1");
     refused(
