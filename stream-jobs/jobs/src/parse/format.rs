@@ -172,6 +172,10 @@ impl Format {
                         }
                         _ => (Format::Rfc5424, Err(stopped)),
                     },
+                    // What only looks like more behind `<PRI>` is a message.
+                    (Format::Json | Format::Logfmt, Err(_)) if text.starts_with('<') => {
+                        Format::Rfc3164.read(text, clock)
+                    }
                     read => read,
                 };
                 let is_syslog = matches!(read.0, Format::Rfc3164 | Format::Rfc5424 | Format::Syslog);

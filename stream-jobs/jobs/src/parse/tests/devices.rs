@@ -172,6 +172,7 @@ fn events_of_security_devices_are_seen_within_syslog() {
         "<13>Jan  1 22:14:15 h CEF:0|V",
         "2026-01-01T22:14:15Z severity<notice> message<CEF:0|V> facility=user hostname=h",
     );
+    check(Format::Auto, "<12>{\"a\":", "rfc3164 severity<warning> message<{\"a\":> facility=user #no_time");
     check(
         Format::Auto,
         "<12>date=2026-01-01 time=22:14:15 devname=fw level=\"alert\"",
