@@ -47,7 +47,7 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         found.text("hostname", host);
         at = behind;
     }
-    if !tag(&mut at, &mut found) {
+    if !tag(&mut at, &mut found) && !in_brackets(&mut at, &mut found) {
         let mut ahead = at;
         let mut host = ahead.run_any(|byte| !matches!(byte, b' ' | b'\t'));
         if is_host(host) {
@@ -87,7 +87,7 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
 }
 
 /// Whether a word can name a host. One of signs alone cannot (`--- last message repeated 1 time ---`), nor one that begins data or
-/// names a thread: `{"a":1}`, `id=7`, `1,2`, `[main]`.
+/// is a tag in brackets: `{"a":1}`, `id=7`, `1,2`, `[sshd]`.
 fn is_host(word: &str) -> bool {
     let bracketed = word.strip_prefix('[').map(|rest| rest.strip_suffix(']').unwrap_or(rest));
     let address = bracketed.is_none_or(|inner| inner.parse::<std::net::IpAddr>().is_ok());
@@ -207,6 +207,24 @@ impl<'t> Device<'t> {
         }
         None
     }
+}
+
+/// `[tag]` or `[tag]:` in place of host and tag, as metalog writes it.
+fn in_brackets<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> bool {
+    let mut ahead = *at;
+    let word = ahead.run(|byte| byte.is_ascii_graphic());
+    let name =
+        word.strip_suffix(':').unwrap_or(word).strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let Some(name) = name.filter(|name| name.starts_with(|own: char| own.is_ascii_alphabetic())) else {
+        return false;
+    };
+    if name.contains([':', '[', ']', '=']) {
+        return false;
+    }
+    ahead.skip(" ");
+    found.text("appname", name);
+    *at = ahead;
+    true
 }
 
 /// Whether one of Cisco's messages follows.

@@ -122,10 +122,15 @@ fn consoles_write_no_pri() {
 #[test]
 fn what_is_no_host_belongs_to_the_message() {
     let head = "2026-01-01T22:14:15Z severity<notice>";
-    for text in
-        ["1,2026/01/01 22:14:15,a", "{\"a\":1, \"b\":2}", "[main] INFO x", "date=2026-01-01 a=b", "\"a b\""]
+    for text in ["1,2026/01/01 22:14:15,a", "{\"a\":1, \"b\":2}", "[7]: x", "date=2026-01-01 a=b", "\"a b\""]
     {
         rfc3164(&format!("<13>Jan  1 22:14:15 {text}"), &format!("{head} message<{text}> facility=user"));
+    }
+    for tag in ["[sshd]", "[sshd]:"] {
+        rfc3164(
+            &format!("<13>Jan  1 22:14:15 {tag} x"),
+            &format!("{head} message<x> facility=user appname=sshd"),
+        );
     }
     rfc3164(
         "<13>Jan  1 22:14:15 [10.0.0.1] a: x",
