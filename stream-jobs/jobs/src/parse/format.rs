@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use millrace_schemas::Value;
+
 use super::formats::key_value::KeyValue;
 use super::formats::{
     apache, apache_error, cef, container, delimited, glog, json, nginx_error, rfc3164, rfc5424,
 };
 use super::found::{Found, Stopped};
 use super::roles::lift;
-use super::time::Clock;
+use super::time::{Clock, weekday};
 
 /// How the lines of a stream are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,9 +98,10 @@ impl Format {
     /// Version of its definition. To be raised whenever the same line gives another event.
     pub fn version(self) -> i32 {
         match self {
-            Format::Auto => 5,
-            Format::Logfmt => 4,
-            Format::Apache | Format::Rfc3164 | Format::Syslog | Format::Cef => 3,
+            Format::Auto => 6,
+            Format::Logfmt => 5,
+            Format::Apache | Format::Rfc3164 | Format::Syslog | Format::Cef => 4,
+            Format::Json | Format::Ltsv | Format::Leef => 3,
             Format::Rfc5424 | Format::NginxError | Format::Cri | Format::Glog => 1,
             _ => 2,
         }
@@ -120,7 +123,12 @@ impl Format {
                 let version =
                     bytes[after_pri..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
                 let versioned = (1..=3).contains(&version) && bytes.get(after_pri + version) == Some(&b' ');
-                if versioned { Format::Rfc5424 } else { Format::Rfc3164 }
+                match text.get(after_pri..) {
+                    _ if versioned => Format::Rfc5424,
+                    Some(rest) if pairs(rest) => Format::Logfmt,
+                    Some(rest) if rest.starts_with('{') => Format::Json,
+                    _ => Format::Rfc3164,
+                }
             }
             b'C' if text[at..].starts_with("CEF:") => Format::Cef,
             b'L' if text[at..].starts_with("LEEF:") => Format::Leef,
@@ -130,7 +138,7 @@ impl Format {
                 Format::Glog
             }
             b'[' if bytes.get(at + 4) == Some(&b' ') && month(at + 5) => Format::ApacheError,
-            _ if month(at) => Format::Rfc3164,
+            _ if month(at) || weekday(&bytes[at..]) == Some(3) && month(at + 4) => Format::Rfc3164,
             b'0'..=b'9' if bytes.get(at + 4) == Some(&b'/') && bytes.get(at + 19..at + 21) == Some(b" [") => {
                 Format::NginxError
             }
@@ -139,6 +147,7 @@ impl Format {
                     text.split(' ').nth(1).is_some_and(|word| word == "stdout" || word == "stderr");
                 if container { Format::Cri } else { Format::Rfc3164 }
             }
+            _ if rfc3164::is_cisco(text) => Format::Rfc3164,
             _ if pairs(text) => Format::Logfmt,
             _ if text.contains('\t') && text.split('\t').all(|column| label(column, b':')) => Format::Ltsv,
             _ => Format::Apache,
@@ -154,13 +163,26 @@ impl Format {
             })
         };
         match self {
-            Format::Auto => match Format::of(text).read(text, clock) {
-                (Format::Rfc5424, Err(stopped)) => match rfc5424::lenient(text, clock) {
-                    Some(found) => (Format::Syslog, Ok(found)),
-                    None => (Format::Rfc5424, Err(stopped)),
-                },
-                read => read,
-            },
+            Format::Auto => {
+                let read = match Format::of(text).read(text, clock) {
+                    // With a version and no more of RFC 5424's head it is another's, if it has a time.
+                    (Format::Rfc5424, Err(stopped)) => match Format::Syslog.read(text, clock) {
+                        (_, Ok(found)) if found.time.is_some() || rfc5424::lenient(text, clock).is_some() => {
+                            (Format::Syslog, Ok(found))
+                        }
+                        _ => (Format::Rfc5424, Err(stopped)),
+                    },
+                    // What only looks like more behind `<PRI>` is a message.
+                    (Format::Json | Format::Logfmt, Err(_)) if text.starts_with('<') => {
+                        Format::Rfc3164.read(text, clock)
+                    }
+                    read => read,
+                };
+                let is_syslog = matches!(read.0, Format::Rfc3164 | Format::Rfc5424 | Format::Syslog);
+                let inner = read.1.as_ref().ok().filter(|_| is_syslog).and_then(of_message);
+                let inner = inner.map(|format| format.read(text, clock));
+                inner.filter(|(_, found)| found.is_ok()).unwrap_or(read)
+            }
             Format::Json => (self, json::parse(text, clock)),
             Format::Apache => (self, apache::parse(text)),
             Format::ApacheError => (self, apache_error::parse(text, clock)),
@@ -172,7 +194,7 @@ impl Format {
                 let found = rfc5424::parse(text).ok().or_else(|| rfc5424::lenient(text, clock));
                 (self, found.map_or_else(|| rfc3164::parse(text, clock), Ok))
             }
-            Format::Logfmt => (self, lifted(KeyValue::read_logfmt(text))),
+            Format::Logfmt => (self, KeyValue::read_logfmt(text, clock)),
             Format::Ltsv => (self, lifted(delimited::ltsv(text))),
             Format::Cef => (self, cef::cef(text, clock)),
             Format::Leef => (self, cef::leef(text, clock)),
@@ -181,6 +203,17 @@ impl Format {
             Format::Glog => (self, glog::parse(text, clock)),
         }
     }
+}
+
+/// What devices send as the message of syslog and reads the head of syslog itself.
+fn of_message(found: &Found<'_>) -> Option<Format> {
+    const NAMES: [(&str, Format); 2] = [("CEF", Format::Cef), ("LEEF", Format::Leef)];
+    let message = found.message.as_deref()?;
+    let begins =
+        |name: &str| message.trim_ascii_start().strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    // Where a blank is behind the colon the name was taken for that of a program.
+    let is_tag = |name: &str| matches!(found.fields.find("appname"), Some(Value::String(own)) if own == name);
+    NAMES.into_iter().find(|(name, _)| begins(name) || is_tag(name)).map(|(_, format)| format)
 }
 
 /// Whether the first two words are `key=value`.

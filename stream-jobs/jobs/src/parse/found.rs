@@ -39,6 +39,20 @@ impl<'t> Found<'t> {
     }
 }
 
+impl<'t> Found<'t> {
+    /// Adds what a head says that stands before this: it counts where there is nothing else.
+    pub(crate) fn behind(&mut self, head: Found<'t>) {
+        self.time = self.time.or(head.time);
+        self.severity = self.severity.take().or(head.severity);
+        let mut places = Places::default();
+        for (name, value) in head.fields.0 {
+            if places.of(&name, &self.fields).is_none() {
+                self.fields.push(name, value);
+            }
+        }
+    }
+}
+
 /// Where names stand among fields that only grow. Few are looked through, many are in a table: a line of names alone takes no
 /// more than its length.
 #[derive(Default)]

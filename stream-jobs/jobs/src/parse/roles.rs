@@ -66,6 +66,16 @@ pub(super) fn lift(found: &mut Found<'_>, clock: Clock<'_>) {
             best[role as usize] = Some((at, rank));
         }
     }
+    let mut taken = [usize::MAX; 6];
+    for (place, best) in taken.iter_mut().zip(best) {
+        *place = best.map_or(usize::MAX, |(at, _)| at);
+    }
+    if found.time.or(time).is_none()
+        && let Some((micros, places)) = in_two(found, clock)
+    {
+        time = Some(micros);
+        taken[best.len()..].copy_from_slice(&places);
+    }
     let value = |role: Role| best[role as usize].map(|(at, _)| &found.fields.0[at].1);
     let level = value(Role::Severity).and_then(severity);
     let name = value(Role::User).and_then(user);
@@ -77,11 +87,37 @@ pub(super) fn lift(found: &mut Found<'_>, clock: Clock<'_>) {
     found.severity = found.severity.take().or(level);
     found.user = found.user.take().or(name);
     found.message = found.message.take().or(message);
-    let mut taken = best.map(|place| place.map_or(usize::MAX, |(at, _)| at));
     taken.sort_unstable();
     for at in taken.into_iter().rev().filter(|at| *at != usize::MAX) {
         found.fields.0.remove(at);
     }
+}
+
+/// A time in two fields, `date` and `time`, in the zone of a third one (`tz`, `timezone`) if there is one, which stays: µs, and where the
+/// two stand. And the time of Linux's audit, which is in its message: `msg=audit(1485893834.891:18877199):`.
+fn in_two(found: &Found<'_>, clock: Clock<'_>) -> Option<(i64, [usize; 2])> {
+    let text = |name: &str| {
+        let at = found.fields.0.iter().position(|(own, _)| own == name)?;
+        match &found.fields.0[at].1 {
+            Value::String(text) => Some((at, text.as_ref())),
+            _ => None,
+        }
+    };
+    if let (Some((at_date, date)), Some((at_time, of_day))) = (text("date"), text("time")) {
+        const LONGEST: usize = 32;
+        if date.len().max(of_day.len()) > LONGEST {
+            return None;
+        }
+        let zone = text("tz").or_else(|| text("timezone")).filter(|(_, zone)| zone.len() <= LONGEST);
+        let own = zone.and_then(|(_, zone)| time::whole(&format!("{date} {of_day} {zone}"), clock));
+        let micros = own.or_else(|| time::whole(&format!("{date} {of_day}"), clock))?;
+        return Some((micros, [at_date, at_time]));
+    }
+    let (_, message) = text("msg")?;
+    // Where the message comes twice, both are in a list.
+    let audit = message.trim_start_matches(['[', '"']).strip_prefix("audit(")?;
+    let seconds = audit.split(':').next().filter(|seconds| seconds.len() < 20)?;
+    time::whole(seconds, clock).filter(|micros| time::since(*micros)).map(|micros| (micros, [usize::MAX; 2]))
 }
 
 /// Smaller numbers (before 1973) are durations rather than times.

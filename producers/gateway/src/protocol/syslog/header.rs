@@ -15,7 +15,9 @@ pub fn host(message: &[u8]) -> Option<&str> {
     };
     let plain =
         |char: char| !char.is_control() && !matches!(char, '"' | '[' | ']' | '{' | '}' | '=' | '<' | '>');
-    (host != "-" && !host.is_empty() && host.len() <= 255 && host.chars().all(plain)).then_some(host)
+    let columns = host.starts_with(|own: char| own.is_ascii_digit()) && host.contains(',');
+    (!columns && host != "-" && !host.is_empty() && host.len() <= 255 && host.chars().all(plain))
+        .then_some(host)
 }
 
 fn priority(head: &str) -> &str {
@@ -41,26 +43,64 @@ fn rfc3339(word: &str) -> bool {
     word.len() >= form.len() && word.bytes().zip(form).all(fits)
 }
 
-/// The word behind `Oct 11 22:14:15`, `Oct 11 2026 22:14:15:` or `2026-10-11T22:14:15Z`, unless it is a tag.
+/// The word behind `Oct 11 22:14:15`, `Oct 11 2026 22:14:15:` or `2026-10-11T22:14:15Z`, unless it is a tag. A day of the week may stand
+/// before that, and year, half of the day and zone behind it.
 fn after_time(text: &str) -> Option<&str> {
     let mut words = text.split_ascii_whitespace();
-    let first = words.next()?;
+    let mut first = words.next()?;
     if !rfc3339(first) {
+        if one_of(first.trim_end_matches(','), &["mon", "tue", "wed", "thu", "fri", "sat", "sun"]) {
+            first = words.next()?;
+        }
         let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-        months.iter().find(|month| first.eq_ignore_ascii_case(month))?;
+        one_of(first, &months).then_some(())?;
         words.next().filter(|day| matches!(day.parse(), Ok(1..=31)))?;
         let mut time = words.next()?;
-        if time.len() == 4 && time.bytes().all(|byte| byte.is_ascii_digit()) {
+        if is_year(time) {
             time = words.next()?;
         }
-        let clock = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-        let mut parts = time.trim_end_matches(':').split('.').next()?.split(':');
-        let is_time =
-            parts.by_ref().take(3).filter(|part| clock(part)).count() == 3 && parts.next().is_none();
-        is_time.then_some(())?;
+        is_clock(time.trim_end_matches(':')).then_some(())?;
+    }
+    let mut host = words.next()?;
+    while belongs_to_time(host)
+        && let Some(next) = words.next()
+    {
+        host = next;
     }
     // `haproxy[73411]:` and `su:` are tags: no host was written.
-    words.next().filter(|word| !word.ends_with(':') && !word.contains('['))
+    Some(host).filter(|word| !word.ends_with(':') && !word.contains('['))
+}
+
+fn one_of(word: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+/// `22:14:15`, with a fraction or a zone behind it.
+fn is_clock(time: &str) -> bool {
+    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (clock, rest) =
+        time.split_at(time.find(|char: char| !char.is_ascii_digit() && char != ':').unwrap_or(time.len()));
+    let parts = clock.split(':');
+    parts.clone().count() == 3
+        && parts.clone().all(digits)
+        && (rest.is_empty() || rest.starts_with(['.', ',', '+', '-', 'Z']))
+}
+
+fn is_year(word: &str) -> bool {
+    word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What says more of the time: `2026`, `PM`, `PM.484`, `+0200`, `CEST`.
+fn belongs_to_time(word: &str) -> bool {
+    let zones = [
+        "UTC", "GMT", "WET", "WEST", "BST", "CET", "CEST", "MEZ", "MESZ", "EET", "EEST", "SAST", "MSK",
+        "JST", "KST", "AEST", "AEDT", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT",
+    ];
+    let shift =
+        word.strip_prefix(['+', '-']).is_some_and(|rest| rest.starts_with(|own: char| own.is_ascii_digit()));
+    let half = matches!(word.split('.').next(), Some("AM" | "PM"));
+    let year = is_year(word) && matches!(word.parse(), Ok(1970..2100));
+    year || half || shift || zones.contains(&word)
 }
 
 #[cfg(test)]
@@ -84,6 +124,17 @@ mod tests {
             ("<14>2010-08-30T23:00:05Z X4711", Some("X4711")),
             ("<133>Jan 13 16:33:35 haproxy[73411]: x", None),
             ("<34>Oct 11 22:14:15 su: x", None),
+            ("<34>Sun Oct 11 22:14:15 2026 h su: x", Some("h")),
+            ("<34>Sun, Oct 11 22:14:15 h su: x", Some("h")),
+            ("<34>Oct 11 22:14:15.123 CEST 2026 h su: x", Some("h")),
+            ("<34>Oct 11 2026 10:14:15 PM.484 UTC h su: x", Some("h")),
+            ("<34>Oct 11 22:14:15+02:00 h su: x", Some("h")),
+            ("<34>Oct 11 22:14:15,5 +0200 h\tx y", Some("h")),
+            ("<34>Oct 11 22:14:15 UTC: %SYS-5-X: x", None),
+            ("<34>Oct 11 22:14:15 CEST", Some("CEST")),
+            ("<34>Oct 11 22:14:15 3024 su: x", Some("3024")),
+            ("<34>Oct 11 22:14:15x h su: x", None),
+            ("<34>Oct 11 22:14:15 1,2026/10/11 22:14:15,TRAFFIC", None),
             ("Use the BFG!", None),
             ("<0>1990 Oct 22 10:52:01 TZ-6 scapegoat", None),
             ("", None),

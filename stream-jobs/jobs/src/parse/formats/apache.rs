@@ -23,18 +23,19 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
         found.text("vhost", vhost);
         found.fields.push("port", Value::Long(port));
     }
-    let start = at.at;
-    let mut client = at.until(b' ');
-    while client.ends_with(',') && at.skip(" ") {
-        at.until(b' ');
-        client = &at.text[start..at.at];
-    }
+    let mut client = clients(&mut at);
     if client.is_empty() {
         return Err(at.stop("a client"));
     }
     at.expect(" ", "a blank after the client")?;
-    let mut ident = at.until(b' ');
+    let mut ident = clients(&mut at);
     at.expect(" ", "a blank after ident")?;
+    if ident.contains(',') && !client.contains(',') {
+        found.text("vhost", client);
+        client = ident;
+        ident = at.until(b' ');
+        at.expect(" ", "a blank after ident")?;
+    }
     if ident != "-" && is_ident(at.rest()) {
         // What looked like the client is what its proxies say, or the virtual host.
         if client.contains(',') {
@@ -81,6 +82,16 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     }
     found.user = cookie.or((auth != "-").then_some(Cow::Borrowed(auth)));
     Ok(found)
+}
+
+/// A word, or several with commas between them.
+fn clients<'t>(at: &mut Cursor<'t>) -> &'t str {
+    let start = at.at;
+    at.until(b' ');
+    while at.text[start..at.at].ends_with(',') && at.skip(" ") {
+        at.until(b' ');
+    }
+    &at.text[start..at.at]
 }
 
 /// `www.example.org:443` as the first word, if client, ident and auth follow; else it is the client with its port.

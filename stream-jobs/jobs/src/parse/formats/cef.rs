@@ -1,14 +1,16 @@
 //! CEF (ArcSight) and LEEF (QRadar): a head with bars, then pairs.
 //!
-//! A head of syslog before it may have been read by a step of its own; one that was not is passed over. Fields of CEF that are
-//! free to use have their name in another field: `cs1=1.2 cs1Label=Version`. The time is that of `rt`, when the device had the
-//! event, else of `end`; in LEEF that of `devTime`, in the form of `devTimeFormat`.
+//! A head of syslog before it may have been read by a step of its own; one that was not is read here, for its host and, where
+//! the event says none, its time. Fields of CEF that are free to use have their name in another field: `cs1=1.2 cs1Label=Version`.
+//! The time is that of `rt`, when the device had the event, else of `end`; in LEEF that of `devTime`, in the form of
+//! `devTimeFormat`. A head that is cut short ends where the pairs begin.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use millrace_schemas::Value;
 
+use super::{rfc3164, rfc5424};
 use crate::parse::found::{Found, Stopped};
 use crate::parse::time::{Clock, Layout, since, whole};
 
@@ -29,7 +31,7 @@ pub(crate) fn cef<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stop
     let mut found = Found::default();
     let mut at = head(text, start + 4, &CEF_HEAD, &mut found)?;
     if let Some(Value::String(level)) = found.fields.find("severity") {
-        found.severity = cef_severity(level).map(Cow::Borrowed);
+        found.severity = cef_severity(level);
     }
     at += text[at..].len() - text[at..].trim_start().len();
     let rest = &text[at..];
@@ -54,7 +56,19 @@ pub(crate) fn cef<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stop
             found.fields.push(key, Value::String(value));
         }
     }
-    Ok(found)
+    Ok(behind(&text[..start], found, clock))
+}
+
+/// Adds what a head of syslog says that the event does not.
+fn behind<'t>(before: &'t str, mut found: Found<'t>, clock: Clock<'_>) -> Found<'t> {
+    let before = before.trim_ascii_start();
+    if before.is_empty() {
+        return found;
+    }
+    let head = rfc5424::parse(before).ok().or_else(|| rfc5424::lenient(before, clock));
+    let Some(head) = head.or_else(|| rfc3164::parse(before, clock).ok()) else { return found };
+    found.behind(head);
+    found
 }
 
 /// Written out, or in ms; no number that is too small for one.
@@ -74,7 +88,7 @@ fn keys(rest: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Bars and backslashes are guarded by a backslash. Ends behind the last bar.
+/// Bars and backslashes are guarded by a backslash. Ends behind the last bar, or before pairs that stand where a part should.
 fn head<'t>(
     text: &'t str,
     mut at: usize,
@@ -86,6 +100,7 @@ fn head<'t>(
         let mut end = 0;
         loop {
             match memchr::memchr2(b'|', b'\\', &rest.as_bytes()[end..]) {
+                None if number > 1 && begins_pairs(rest) => return Ok(at),
                 Some(len) if rest.as_bytes()[end + len] == b'|' => break end += len,
                 Some(len) => end = (end + len + 2).min(rest.len()),
                 // The last part may end the line, if it is there.
@@ -101,6 +116,13 @@ fn head<'t>(
         at = (at + end + 1).min(text.len());
     }
     Ok(at)
+}
+
+/// Whether a text begins with `key=`.
+fn begins_pairs(rest: &str) -> bool {
+    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let len = rest.trim_ascii_start().bytes().position(|byte| !is_key(byte)).unwrap_or(0);
+    len > 0 && rest.trim_ascii_start().as_bytes()[len] == b'='
 }
 
 /// Gives fields the names that their labels say: `cs1=1.2 cs1Label=Version` is `Version=1.2`.
@@ -146,23 +168,23 @@ fn unguard<'t>(text: &'t str, guarded: &[char]) -> Cow<'t, str> {
     Cow::Owned(plain)
 }
 
-/// 0 to 10, or in words.
-fn cef_severity(level: &str) -> Option<&'static str> {
-    Some(match level.parse::<u8>() {
-        Ok(0..=3) => "low",
-        Ok(4..=6) => "medium",
-        Ok(7..=8) => "high",
-        Ok(9..=10) => "very-high",
-        Ok(_) => return None,
-        Err(_) => match level.to_ascii_lowercase().as_str() {
-            "low" => "low",
-            "medium" => "medium",
-            "high" => "high",
-            "very-high" => "very-high",
-            "unknown" => "unknown",
+/// 0 to 10, or the word that the device has for it.
+fn cef_severity(level: &str) -> Option<Cow<'static, str>> {
+    if let Ok(number) = level.parse::<f64>() {
+        let name = match number {
+            0.0..4.0 => "low",
+            4.0..7.0 => "medium",
+            7.0..9.0 => "high",
+            9.0..=10.0 => "very-high",
             _ => return None,
-        },
-    })
+        };
+        return Some(Cow::Borrowed(name));
+    }
+    const LONGEST: usize = 32;
+    let is_word = level.len() <= LONGEST
+        && level.starts_with(|own: char| own.is_ascii_alphabetic())
+        && level.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_'));
+    is_word.then(|| Cow::Owned(level.to_ascii_lowercase().replace([' ', '_'], "-")))
 }
 
 /// `LEEF:1.0|vendor|product|version|event|key=value<TAB>key=value`; 2.0 may name another separator after the event.
@@ -191,7 +213,7 @@ pub(crate) fn leef<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Sto
         match key {
             _ if value.is_empty() => continue,
             "usrName" => found.user = Some(Cow::Borrowed(value)),
-            "sev" => found.severity = cef_severity(value).map(Cow::Borrowed),
+            "sev" => found.severity = cef_severity(value),
             _ => {}
         }
         found.fields.push(key, Value::String(Cow::Borrowed(value)));
@@ -205,5 +227,5 @@ pub(crate) fn leef<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Sto
         Some(layout) => layout.micros(value, clock).or_else(|| time(value, clock)),
         None => time(value, clock),
     });
-    Ok(found)
+    Ok(behind(&text[..start], found, clock))
 }

@@ -1,4 +1,4 @@
-//! Columns: CSV with any separator (RFC 4180), and LTSV.
+//! Columns: CSV with any separator (RFC 4180), and LTSV. Blanks may stand before a quoted value.
 
 use std::borrow::Cow;
 
@@ -43,37 +43,54 @@ impl Delimited {
 
     fn value<'t>(&self, text: &'t str, at: usize) -> Result<(Cow<'t, str>, usize), Stopped> {
         let rest = &text[at..];
-        if let Some(quote) = self.quote
-            && let Some(inner) = rest.strip_prefix(quote)
-        {
-            let mut from = 0;
-            loop {
-                let Some(len) = inner[from..].find(quote) else {
-                    return Err(Stopped::new(text.len(), "a closing quote"));
-                };
-                let end = from + len;
-                let after = end + quote.len_utf8();
-                if inner[after..].starts_with(quote) {
-                    from = after + quote.len_utf8();
-                    continue;
-                }
-                let after = text.len() - inner.len() + after;
-                let ends = text[after..].is_empty() || text[after..].starts_with(['\n', '\r']);
-                if !ends && !text[after..].starts_with(self.separator.as_str()) {
-                    return Err(Stopped::new(after, "a separator of columns, or the end"));
-                }
-                let (own, twice) = (&inner[..end], format!("{quote}{quote}"));
-                let value = match own.contains(quote) {
-                    true => Cow::Owned(own.replace(&twice, &quote.to_string())),
-                    false => Cow::Borrowed(own),
-                };
-                return Ok((value, after));
+        if let Some(quote) = self.quote {
+            if let Some(inner) = rest.strip_prefix(quote) {
+                return self.quoted(text, inner, quote);
+            }
+            // Behind blanks a quote may as well be a part of a bare value, which then does not end in one.
+            let apart = rest.trim_start_matches(' ');
+            if let Some(inner) = apart.strip_prefix(quote).filter(|_| !self.separator.starts_with(' '))
+                && let Ok(read) = self.quoted(text, inner, quote)
+            {
+                return Ok(read);
             }
         }
         let len = rest.find(self.separator.as_str()).unwrap_or(rest.len());
         let len = memchr::memchr(b'\n', &rest.as_bytes()[..len]).unwrap_or(len);
         let len = len - usize::from(rest[..len].ends_with('\r'));
         Ok((Cow::Borrowed(&rest[..len]), at + len))
+    }
+
+    /// The value whose opening quote stands before `inner`, and where it ends.
+    fn quoted<'t>(
+        &self,
+        text: &'t str,
+        inner: &'t str,
+        quote: char,
+    ) -> Result<(Cow<'t, str>, usize), Stopped> {
+        let mut from = 0;
+        loop {
+            let Some(len) = inner[from..].find(quote) else {
+                return Err(Stopped::new(text.len(), "a closing quote"));
+            };
+            let end = from + len;
+            let after = end + quote.len_utf8();
+            if inner[after..].starts_with(quote) {
+                from = after + quote.len_utf8();
+                continue;
+            }
+            let after = text.len() - inner.len() + after;
+            let ends = text[after..].is_empty() || text[after..].starts_with(['\n', '\r']);
+            if !ends && !text[after..].starts_with(self.separator.as_str()) {
+                return Err(Stopped::new(after, "a separator of columns, or the end"));
+            }
+            let (own, twice) = (&inner[..end], format!("{quote}{quote}"));
+            let value = match own.contains(quote) {
+                true => Cow::Owned(own.replace(&twice, &quote.to_string())),
+                false => Cow::Borrowed(own),
+            };
+            return Ok((value, after));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Dissect, as Logstash and Beats have it: fields between texts, without patterns.
 //!
 //! `%{a}` field · `%{}`, `%{?a}` passed over · `%{a->}` takes what follows it several times · `%{+a}` added to `a`, `%{+a/2}`
-//! in that order · `%{*a}` or `%{?a}` with `%{&a}`: the one's value names the other's · `%{a|long}` with a type · `%{[a][b]}` is
-//! `a.b`. What stands behind the last text is passed over.
+//! in that order · `%{*a}` or `%{?a}` with `%{&a}`: the one's value names the other's, `%{*a}` or `%{&a}` alone is a field ·
+//! `%{a|long}` with a type · `%{[a][b]}` is `a.b`. What stands behind the last text is passed over.
 
 use std::borrow::Cow;
 
@@ -79,6 +79,17 @@ impl Dissect {
             let waits = keys.iter().any(|key| key.kind == Kind::Value && key.name == keys[at].name);
             if keys[at].kind == Kind::Skip && waits {
                 keys[at].kind = Kind::Name;
+            }
+        }
+        // One of the two without the other is a field.
+        for at in 0..keys.len() {
+            let other = match keys[at].kind {
+                Kind::Name => Kind::Value,
+                Kind::Value => Kind::Name,
+                _ => continue,
+            };
+            if !keys.iter().any(|key| key.kind == other && key.name == keys[at].name) {
+                keys[at].kind = Kind::Field;
             }
         }
         let touching = keys.iter().rev().skip(1).any(|key| key.delimiter.is_empty());

@@ -2,7 +2,8 @@
 //!
 //! Nested objects become fields with dots in their names, arrays become their JSON text, whole numbers are longs, others
 //! doubles; null is no field. Of a name that comes twice the last value counts (flag `duplicate_key`). Time, message,
-//! severity and user are taken from the first of their usual keys that has a usable value; it is no field then.
+//! severity and user are taken from the first of their usual keys that has a usable value; it is no field then. `<PRI>` before
+//! the object is syslog's.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +15,8 @@ use serde::de::{
 };
 use serde_json::Value as Json;
 
-use crate::parse::found::{Found, Stopped};
+use super::syslog::pri;
+use crate::parse::found::{Cursor, Found, Stopped};
 use crate::parse::roles::lift;
 use crate::parse::time::Clock;
 
@@ -29,9 +31,13 @@ const FIELD_OVERHEAD: usize = 16;
 
 /// Reads one line.
 pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
-    let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut found = fields(&text[mark..]).map_err(|stopped| Stopped { at: stopped.at + mark, ..stopped })?;
+    let (mut head, mut at) = (Found::default(), Cursor::new(text));
+    if !at.skip("\u{feff}") {
+        pri(&mut at, &mut head);
+    }
+    let mut found = fields(at.rest()).map_err(|stopped| Stopped { at: stopped.at + at.at, ..stopped })?;
     lift(&mut found, clock);
+    found.behind(head);
     Ok(found)
 }
 

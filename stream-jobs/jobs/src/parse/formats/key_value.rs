@@ -11,7 +11,10 @@ use std::borrow::Cow;
 use millrace_schemas::Value;
 
 use super::gather::Gather;
-use crate::parse::found::{Found, Stopped};
+use super::syslog::pri;
+use crate::parse::found::{Cursor, Found, Stopped};
+use crate::parse::roles::lift;
+use crate::parse::time::Clock;
 
 /// What stands between what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +34,19 @@ impl KeyValue {
         KeyValue { pair: "=".into(), field: " ".into(), alone: true, escapes: true }
     }
 
-    /// Logfmt: at least one key has a value, so that plain words are not taken for it.
-    pub(crate) fn read_logfmt(text: &str) -> Result<Found<'_>, Stopped> {
-        let found = KeyValue::logfmt().read(text)?;
-        let paired = found.fields.0.iter().any(|(_, value)| *value != Value::Boolean(true));
-        if paired { Ok(found) } else { Err(Stopped::new(0, "key=value")) }
+    /// Logfmt: at least one key has a value, so that plain words are not taken for it. `<PRI>` before all is syslog's.
+    pub(crate) fn read_logfmt<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
+        let mut head = Found::default();
+        let mut at = Cursor::new(text);
+        pri(&mut at, &mut head);
+        let behind = |stopped: Stopped| Stopped { at: stopped.at + at.at, ..stopped };
+        let mut found = KeyValue::logfmt().read(at.rest()).map_err(behind)?;
+        if !found.fields.0.iter().any(|(_, value)| *value != Value::Boolean(true)) {
+            return Err(Stopped::new(at.at, "key=value"));
+        }
+        lift(&mut found, clock);
+        found.behind(head);
+        Ok(found)
     }
 
     pub(crate) fn read<'t>(&self, text: &'t str) -> Result<Found<'t>, Stopped> {

@@ -3,6 +3,7 @@
 pub(super) mod agent;
 pub(super) mod apache;
 pub(super) mod apache_error;
+mod bsd_time;
 pub(super) mod cef;
 pub(super) mod container;
 pub(super) mod delimited;

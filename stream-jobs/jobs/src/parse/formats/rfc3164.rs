@@ -1,19 +1,22 @@
 //! Syslog as RFC 3164 found it in the wild.
 //!
 //! `<PRI>Mmm dd hh:mm:ss hostname tag[pid]: message`. `<PRI>` may be missing, and so may host name and tag; the time may
-//! have a year, a fraction, or be RFC 3339 as rsyslog forwards it. Without a year it is that of the receipt, or of the
-//! year before where that lies ahead; without a zone it is that of the source. With `<PRI>` and no time, all that follows is the message.
+//! have a day of the week, a year, a fraction and a zone, or be RFC 3339 as rsyslog forwards it; behind `<PRI>` it may have any form
+//! that says date and clock. Without a year it is that of the receipt, or of the year before where that lies ahead; without a zone
+//! it is that of the source. With `<PRI>` and no time, all that follows is the message.
 //! Cisco's devices count messages before the time, mark it with `*` where they do not trust their clock, and may say its zone:
 //! `<189>44: host: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: message`. A relay puts its own time and the device's address before
-//! that: then the device's time counts, unless it is marked. Others have the year behind the time.
+//! that: then the device's time counts, unless it is marked. A device that has no clock says how long it is up (`1w2d`), which is no
+//! time. Without `<PRI>` the level is that of the mnemonic.
 
 use std::borrow::Cow;
 
-use super::syslog::pri;
+use millrace_schemas::Value;
+
+use super::bsd_time::{bsd_time, uptime};
+use super::syslog::{is_severity, pri, severity};
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::time::{
-    Civil, Clock, Form, Zone, clock as time_of_day, clock_zone, digits, fraction, month, rfc3339,
-};
+use crate::parse::time::{Clock, Form, at_start, rfc3339, seconds_at_start};
 
 /// Reads one line.
 pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
@@ -21,9 +24,11 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
     let mut found = Found::default();
     let has_pri = pri(&mut at, &mut found).is_some();
     let blanks = at.run(|byte| byte == b' ').len();
-    let time = rfc3339(at.rest().as_bytes(), Form::Lenient, clock.zone)
-        .or_else(|| bsd_time(at.rest().as_bytes(), clock));
-    let Some((micros, len)) = time.or_else(|| counted(&mut at, has_pri, clock, &mut found)) else {
+    let bytes = at.rest().as_bytes();
+    let time = rfc3339(bytes, Form::Lenient, clock.zone).or_else(|| bsd_time(bytes, clock));
+    let time = time.map(|(micros, len)| (Some(micros), len));
+    let time = time.or_else(|| counted(&mut at, has_pri, clock, &mut found));
+    let Some((micros, len)) = time.or_else(|| other_time(bytes, has_pri, clock)) else {
         if !has_pri {
             return Err(at.stop("<PRI>, or a time as Oct 11 22:14:15"));
         }
@@ -31,35 +36,105 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         found.message = Some(Cow::Borrowed(at.rest()));
         return Ok(found);
     };
-    found.time = Some(micros);
+    found.time = micros;
     at.at += len;
     if at.peek().is_some() {
-        at.skip(":"); // Cisco's
+        let _ = at.skip(":") || at.skip(" :"); // Cisco's
         at.expect(" ", "a blank after the time")?;
     }
     at.run(|byte| byte == b' ');
-    if !tag(&mut at, &mut found) {
+    if let Some((host, behind)) = before_mnemonic(at) {
+        found.text("hostname", host);
+        at = behind;
+    }
+    if !tag(&mut at, &mut found) && !in_brackets(&mut at, &mut found) {
         let mut ahead = at;
-        let mut host = ahead.until(b' ');
-        // A word of signs alone is none: `--- last message repeated 1 time ---`.
-        if host.len() < 2 || host.contains(char::is_alphanumeric) {
+        let mut host = ahead.run_any(|byte| !matches!(byte, b' ' | b'\t'));
+        if is_host(host) {
             ahead.skip(" : ");
-            ahead.skip(" ");
+            let _ = ahead.skip(" ") || ahead.skip("\t");
             at = ahead;
             if let Some(device) = Device::read(at, clock).filter(|device| device.is_cisco) {
                 host = device.host.unwrap_or(host);
-                found.time = if device.is_set { Some(device.micros) } else { found.time };
+                found.time = device.micros.filter(|_| device.is_set).or(found.time);
                 at = device.behind;
+                at.run(|byte| byte == b' ');
                 at.skip(": ");
             }
             if !host.is_empty() {
                 found.text("hostname", host);
             }
         }
-        tag(&mut at, &mut found);
+        let mut ahead = at;
+        ahead.run(|byte| byte == b' ');
+        // F5's devices write the severity once more before the tag: `notice tmsh[7]: x`.
+        let mut behind = ahead;
+        let level = behind.run(|byte| byte.is_ascii_lowercase());
+        if is_severity(level) && behind.skip(" ") && tag(&mut behind, &mut found) {
+            found.severity.get_or_insert(Cow::Borrowed(level));
+            at = behind;
+        } else if tag(&mut ahead, &mut found) {
+            at = ahead;
+        }
+    }
+    if found.severity.is_none()
+        && let Some(Value::String(name)) = found.fields.find("appname")
+    {
+        found.severity = mnemonic(name.as_bytes()).and_then(severity).map(Cow::Borrowed);
     }
     found.message = Some(Cow::Borrowed(at.rest()));
     Ok(found)
+}
+
+/// Whether a word can name a host. One of signs alone cannot (`--- last message repeated 1 time ---`), nor one that begins data or
+/// is a tag in brackets: `{"a":1}`, `id=7`, `1,2`, `[sshd]`.
+fn is_host(word: &str) -> bool {
+    let bracketed = word.strip_prefix('[').map(|rest| rest.strip_suffix(']').unwrap_or(rest));
+    let address = bracketed.is_none_or(|inner| inner.parse::<std::net::IpAddr>().is_ok());
+    let columns = word.starts_with(|own: char| own.is_ascii_digit()) && word.contains(',');
+    let data = columns || word.bytes().any(|byte| matches!(byte, b'=' | b'"' | b'{' | b'}'));
+    // Ubiquiti's access points say model, address and version in quotes and parentheses.
+    let model = word.starts_with("(\"");
+    (word.len() < 2 || word.contains(char::is_alphanumeric)) && address && (!data || model)
+}
+
+/// The name of a device with a colon, before one of Cisco's messages: `192.0.2.1: %ACE-3-251010: x`. And where the message begins.
+fn before_mnemonic<'t>(mut at: Cursor<'t>) -> Option<(&'t str, Cursor<'t>)> {
+    let host = at.run(|byte| byte.is_ascii_graphic()).strip_suffix(':')?;
+    at.skip(" ").then_some(())?;
+    let behind = at;
+    let name = at.run(|byte| byte.is_ascii_graphic()).strip_suffix(':')?;
+    (is_host(host) && mnemonic(name.as_bytes()).is_some()).then_some((host, behind))
+}
+
+/// The level in `%FACILITY-5-MNEMONIC`, as Cisco's devices write it.
+fn mnemonic(name: &[u8]) -> Option<usize> {
+    let level = |own: &&[u8]| own[0] == b'-' && own[2] == b'-' && (b'0'..=b'7').contains(&own[1]);
+    name.strip_prefix(b"%")?.windows(3).find(level).map(|own| usize::from(own[1] - b'0'))
+}
+
+/// Whether one of Cisco's messages begins near the start of a text: `1w2d: %LINK-3-UPDOWN: x`.
+pub(crate) fn is_cisco(text: &str) -> bool {
+    const NEAR: usize = 64;
+    let near = &text.as_bytes()[..text.len().min(NEAR)];
+    let at = memchr::memmem::find(near, b": %").map(|at| at + 2);
+    let name =
+        at.map(|at| &near[at..]).and_then(|rest| rest.split(|byte| matches!(byte, b' ' | b':')).next());
+    name.and_then(mnemonic).is_some()
+}
+
+/// A time in another form than syslog's own, behind `<PRI>` and as words of their own: `2020:05:18-14:38:34`, `18 May 2020 14:38:34`,
+/// and Meraki's, with a version before it: `1 1583934498.497235`.
+fn other_time(bytes: &[u8], has_pri: bool, clock: Clock<'_>) -> Option<(Option<i64>, usize)> {
+    if !has_pri {
+        return None;
+    }
+    let version = if bytes.starts_with(b"1 ") { 2 } else { 0 };
+    let behind = &bytes[version..];
+    let own = seconds_at_start(behind).or_else(|| bsd_time(behind, clock));
+    let own = own.map(|(micros, len)| (micros, version + len));
+    let (micros, len) = own.or_else(|| at_start(bytes, clock))?;
+    matches!(bytes.get(len), None | Some(b' ' | b':')).then_some((Some(micros), len))
 }
 
 /// Steps over what Cisco's devices write between priority and time.
@@ -68,10 +143,10 @@ fn counted<'t>(
     has_pri: bool,
     clock: Clock<'_>,
     found: &mut Found<'t>,
-) -> Option<(i64, usize)> {
+) -> Option<(Option<i64>, usize)> {
     let counts = at.rest().trim_start_matches(|own: char| own.is_ascii_digit()).starts_with(':');
     let device =
-        Device::read(*at, clock).filter(|own| has_pri && (own.is_cisco || counts && own.has_colons))?;
+        Device::read(*at, clock).filter(|own| own.is_cisco || has_pri && counts && own.has_colons)?;
     if let Some(host) = device.host {
         found.text("hostname", host);
     }
@@ -82,7 +157,8 @@ fn counted<'t>(
 /// What Cisco's devices write before a message: counts and their own name, then the time.
 struct Device<'t> {
     host: Option<&'t str>,
-    micros: i64,
+    /// None where it says how long it is up.
+    micros: Option<i64>,
     /// Whether the device says no other of its clock.
     is_set: bool,
     /// Whether counts and name end in colons.
@@ -101,9 +177,13 @@ impl<'t> Device<'t> {
         for _ in 0..=MAX_WORDS {
             behind.skip(":");
             let marks = behind.run(|byte| matches!(byte, b' ' | b'*' | b'.'));
-            if let Some((micros, len)) = bsd_time(behind.rest().as_bytes(), clock) {
+            let rest = behind.rest();
+            let up = uptime(rest.as_bytes()).filter(|len| is_message(&rest[*len..])).map(|len| (None, len));
+            let time = || bsd_time(rest.as_bytes(), clock).map(|(micros, len)| (Some(micros), len));
+            if let Some((micros, len)) = up.or_else(time) {
                 behind.at += len;
-                let is_cisco = behind.rest().starts_with(": %");
+                behind.at += unknown_zone(behind.rest());
+                let is_cisco = is_message(behind.rest());
                 return Some(Device {
                     host,
                     micros,
@@ -116,7 +196,9 @@ impl<'t> Device<'t> {
             let word = behind.run(|byte| byte.is_ascii_graphic());
             let name = word.strip_suffix(':').unwrap_or(word);
             has_colons &= name.len() < word.len();
-            if name.bytes().any(|byte| !byte.is_ascii_digit()) && host.replace(name).is_some() {
+            // Behind a star it is the name of a task.
+            let is_name = name.bytes().any(|byte| !byte.is_ascii_digit()) && !marks.contains('*');
+            if is_name && host.replace(name).is_some() {
                 return None;
             }
             if behind.peek() != Some(b' ') {
@@ -127,52 +209,34 @@ impl<'t> Device<'t> {
     }
 }
 
-/// `Mmm dd hh:mm:ss` with or without a year, which may stand before it, behind the day or at the end; with or without a fraction,
-/// and with a zone if a colon is behind it: µs and where it ends.
-fn bsd_time(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
-    let first = digits(bytes, 0, 4).filter(|_| bytes.get(4) == Some(&b' '));
-    let mut at = if first.is_some() { 5 } else { 0 };
-    let month = month(bytes.get(at..at + 3)?)?;
-    at += 3;
-    at += blanks(bytes, at)?;
-    let n_digits = if digits(bytes, at, 2).is_some() { 2 } else { 1 };
-    let day = digits(bytes, at, n_digits)?;
-    at += n_digits;
-    at += blanks(bytes, at)?;
-    let mut year = first.or_else(|| digits(bytes, at, 4));
-    if year.is_some() && first.is_none() {
-        at += 4;
-        at += blanks(bytes, at)?;
-    }
-    let (hour, minute, second) = time_of_day(bytes, at)?;
-    at += 8;
-    let mut civil = Civil { month, day, hour, minute, second, ..Civil::default() };
-    if bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
-        (civil.micro, at) = fraction(bytes, at);
-    }
-    if let (None, Some(own)) = (year, year_behind(bytes, at)) {
-        (year, at) = (Some(own), at + 5);
-    }
-    let zone = clock_zone(bytes, at).filter(|(_, end)| bytes.get(*end) == Some(&b':'));
-    let fixed = zone.map(|(seconds, _)| Zone::Fixed(seconds));
-    let clock = Clock { zone: fixed.as_ref().unwrap_or(clock.zone), ..clock };
-    let micros = match year {
-        Some(year) => clock.zone.micros(&Civil { year, ..civil })?,
-        None => clock.guess_year(civil)?,
+/// `[tag]` or `[tag]:` in place of host and tag, as metalog writes it.
+fn in_brackets<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> bool {
+    let mut ahead = *at;
+    let word = ahead.run(|byte| byte.is_ascii_graphic());
+    let name =
+        word.strip_suffix(':').unwrap_or(word).strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let Some(name) = name.filter(|name| name.starts_with(|own: char| own.is_ascii_alphabetic())) else {
+        return false;
     };
-    Some((micros, zone.map_or(at, |(_, end)| end)))
+    if name.contains([':', '[', ']', '=']) {
+        return false;
+    }
+    ahead.skip(" ");
+    found.text("appname", name);
+    *at = ahead;
+    true
 }
 
-/// ` 2016` as a word of its own, where it can be a year.
-fn year_behind(bytes: &[u8], at: usize) -> Option<i64> {
-    let is_word = bytes.get(at) == Some(&b' ') && matches!(bytes.get(at + 5), None | Some(b' ' | b':'));
-    digits(bytes, at + 1, 4).filter(|year| is_word && (1970..2100).contains(year))
+/// Whether one of Cisco's messages follows.
+fn is_message(rest: &str) -> bool {
+    rest.trim_start_matches(' ').starts_with(": %")
 }
 
-/// One or more blanks at `at`.
-fn blanks(bytes: &[u8], at: usize) -> Option<usize> {
-    let n = bytes.get(at..)?.iter().take_while(|byte| **byte == b' ').count();
-    (n > 0).then_some(n)
+/// Length of the letters of a zone that is not known, or could be several, before one of Cisco's messages.
+fn unknown_zone(rest: &str) -> usize {
+    let letters = rest.bytes().skip(1).take_while(u8::is_ascii_uppercase).count();
+    let is_zone = rest.starts_with(' ') && (2..=5).contains(&letters) && is_message(&rest[1 + letters..]);
+    if is_zone { 1 + letters } else { 0 }
 }
 
 /// `tag:`, `tag[pid]:` or `tag[pid]`, and the blank after it. A word without colon or bracket is no tag.

@@ -19,6 +19,11 @@ pub(crate) fn severity(number: usize) -> Option<&'static str> {
     SEVERITIES.get(number).copied()
 }
 
+/// Whether it is the keyword of one.
+pub(super) fn is_severity(word: &str) -> bool {
+    SEVERITIES.contains(&word)
+}
+
 /// `<PRI>`, 0 to 191 without leading zeros; sets severity and facility.
 pub(crate) fn pri(at: &mut Cursor<'_>, found: &mut Found<'_>) -> Option<()> {
     let mut ahead = *at;

@@ -57,6 +57,10 @@ fn other_hosts_before_the_time_are_told_apart() {
         &format!("www.example.org {HEAD}"),
         &FOUND.replacen(" client", " vhost=www.example.org client", 1),
     );
+    apache(
+        &format!("www.example.org {}", HEAD.replacen("192.0.2.7", "10.0.0.1, 192.0.2.7", 1)),
+        &FOUND.replacen(" client=", " vhost=www.example.org client=10.0.0.1, ", 1),
+    );
     for forwarded in ["\"10.0.0.1, 10.0.0.2\"", "10.0.0.1, 10.0.0.2"] {
         apache(
             &format!("{forwarded} {}", HEAD.replacen("- -", "- al", 1)),

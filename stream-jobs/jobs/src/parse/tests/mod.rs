@@ -2,6 +2,7 @@
 
 mod apache;
 mod corpus;
+mod devices;
 mod job;
 mod json;
 mod properties;

@@ -41,6 +41,19 @@ pub(crate) fn find(text: &str, clock: Clock<'_>) -> Option<(i64, std::ops::Range
     None
 }
 
+/// A time at the start of `bytes`, other than bare seconds: µs, and where it ends.
+pub(crate) fn at_start(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
+    read(bytes, false, clock)
+}
+
+/// Seconds with a fraction at the start of `bytes`: µs, and where they end.
+pub(crate) fn seconds_at_start(bytes: &[u8]) -> Option<(i64, usize)> {
+    match since_epoch(bytes, 10).filter(|(_, len)| *len > 10)? {
+        (Written::Unix(micros), len) => Some((micros, len)),
+        _ => None,
+    }
+}
+
 /// A time that is the whole of `text`.
 pub(crate) fn whole(text: &str, clock: Clock<'_>) -> Option<i64> {
     if let Some(micros) = web_server(text) {
@@ -393,7 +406,8 @@ fn month_name(bytes: &[u8], separator: u8) -> Option<(i64, usize)> {
     known.then_some((number, len + usize::from(point)))
 }
 
-fn weekday(bytes: &[u8]) -> Option<usize> {
+/// A day of the week by its name: how long that is.
+pub(crate) fn weekday(bytes: &[u8]) -> Option<usize> {
     let names: [&[u8]; 7] =
         [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
     let len = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();

@@ -4,9 +4,9 @@ mod detect;
 mod layout;
 mod zone;
 
-pub(crate) use detect::{find, iso8601, tai64, whole};
+pub(crate) use detect::{at_start, find, iso8601, seconds_at_start, tai64, weekday, whole};
 pub(crate) use layout::Layout;
-pub(crate) use zone::{Zone, behind_blank as clock_zone};
+pub(crate) use zone::{Zone, at_clock as clock_offset, behind_blank as clock_zone};
 
 /// What a time that says too little is read by.
 #[derive(Debug, Clone, Copy)]

@@ -86,7 +86,7 @@ pub(crate) fn offset(bytes: &[u8]) -> Option<(i64, usize)> {
 
 /// `Z`, `+0100`, `+01:00`, ` +0100`, ` UTC`, `GMT+0100`: seconds, and where it ends. A name behind the numbers says the same
 /// once more: `+0000 UTC`, `+0100 (CET)`, `+01:00[Europe/Paris]`.
-pub(super) fn at_clock(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+pub(crate) fn at_clock(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     let from = at + usize::from(bytes.get(at) == Some(&b' '));
     let rest = bytes.get(from..)?;
     match numbers(rest) {

@@ -23,7 +23,44 @@ fn key_value_pairs() {
     check(r#"["logfmt"]"#, "a=1 a=2 a", "a=[\"1\",\"2\"]");
     check(r#"["logfmt"]"#, "a=[1] b a=2 a=3 b=4", r#"a=["[1]","2","3"] b=4"#);
     check(r#"["logfmt"]"#, "no pairs here", "!key=value at 0");
+    check(r#"["logfmt"]"#, "<13>no pairs here", "!key=value at 4");
+    check(r#"["logfmt"]"#, "<12>a=1", "severity<warning> a=1 facility=user");
+    check(r#"["logfmt"]"#, "<12> a=1 facility=b level=high", "severity<high> a=1 facility=b");
     check(r#"[{ key_value = { pairs_only = true } }]"#, "a=1 b", "!the sign between key and value at 5");
+}
+
+#[test]
+fn date_and_time_of_day_apart() {
+    check(r#"["logfmt"]"#, "date=2026-01-01 time=00:00:01 a=b", "2026-01-01T00:00:01Z a=b");
+    for zone in ["tz=+0200", "timezone=CEST", "tz=\"+02:00\""] {
+        let shown = zone.replace('"', "");
+        check(
+            r#"["logfmt"]"#,
+            &format!("date=2026/01/01 time=02:00:01 {zone} a=b"),
+            &format!("2026-01-01T00:00:01Z {shown} a=b"),
+        );
+    }
+    check(r#"["json"]"#, r#"{"time":"00:00:01","date":"2026-01-01"}"#, "2026-01-01T00:00:01Z");
+    check(r#"["logfmt"]"#, "date=2026-01-01 time=soon", "date=2026-01-01 time=soon");
+    check(
+        r#"["logfmt"]"#,
+        "date=2026-01-01 time=2026-01-02T00:00:01Z",
+        "2026-01-02T00:00:01Z date=2026-01-01",
+    );
+}
+
+#[test]
+fn audit_of_linux_has_its_time_in_the_message() {
+    check(
+        r#"["logfmt"]"#,
+        "type=CWD msg=audit(1485893834.891:18877199): a=b",
+        "2017-01-31T20:17:14.891Z message<audit(1485893834.891:18877199):> type=CWD a=b",
+    );
+    check(
+        r#"["logfmt"]"#,
+        "type=CWD msg=audit(1485893834.891:7): msg='op=a b'",
+        r#"2017-01-31T20:17:14.891Z message<["audit(1485893834.891:7):","op=a b"]> type=CWD"#,
+    );
 }
 
 #[test]
@@ -34,6 +71,8 @@ fn columns() {
     check(r#"["csv"]"#, "1,\"2\n3\",4\r\n5,6", "column_1=1 column_2=2\n3 column_3=4");
     check(r#"["csv"]"#, "1,\"2\"\n5,6", "column_1=1 column_2=2");
     check(r#"["csv"]"#, "\"open", "!a closing quote at 5");
+    check(r#"["csv"]"#, "a,  \"b, \"\"c\"\"\", d", "column_1=a column_2=b, \"c\" column_3= d");
+    check(r#"["csv"]"#, "a, \"b\" c, \"d", "column_1=a column_2= \"b\" c column_3= \"d");
     check(r#"["ltsv"]"#, "host:a\tpath:/x:y\tnone:-", "host=a path=/x:y");
 }
 
@@ -59,6 +98,42 @@ fn security_formats() {
     }
     check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|1|end=15 rt=soon", &format!("{head} end=15 rt=soon"));
     check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|", "!a bar after a part of the head at 16");
+    let parts = "cefVersion=0 deviceVendor=V deviceProduct=P deviceVersion=1 deviceEventClassId=E name=n";
+    for (level, severity) in [
+        ("10.0", "very-high"),
+        (" 6.5 ", "medium"),
+        ("Very High", "very-high"),
+        ("Unknown", "unknown"),
+        ("INFO", "info"),
+    ] {
+        let level_read = level.trim();
+        check(
+            r#"["cef"]"#,
+            &format!("CEF:0|V|P|1|E|n|{level}|a=b"),
+            &format!("severity<{severity}> {parts} severity={level_read} a=b"),
+        );
+    }
+    check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|11|a=b", &format!("severity<11> {parts} a=b"));
+    check(r#"["cef"]"#, "CEF:0|V|P|id=7 who=a b", "cefVersion=0 deviceVendor=V deviceProduct=P id=7 who=a b");
+    check(r#"["cef"]"#, "CEF:0|V|P|1|E|n|a=b", &format!("{parts} a=b"));
+    check(r#"["cef"]"#, "CEF:0|V|P|1|E", "!a bar after a part of the head at 13");
+    check(
+        r#"["cef"]"#,
+        "Jan  1 00:00:01 fw CEF: 0|V|P|1|E|n|Low|a=b facility=own",
+        &format!("2026-01-01T00:00:01Z severity<low> {parts} severity=Low a=b facility=own hostname=fw"),
+    );
+    check(
+        r#"["cef"]"#,
+        "<12>1 2026-01-01T00:00:02Z fw app - - - CEF:0|V|P|1|E|n||a=b rt=1616623591000",
+        &format!(
+            "2021-03-24T22:06:31Z severity<warning> {parts} a=b rt=1616623591000 facility=user hostname=fw appname=app"
+        ),
+    );
+    check(
+        r#"["leef"]"#,
+        "<12>Jan  1 00:00:01 fw LEEF:1.0|V|P|1|E|a=b\tsev=5",
+        "2026-01-01T00:00:01Z severity<medium> leefVersion=1.0 vendor=V product=P version=1 eventId=E a=b sev=5 facility=user hostname=fw",
+    );
     check(
         r#"["leef"]"#,
         "LEEF:2.0|V|P|1|E|^|src=10.0.0.1^usrName=al^sev=9",
@@ -155,6 +230,7 @@ fn dissected() {
     check(&steps("%{+t/2} %{+t/1} %{m}"), "b a m", "t=a b m=m");
     check(&steps("%{*k}=%{&k} %{rest}"), "name=value x", "name=value rest=x");
     check(&steps("%{?k}=%{&k} %{rest}"), "name=value x", "name=value rest=x");
+    check(&steps("%{a}=%{&k} %{*b}"), "name=value x", "a=name k=value b=x");
     check(&steps("%{n|long} %{d|float} %{[a][b]}"), "12 0.5 x", "n=12L d=0.5D a.b=x");
     check(&steps("%{n|long};%{m}"), "x;1", "n=x m=1");
     refused(
