@@ -125,7 +125,7 @@ fn seconds(source: &Source, line: &str) -> f64 {
 #[test]
 fn no_step_takes_the_square_of_a_line() {
     const LONG: usize = 32 << 10;
-    const AT_ONCE: f64 = 0.02;
+    const AT_ONCE: f64 = 0.05;
     for (steps, begins) in STEPS {
         let source = source(&format!("steps = {steps}")).unwrap();
         for (before, piece) in
@@ -133,7 +133,7 @@ fn no_step_takes_the_square_of_a_line() {
         {
             let (short, long) = (line(before, piece, LONG / 8), line(before, piece, LONG));
             let grows = || seconds(&source, &long) > AT_ONCE.max(30.0 * seconds(&source, &short));
-            assert!(!(grows() && grows() && grows()), "{steps} on {before:?} and {piece:?} again and again");
+            assert!(!(0..10).all(|_| grows()), "{steps} on {before:?} and {piece:?} again and again");
         }
     }
 }
