@@ -78,7 +78,7 @@ fn damaged_objects_are_named_and_hold_up_nothing_else() {
     world.apply_topics();
     let logs = world.forward("web1");
     world.start_all();
-    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("d"), 10_000_000, 400);
+    let mut writer = Writer::start(&logs.join("access.log"), Lines::new("d"), 10_000_000, 150);
     until("there are bundles to damage", Duration::from_secs(60), || {
         world.check();
         let n = ["index", "archive"].map(|stage| bundles(&world, stage).len());
