@@ -12,6 +12,8 @@ mod admin;
 mod bad_input;
 #[path = "promises/batches.rs"]
 mod batches;
+#[path = "promises/damaged_objects.rs"]
+mod damaged_objects;
 #[path = "promises/feeds.rs"]
 mod feeds;
 #[path = "promises/gateway.rs"]

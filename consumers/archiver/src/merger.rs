@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use millrace_formats::table::{Effort, Merged, TableError, TableReader, merge};
-use millrace_runtime::sink::{BuildError, MergeError, Merger};
+use millrace_runtime::sink::{BuildError, MergeError, Merger, checksum};
 use millrace_runtime::store::{Store, StoreError};
 use millrace_schemas::ledger::Ranges;
-use millrace_schemas::manifest::{LivePart, MergePolicy, Part};
+use millrace_schemas::manifest::{LivePart, ManifestRecord, MergePolicy, Part};
 
 use crate::builder::listed;
 use crate::path::merged_path;
@@ -76,11 +76,18 @@ impl Merger for ArchiveMerger {
         }
         let mut inputs = Vec::with_capacity(parts.len());
         for live in parts {
-            inputs.push(open(store, live).map_err(|reason| classed(record_id, reason))?);
+            let input = open(store, live).map_err(|reason| classed(live, reason))?;
+            if !input.has_checksums() {
+                whole(store, &live.record)?;
+            }
+            inputs.push(input);
         }
         let mut out = Vec::with_capacity(parts.iter().map(|live| live.part.len() as usize).sum());
         let merged = merge(first.part.table, &inputs, Effort::Small, &mut out);
-        let merged = merged.map_err(|reason| classed(record_id, reason))?;
+        let merged = merged.map_err(|reason| match reason {
+            TableError::Input(number, reason) if number < parts.len() => classed(&parts[number], *reason),
+            other => error(record_id, other).into(),
+        })?;
         drop(inputs);
 
         let part = joined(parts, record_id, out.len() as i64);
@@ -153,12 +160,23 @@ fn error(record_id: &str, reason: impl std::fmt::Display) -> BuildError {
 }
 
 /// Tells the store's fault from the data's.
-fn classed(record_id: &str, reason: TableError) -> MergeError {
+fn classed(live: &LivePart, reason: TableError) -> MergeError {
+    let object = live.record.object.clone();
     match reason {
         TableError::Source(source) => match source.downcast::<StoreError>() {
             Ok(store) => MergeError::Store(*store),
-            Err(other) => error(record_id, other).into(),
+            Err(other) => MergeError::Damaged { object, reason: other.to_string() },
         },
-        data => error(record_id, data).into(),
+        data => MergeError::Damaged { object, reason: data.to_string() },
     }
+}
+
+/// Compares an object with its manifest, for row files that were written before they had checksums of their own.
+fn whole(store: &Store, record: &ManifestRecord) -> Result<(), MergeError> {
+    let bytes = store.read(&record.object)?;
+    if checksum(&bytes) == record.checksum {
+        return Ok(());
+    }
+    let reason = "its checksum is not that of the manifest".to_owned();
+    Err(MergeError::Damaged { object: record.object.clone(), reason })
 }

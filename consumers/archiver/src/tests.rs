@@ -159,6 +159,34 @@ fn many_hosts_are_not_listed() {
 }
 
 #[test]
+fn a_damaged_object_is_named_and_never_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let mut parts = Vec::new();
+    for (n, name) in (0i64..).zip(["a", "b"]) {
+        let mut builder = ArchiveBuilder::new();
+        builder.add_event(&event(raw("default", "web", "h", n * 10, b"a line"), 0, 0, n), &[]).unwrap();
+        parts.extend(put(&store, name, builder.seal(name).unwrap(), "default"));
+    }
+    let path = folder.path().join("bundles/b");
+    let bytes = std::fs::read(&path).unwrap();
+    ArchiveMerger::new().merge(&store, &parts, "m").unwrap();
+    for at in (b"PAR1".len()..bytes.len()).step_by(53) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 2;
+        std::fs::write(&path, flipped).unwrap();
+        let error = ArchiveMerger::new().merge(&store, &parts, "m").unwrap_err();
+        assert!(
+            matches!(&error, MergeError::Damaged { object, .. } if object == "bundles/b"),
+            "{at}: {error}"
+        );
+    }
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let error = ArchiveMerger::new().merge(&store, &parts, "m").unwrap_err();
+    assert!(matches!(&error, MergeError::Store(error) if error.is_damage()), "{error}");
+}
+
+#[test]
 fn a_merge_that_does_not_add_up_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
@@ -169,6 +197,7 @@ fn a_merge_that_does_not_add_up_is_refused() {
     let refused = |live: LivePart| match merger.merge(&store, &[good.clone(), live], "m") {
         Err(MergeError::Build(error)) => error.to_string(),
         Err(MergeError::Store(error)) => format!("store: {}", error.action),
+        Err(MergeError::Damaged { object, reason }) => format!("{object}: {reason}"),
         Ok(_) => "taken".to_owned(),
     };
     let mut rows = good.clone();

@@ -78,7 +78,7 @@ impl Merger for SplitMerger {
             if i64::from(split.rows()) != part.rows {
                 let reason =
                     format!("{} has {} rows, its manifest says {}", part.id, split.rows(), part.rows);
-                return Err(fault(&reason).into());
+                return Err(damaged(live, reason));
             }
             summary.add_part(part);
             splits.push(split);
@@ -113,7 +113,12 @@ fn open(store: &Store, live: &LivePart, folder: &Path, n: usize) -> Result<Split
         .map_err(|error| fault(&error.to_string()))?
         .get_file_handle(Path::new(name))
         .map_err(|error| fault(&error.to_string()))?;
-    Ok(Split::open_range(handle, range).map_err(build_error)?)
+    // Verified first: what tantivy makes of damaged bytes is anything, a panic too.
+    Split::open_verified(handle, range).map_err(|error| damaged(live, error))
+}
+
+fn damaged(live: &LivePart, reason: impl std::fmt::Display) -> MergeError {
+    MergeError::Damaged { object: live.record.object.clone(), reason: reason.to_string() }
 }
 
 fn fault(reason: &str) -> BuildError {

@@ -238,10 +238,23 @@ fn a_merge_refuses_what_does_not_add_up() {
     let merger = SplitMerger::default();
     let mut wrong_rows = live.clone();
     wrong_rows[0].part.rows += 1;
-    assert!(matches!(merger.merge(&store, &wrong_rows, "m"), Err(MergeError::Build(_))));
+    assert!(matches!(merger.merge(&store, &wrong_rows, "m"), Err(MergeError::Damaged { .. })));
     let mut wrong_range = live.clone();
     wrong_range[0].part.to += 1;
-    assert!(matches!(merger.merge(&store, &wrong_range, "m"), Err(MergeError::Build(_))));
+    assert!(matches!(merger.merge(&store, &wrong_range, "m"), Err(MergeError::Damaged { .. })));
+    // Rot: the object is named, alone and among others, and never merged.
+    let path = folder.path().join("bundles/r");
+    let bytes = std::fs::read(&path).unwrap();
+    for at in (0..bytes.len()).step_by(211) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 2;
+        std::fs::write(&path, flipped).unwrap();
+        let error = merger.merge(&store, &live, "m").unwrap_err();
+        assert!(
+            matches!(&error, MergeError::Damaged { object, .. } if object == "bundles/r"),
+            "{at}: {error}"
+        );
+    }
     std::fs::remove_file(folder.path().join("bundles/r")).unwrap();
     assert!(matches!(merger.merge(&store, &live, "m"), Err(MergeError::Store(_))));
 }

@@ -9,6 +9,7 @@ use millrace_runtime::service::topic_specs;
 use millrace_runtime::store::{Store, StoreOptions};
 
 use crate::args::{Doctor, Format};
+use crate::limits;
 use crate::output::Answer;
 use crate::place;
 
@@ -32,6 +33,10 @@ pub(crate) fn run(args: &Doctor) -> anyhow::Result<Answer> {
             "util-linux, so that no child outlives millrace (apt install util-linux)",
         ),
     ];
+    findings.push(match limits::open_files() {
+        Ok(n) => good("open files", format!("up to {n}")),
+        Err(reason) => bad("open files", reason),
+    });
     match place::config(&args.place) {
         Ok(config) => {
             findings.push(Finding { what: "configuration", well: true, text: "no fault".to_owned() });

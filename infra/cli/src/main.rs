@@ -13,6 +13,7 @@ mod forward;
 mod gateway;
 mod inputs;
 mod ledger;
+mod limits;
 mod loadgen;
 mod output;
 mod parse;
@@ -39,6 +40,7 @@ use output::Answer;
 
 fn main() -> ExitCode {
     millrace_runtime::memory::give_back();
+    limits::raise();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -113,6 +113,8 @@ pub(crate) struct Platform {
     _lock: std::fs::File,
     registry: Option<Registry>,
     broker: Option<Broker>,
+    /// Why a child process ended, if one did.
+    child_ended: Option<String>,
 }
 
 impl Platform {
@@ -144,6 +146,7 @@ impl Platform {
         let own_registry = given.registry_url == addresses.registry;
         let (mut broker, mut registry) = (None, None);
         if own_broker || own_registry {
+            crate::limits::open_files().map_err(anyhow::Error::msg)?;
             let jars = Jars::fetch(&mut say)?;
             let wanted = |port| (ports == Ports::Fixed).then_some(port);
             let starting_broker = own_broker.then(|| {
@@ -202,7 +205,16 @@ impl Platform {
             })?;
             threads.push((kind, thread));
         }
-        Ok(Platform { service, addresses, stop: stop.clone(), threads, _lock: lock, registry, broker })
+        Ok(Platform {
+            service,
+            addresses,
+            stop: stop.clone(),
+            threads,
+            _lock: lock,
+            registry,
+            broker,
+            child_ended: None,
+        })
     }
 
     /// Addresses for people.
@@ -233,6 +245,7 @@ impl Platform {
             ];
             for error in children.into_iter().flatten() {
                 tracing::error!(%error, "a child process has ended, stopping");
+                self.child_ended.get_or_insert(error.to_string());
                 self.stop.request();
             }
         }
@@ -241,7 +254,15 @@ impl Platform {
     /// Stops the services, then registry and broker.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         self.stop.request();
-        let mut first = None;
+        // What services say once their broker is gone is no news.
+        let mut first = self.child_ended.take();
+        if let Some(text) = first.clone() {
+            std::thread::spawn(move || {
+                std::thread::sleep(millrace_runtime::stop::DEADLINE);
+                eprintln!("millrace: {text}");
+                std::process::exit(2); // services wait for a broker longer than that
+            });
+        }
         for (kind, thread) in self.threads.drain(..) {
             let ended =
                 thread.join().unwrap_or_else(|_| Err(ServiceError::Other("the service panicked".to_owned())));

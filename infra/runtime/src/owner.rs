@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use millrace_schemas::manifest::{Fold, LivePart, ManifestRecord, plan_merges};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::kafka::admin::Admin;
 use crate::kafka::{Batch, Class, Error, Guard, Member, MemberOptions, Polled, read_to_mark};
 use crate::metrics;
 use crate::service::{Service, ServiceError};
-use crate::sink::{MergeError, Merger, Patience, apply, attempt, now_micros, put_until, send_manifest};
+use crate::sink::{
+    MergeError, Merger, Patience, apply, attempt, checksum, now_micros, put_until, send_manifest,
+};
 
 /// What an owner is.
 #[derive(Debug, Clone)]
@@ -213,7 +214,7 @@ impl Owner {
             tenant,
             object: path.clone(),
             size: size as i64,
-            checksum: format!("{:032x}", xxh3_128(&bytes)),
+            checksum: checksum(&bytes),
             created: now_micros(),
             group: format!("{}-owner", self.options.stage),
             sources: carried_sources(&merge.parts),
@@ -249,7 +250,8 @@ impl Owner {
     fn leave_alone(&mut self, parts: &[LivePart], error: &MergeError) {
         let stage = self.options.stage;
         let (object, is_damage) = match error {
-            MergeError::Store(error) => (Some(&error.path), error.is_missing()),
+            MergeError::Store(error) => (Some(&error.path), error.is_damage()),
+            MergeError::Damaged { object, .. } => (Some(object), true),
             MergeError::Build(_) => (None, true),
         };
         for live in parts.iter().filter(|live| object.is_none_or(|path| *path == live.record.object)) {

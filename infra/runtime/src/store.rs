@@ -26,10 +26,22 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Whether the store answered that there is no such object.
-    pub fn is_missing(&self) -> bool {
-        matches!(*self.source, object_store::Error::NotFound { .. })
+    /// Whether the store answered that there is no such object, or that it is shorter than it was written.
+    pub fn is_damage(&self) -> bool {
+        is_cut(&self.source) || matches!(*self.source, object_store::Error::NotFound { .. })
     }
+}
+
+/// An object that is shorter than it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("it is cut short: it has {size} bytes, and bytes up to {end} were asked for")]
+struct Cut {
+    size: u64,
+    end: u64,
+}
+
+fn is_cut(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::Generic { source, .. } if source.is::<Cut>())
 }
 
 /// An object as a listing shows it.
@@ -172,13 +184,27 @@ impl Store {
     /// Reads bytes `from..to` of an object.
     ///
     /// # Errors
-    /// It is missing, or the store did not answer in time.
+    /// It is missing or cut short, or the store did not answer in time.
     pub fn read_range(&self, path: &str, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
         let at = Path::from(path);
         self.retrying("read", path, || {
             let range = range.clone();
             let at = &at;
-            async move { self.inner.get_range(at, range).await }
+            async move {
+                let (end, wanted) = (range.end, range.end.saturating_sub(range.start));
+                let read = self.inner.get_range(at, range).await;
+                if read.as_ref().is_ok_and(|bytes| bytes.len() as u64 == wanted) {
+                    return read;
+                }
+                // Stores tell bytes that are not there in many ways, so the size decides.
+                match self.inner.head(at).await {
+                    Ok(meta) if meta.size < end => Err(object_store::Error::Generic {
+                        store: "store",
+                        source: Box::new(Cut { size: meta.size, end }),
+                    }),
+                    _ => read,
+                }
+            }
         })
     }
 
@@ -318,17 +344,18 @@ fn walk_staged(root: &std::path::Path, folder: &std::path::Path, found: &mut Vec
 /// Whether trying again cannot help.
 fn final_answer(error: &object_store::Error) -> bool {
     use object_store::Error as E;
-    matches!(
-        error,
-        E::NotFound { .. }
-            | E::InvalidPath { .. }
-            | E::NotSupported { .. }
-            | E::AlreadyExists { .. }
-            | E::NotImplemented { .. }
-            | E::PermissionDenied { .. }
-            | E::Unauthenticated { .. }
-            | E::UnknownConfigurationKey { .. }
-    )
+    is_cut(error)
+        || matches!(
+            error,
+            E::NotFound { .. }
+                | E::InvalidPath { .. }
+                | E::NotSupported { .. }
+                | E::AlreadyExists { .. }
+                | E::NotImplemented { .. }
+                | E::PermissionDenied { .. }
+                | E::Unauthenticated { .. }
+                | E::UnknownConfigurationKey { .. }
+        )
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! ```text
 //! file … file │ table (JSON) │ XXH3-64 of all files, XXH3-64 of the table, length of the table (u32), magic
 //! ```
-//! Numbers are little endian. The table is checked whenever a split is opened, the files when it is merged or was
-//! fetched over a network.
+//! Numbers are little endian. The table is checked whenever a split is opened, the files when it is merged, or
+//! opened the first time by a reader.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

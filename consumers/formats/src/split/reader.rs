@@ -39,9 +39,12 @@ impl Split {
     /// # Errors
     /// The bytes are no split, or damaged.
     pub fn open(bytes: FileSlice) -> Result<Split, SplitError> {
+        Split::of(Container::open(bytes)?)
+    }
+
+    fn of(container: Container) -> Result<Split, SplitError> {
         const ACTION: &str = "open a split";
         let fail = |error: tantivy::TantivyError| SplitError::damaged(ACTION, error);
-        let container = Container::open(bytes)?;
         let mut index = Index::open(SplitDirectory(container.clone())).map_err(fail)?;
         index.set_tokenizers(tokenizers());
         let columns = Columns::new();
@@ -64,14 +67,21 @@ impl Split {
     /// # Errors
     /// The range lies outside, or the bytes are no split.
     pub fn open_range(file: Arc<dyn FileHandle>, range: std::ops::Range<u64>) -> Result<Split, SplitError> {
-        let file = FileSlice::new(file);
-        let ends = (usize::try_from(range.start), usize::try_from(range.end));
-        match ends {
-            (Ok(from), Ok(to)) if from <= to && to <= tantivy::HasLen::len(&file) => {
-                Split::open(file.slice(from..to))
-            }
-            _ => Err(SplitError::damaged("open a split", "its byte range lies outside of its object")),
-        }
+        Split::open(part(file, range)?)
+    }
+
+    /// As [`Split::open_range`]; reads every byte and compares the checksum before the index is looked into, which trusts
+    /// its bytes.
+    ///
+    /// # Errors
+    /// As [`Split::open_range`], or the bytes are damaged.
+    pub fn open_verified(
+        file: Arc<dyn FileHandle>,
+        range: std::ops::Range<u64>,
+    ) -> Result<Split, SplitError> {
+        let container = Container::open(part(file, range)?)?;
+        container.verify()?;
+        Split::of(container)
     }
 
     /// Opens a split in memory.
@@ -130,6 +140,15 @@ impl Split {
 
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+}
+
+/// The bytes of a split within those of its object.
+fn part(file: Arc<dyn FileHandle>, range: std::ops::Range<u64>) -> Result<FileSlice, SplitError> {
+    let file = FileSlice::new(file);
+    match (usize::try_from(range.start), usize::try_from(range.end)) {
+        (Ok(from), Ok(to)) if from <= to && to <= tantivy::HasLen::len(&file) => Ok(file.slice(from..to)),
+        _ => Err(SplitError::damaged("open a split", "its byte range lies outside of its object")),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Columns to Parquet: which column is encoded how, and how hard it is compressed.
 
-use std::io::Write;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
@@ -15,7 +13,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use super::{TableError, schema};
+use super::{TableError, checksums, schema};
 
 /// Rows of a row group: what a reader must fetch at least, and what statistics prune by.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -103,11 +101,11 @@ fn sorted_by(column_idx: i32) -> SortingColumn {
 }
 
 /// A Parquet writer of `table` that appends to `out`.
-pub(super) fn writer<W: Write + Send>(
+pub(super) fn writer(
     table: TableName,
     effort: Effort,
-    out: W,
-) -> Result<ArrowWriter<W>, TableError> {
+    out: &mut Vec<u8>,
+) -> Result<ArrowWriter<&mut Vec<u8>>, TableError> {
     Ok(ArrowWriter::try_new_with_options(out, schema::of(table), options(table, effort)?)?)
 }
 
@@ -119,6 +117,7 @@ pub(super) fn encode(
     effort: Effort,
     out: &mut Vec<u8>,
 ) -> Result<(), TableError> {
+    let from = out.len();
     let mut writer = writer(table, effort, out)?;
     let mut at = 0;
     while at < order.len() {
@@ -129,7 +128,7 @@ pub(super) fn encode(
         writer.write(&RecordBatch::try_new(schema::of(table), laid_out)?)?;
         at += rows.len();
     }
-    writer.close()?;
+    checksums::close(writer, from)?;
     Ok(())
 }
 

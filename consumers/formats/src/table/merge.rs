@@ -1,7 +1,5 @@
 //! Several sorted row files to one, streaming.
 
-use std::io::Write;
-
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use millrace_schemas::manifest::TableName;
@@ -12,7 +10,7 @@ use super::encode::{CHUNK_ROWS, Effort, writer};
 use super::reader::{Group, TableReader};
 use super::row::RowColumns;
 use super::window::Ranges;
-use super::{TableError, schema};
+use super::{TableError, checksums, schema};
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub struct Merged {
 /// few thousand rows of each, decoded.
 ///
 /// # Errors
-/// An input is damaged or not in order, or its bytes cannot be had.
+/// [`TableError::Input`]: an input is damaged or not in order, or its bytes cannot be had.
 pub fn merge<R: Ranges>(
     table: TableName,
     inputs: &[TableReader<R>],
@@ -35,17 +33,22 @@ pub fn merge<R: Ranges>(
     out: &mut Vec<u8>,
 ) -> Result<Merged, TableError> {
     let mut cursors = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        cursors.extend(Cursor::open(input)?);
+    for (number, input) in inputs.iter().enumerate() {
+        let cursor =
+            Cursor::open(input, number).map_err(|error| TableError::Input(number, Box::new(error)))?;
+        cursors.extend(cursor);
     }
-    let mut writer = Chunks { table, writer: writer(table, effort, out)?, runs: Vec::new(), n_rows: 0 };
+    let from = out.len();
+    let mut writer = Chunks { table, writer: writer(table, effort, out)?, from, runs: Vec::new(), n_rows: 0 };
     let mut rows_in = 0;
     while let Some((first, limit)) = two_lowest(&cursors) {
         let run = cursors[first].run(limit.map(|other| &cursors[other]));
         rows_in += run.num_rows() as u64;
         let n_rows = run.num_rows();
         writer.add(run)?;
-        if !cursors[first].skip(n_rows)? {
+        let number = cursors[first].number;
+        let skipped = cursors[first].skip(n_rows);
+        if !skipped.map_err(|error| TableError::Input(number, Box::new(error)))? {
             cursors.swap_remove(first);
         }
     }
@@ -71,6 +74,7 @@ fn two_lowest<R: Ranges>(cursors: &[Cursor<'_, R>]) -> Option<(usize, Option<usi
 /// A row of an input, and the rows after it.
 struct Cursor<'i, R> {
     input: &'i TableReader<R>,
+    number: usize,
     groups: std::vec::IntoIter<Group>,
     batches: ParquetRecordBatchReader,
     batch: RecordBatch,
@@ -80,7 +84,7 @@ struct Cursor<'i, R> {
 
 impl<'i, R: Ranges> Cursor<'i, R> {
     /// The first row of `input`, if it has one.
-    fn open(input: &'i TableReader<R>) -> Result<Option<Cursor<'i, R>>, TableError> {
+    fn open(input: &'i TableReader<R>, number: usize) -> Result<Option<Cursor<'i, R>>, TableError> {
         let mut groups = input.groups().filter(|group| group.rows > 0).collect::<Vec<_>>().into_iter();
         let Some(first) = groups.next() else {
             return Ok(None);
@@ -90,7 +94,7 @@ impl<'i, R: Ranges> Cursor<'i, R> {
             return Ok(None);
         };
         let rows = RowColumns::new(&batch, false)?;
-        Ok(Some(Cursor { input, groups, batches, batch, rows, at: 0 }))
+        Ok(Some(Cursor { input, number, groups, batches, batch, rows, at: 0 }))
     }
 
     /// The rows of this batch from here on that do not come after the row of `limit`.
@@ -153,14 +157,15 @@ fn first_after(rows: std::ops::Range<usize>, after: impl Fn(usize) -> bool) -> u
 const LONG_RUN: usize = CHUNK_ROWS / 4;
 
 /// Gathers short runs, since each write costs something per column.
-struct Chunks<W: Write + Send> {
+struct Chunks<'o> {
     table: TableName,
-    writer: ArrowWriter<W>,
+    writer: ArrowWriter<&'o mut Vec<u8>>,
+    from: usize,
     runs: Vec<RecordBatch>,
     n_rows: usize,
 }
 
-impl<W: Write + Send> Chunks<W> {
+impl Chunks<'_> {
     fn add(&mut self, run: RecordBatch) -> Result<(), TableError> {
         let is_long = run.num_rows() >= LONG_RUN;
         if is_long {
@@ -185,7 +190,6 @@ impl<W: Write + Send> Chunks<W> {
 
     fn close(mut self) -> Result<u64, TableError> {
         self.flush()?;
-        let metadata = self.writer.close()?;
-        Ok(u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0))
+        checksums::close(self.writer, self.from)
     }
 }

@@ -6,6 +6,7 @@
 
 mod builder;
 mod cells;
+mod checksums;
 mod clock;
 mod encode;
 mod found_cells;
@@ -36,6 +37,12 @@ pub enum TableError {
     /// Damaged, or not a Parquet file.
     #[error("could not read or write a row file: {0}")]
     Parquet(#[from] parquet::errors::ParquetError),
+    /// Its bytes are not those that were written.
+    #[error("{0} is damaged: the checksum is wrong")]
+    Damaged(String),
+    /// One of several row files, by its number, could not be read.
+    #[error("{1}")]
+    Input(usize, Box<TableError>),
     /// Columns that do not fit together.
     #[error("could not lay out a row file: {0}")]
     Arrow(#[from] arrow_schema::ArrowError),

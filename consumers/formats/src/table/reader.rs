@@ -10,11 +10,12 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::reader::ChunkReader;
 use parquet::file::statistics::Statistics;
 
 use super::row::{Lines, NEEDED, TEXT};
 use super::window::{Ranges, Window};
-use super::{TableError, schema};
+use super::{TableError, checksums, schema};
 
 /// Read at once from the end of a row file: most footers fit.
 const TAIL_BYTES: u64 = 32 << 10;
@@ -27,6 +28,8 @@ pub struct TableReader<R> {
     source: R,
     len: u64,
     metadata: ArrowReaderMetadata,
+    /// Of each column chunk, in order.
+    sums: Option<Arc<[u64]>>,
 }
 
 /// What the footer says of a row group.
@@ -53,9 +56,16 @@ impl<R: Ranges> TableReader<R> {
             Some(at) => tail.slice(at..tail.len() - FOOTER_SIZE),
             None => source.read(len.saturating_sub(size as u64)..len.saturating_sub(FOOTER_SIZE as u64))?,
         };
+        checksums::check_footer(&metadata)?;
         let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(&metadata)?);
+        let sums = checksums::of_chunks(&metadata)?.map(Arc::from);
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        Ok(TableReader { source, len, metadata: ArrowReaderMetadata::try_new(metadata, options)? })
+        Ok(TableReader { source, len, metadata: ArrowReaderMetadata::try_new(metadata, options)?, sums })
+    }
+
+    /// Whether damage of what is read is noticed; false for files that were written before there were checksums.
+    pub fn has_checksums(&self) -> bool {
+        self.sums.is_some()
     }
 
     /// Rows of the file.
@@ -121,6 +131,7 @@ impl<R: Ranges> TableReader<R> {
             start..start + length
         });
         let window = Window::fetch(&self.source, self.len, ranges.collect())?;
+        self.check(group, &mask, &window)?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(window, self.metadata.clone())
             .with_row_groups(vec![group.index])
             .with_batch_size(BATCH_ROWS)
@@ -130,6 +141,22 @@ impl<R: Ranges> TableReader<R> {
             builder = builder.with_row_selection(RowSelection::from(selectors));
         }
         Ok(builder.build()?)
+    }
+
+    /// Compares what was fetched of `group` with its checksums.
+    fn check(&self, group: Group, mask: &ProjectionMask, window: &Window) -> Result<(), TableError> {
+        let Some(sums) = &self.sums else { return Ok(()) };
+        let groups = self.parquet().row_groups();
+        let before: usize = groups.iter().take(group.index).map(|group| group.columns().len()).sum();
+        let columns = groups.get(group.index).map_or(&[][..], |group| group.columns());
+        let sums = sums.get(before..).unwrap_or_default();
+        for (leaf, (chunk, sum)) in columns.iter().zip(sums).enumerate() {
+            if mask.leaf_included(leaf) {
+                let (start, length) = chunk.byte_range();
+                checksums::check_chunk(chunk, &window.get_bytes(start, length as usize)?, *sum)?;
+            }
+        }
+        Ok(())
     }
 
     fn parquet(&self) -> &ParquetMetaData {

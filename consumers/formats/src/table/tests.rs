@@ -223,4 +223,5 @@ fn a_damaged_file_is_an_error() {
     }
 }
 
+mod checksums;
 mod templates;

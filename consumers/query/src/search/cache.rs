@@ -1,9 +1,12 @@
 //! Open splits, and local copies of those that lie in a remote store.
 //!
-//! Owns a folder for the copies. Blocks on the store. Fails with *Gone* where an object was deleted by a merge.
+//! Owns a folder for the copies. Blocks on the store. Fails with *Gone* where an object was deleted by a merge. A split is
+//! verified before it is searched first, and again where its file has changed since: an index trusts its bytes, and would
+//! answer from damaged ones, or end the process where a mapped file was cut short.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +52,8 @@ pub struct SplitCache {
 struct Inner {
     open: HashMap<Key, Used<Arc<OpenSplit>>>,
     copies: HashMap<Key, Used<Copied>>,
+    /// Splits that lie in place and were verified, with what their file was then.
+    sound: HashMap<Key, Stamp>,
     clock: u64,
     n_copies: u64,
 }
@@ -57,6 +62,14 @@ struct Inner {
 struct Used<T> {
     value: T,
     at: u64,
+}
+
+/// What a file was; one that was written to is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
 }
 
 #[derive(Debug, Clone)]
@@ -85,13 +98,29 @@ impl SplitCache {
     /// *Gone*, *Store*, *Damaged*, or the local disk.
     pub(super) fn open(&self, live: &LivePart) -> Result<Arc<OpenSplit>, SearchError> {
         let key = (live.record.object.clone(), live.part.from);
-        if let Some(split) = self.lock().used(&key) {
-            return Ok(split);
-        }
+        let file = self.store.local_file(&key.0);
+        let stamp = file.as_deref().map(stamp).transpose()?.flatten();
+        let is_sound = {
+            let mut inner = self.lock();
+            // One whose file was deleted can still be read while it is open.
+            let is_sound = stamp.is_none() || inner.sound.get(&key) == stamp.as_ref();
+            if !is_sound {
+                inner.open.remove(&key);
+                inner.sound.remove(&key);
+            } else if let Some(split) = inner.used(&key) {
+                return Ok(split);
+            }
+            is_sound
+        };
         // Two threads may open the same split at once; one of them wins, the other's work is in vain.
-        let split = self.open_anew(live, &key)?;
+        let split = match &file {
+            Some(_) if stamp.is_none() => return Err(SearchError::Gone { object: key.0 }),
+            Some(file) => map(file, part_range(live), &key.0, !is_sound)?,
+            None => self.open_copy(live, &key)?,
+        };
         let split = Arc::new(OpenSplit { split, counts: Counts::default() });
         let mut inner = self.lock();
+        inner.sound.extend(stamp.map(|stamp| (key.clone(), stamp)));
         let at = inner.tick();
         inner.open.insert(key, Used { value: split.clone(), at });
         while inner.open.len() > self.options.max_open.max(1) {
@@ -107,6 +136,7 @@ impl SplitCache {
             fold.parts().map(|live| (live.record.object.as_str(), live.part.from)).collect();
         let mut inner = self.lock();
         inner.open.retain(|(object, from), _| live.contains(&(object.as_str(), *from)));
+        inner.sound.retain(|(object, from), _| live.contains(&(object.as_str(), *from)));
         let gone: Vec<Key> = inner
             .copies
             .keys()
@@ -128,22 +158,19 @@ impl SplitCache {
         self.lock().copied_bytes()
     }
 
-    fn open_anew(&self, live: &LivePart, key: &Key) -> Result<Split, SearchError> {
+    fn open_copy(&self, live: &LivePart, key: &Key) -> Result<Split, SearchError> {
         let object = &live.record.object;
-        let range = live.part.from.max(0) as u64..live.part.to.max(0) as u64;
-        if let Some(file) = self.store.local_file(object) {
-            return map(&file, range, object);
-        }
         let copied = self.lock().used_copy(key);
         if let Some(copied) = copied
-            && let Ok(split) = map(&copied.path, 0..copied.bytes, object)
+            && let Ok(split) = map(&copied.path, 0..copied.bytes, object, false)
         {
             return Ok(split);
         }
         let Some(folder) = &self.options.folder else {
             return Err(internal("copy a split", "no cache folder is configured for a remote store".into()));
         };
-        let bytes = self.store.read_range(object, range).map_err(|error| gone_or(error, object))?;
+        let bytes =
+            self.store.read_range(object, part_range(live)).map_err(|error| gone_or(error, object))?;
         let n = {
             let mut inner = self.lock();
             inner.n_copies += 1;
@@ -153,8 +180,9 @@ impl SplitCache {
         std::fs::write(&path, &bytes)
             .map_err(|error| internal("copy a split", format!("{}: {error}", path.display())))?;
         let copied = Copied { path: path.clone(), bytes: bytes.len() as u64 };
-        let split = map(&path, 0..copied.bytes, object)?;
-        split.verify().map_err(|error| damaged(error, object))?;
+        let split = map(&path, 0..copied.bytes, object, true).inspect_err(|_| {
+            std::fs::remove_file(&path).ok();
+        })?;
         let mut inner = self.lock();
         inner.drop_copy(key);
         let at = inner.tick();
@@ -217,20 +245,34 @@ fn oldest<T>(entries: &HashMap<Key, Used<T>>) -> Option<Key> {
     entries.iter().min_by_key(|(_, used)| used.at).map(|(key, _)| key.clone())
 }
 
-fn map(file: &Path, range: Range<u64>, object: &str) -> Result<Split, SearchError> {
+/// What a file is now; `None` where there is none.
+fn stamp(file: &Path) -> Result<Option<Stamp>, SearchError> {
+    match file.metadata() {
+        Ok(meta) => {
+            let modified = (meta.mtime(), meta.mtime_nsec());
+            Ok(Some(Stamp { inode: meta.ino(), len: meta.len(), modified }))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(internal("look at a split", format!("{}: {error}", file.display()))),
+    }
+}
+
+fn part_range(live: &LivePart) -> Range<u64> {
+    live.part.from.max(0) as u64..live.part.to.max(0) as u64
+}
+
+fn map(file: &Path, range: Range<u64>, object: &str, verify: bool) -> Result<Split, SearchError> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
         return Err(internal("open a split", format!("{} is no file", file.display())));
     };
-    if !file.exists() {
-        return Err(SearchError::Gone { object: object.to_owned() });
-    }
     let folder = MmapDirectory::open(folder)
         .map_err(|error| internal("open a folder of splits", error.to_string()))?;
     let handle = folder.get_file_handle(Path::new(name)).map_err(|error| match error {
         OpenReadError::FileDoesNotExist(_) => SearchError::Gone { object: object.to_owned() },
         error => internal("open a split", error.to_string()),
     })?;
-    Split::open_range(handle, range).map_err(|error| damaged(error, object))
+    let opened = if verify { Split::open_verified(handle, range) } else { Split::open_range(handle, range) };
+    opened.map_err(|error| damaged(error, object))
 }
 
 fn empty(folder: &Path) -> std::io::Result<()> {
@@ -247,6 +289,9 @@ fn empty(folder: &Path) -> std::io::Result<()> {
 fn gone_or(error: StoreError, object: &str) -> SearchError {
     match &*error.source {
         object_store::Error::NotFound { .. } => SearchError::Gone { object: object.to_owned() },
+        _ if error.is_damage() => {
+            SearchError::Damaged { object: object.to_owned(), reason: error.source.to_string() }
+        }
         _ => SearchError::Store(error),
     }
 }

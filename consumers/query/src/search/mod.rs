@@ -103,7 +103,9 @@ pub enum SearchError {
         reason: String,
     },
     /// A split was replaced while the search was under way; read the manifest anew and try again.
-    #[error("could not search: {object} is no longer there; the index has changed meanwhile, try again")]
+    #[error(
+        "could not search: {object} is not in the store; try again in a moment, since a merge may have replaced it; if it stays so, bring it back as it was, or ask for other times"
+    )]
     Gone {
         /// The object.
         object: String,
@@ -112,7 +114,7 @@ pub enum SearchError {
     #[error(transparent)]
     Store(#[from] millrace_runtime::store::StoreError),
     /// A split is damaged.
-    #[error("could not search {object}: {reason}")]
+    #[error("could not search {object}: {reason}; bring the object back as it was, or ask for other times")]
     Damaged {
         /// Its object.
         object: String,

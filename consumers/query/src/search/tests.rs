@@ -419,16 +419,33 @@ fn copies_of_remote_splits_stay_within_their_bound() {
 }
 
 #[test]
-fn a_damaged_split_is_named() {
+fn a_damaged_split_is_named_and_never_answered_from() {
     let mut world = World::new();
     world.add("t", &[line(1, 1, "x")]);
     let path = world.store.local_file("bundles/r0").unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let request =
         SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
-    let error = search(&world.cache, &world.fold, &request).unwrap_err();
-    assert!(matches!(&error, SearchError::Damaged { object, .. } if object == "bundles/r0"), "{error}");
+    let is_named = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = search(&world.cache, &world.fold, &request).unwrap_err();
+        assert!(matches!(&error, SearchError::Damaged { object, .. } if object == "bundles/r0"), "{error}");
+    };
+    let flipped = |at: usize| {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        flipped
+    };
+    is_named(&bytes[..bytes.len() - 1]);
+    // The first byte of the object is none of the split's.
+    (1..bytes.len()).step_by(97).for_each(|at| is_named(&flipped(at)));
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(world.offsets(""), [1]);
+    // It is open now, and its file is written to.
+    is_named(&flipped(bytes.len() / 2));
+    is_named(b"");
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(world.offsets(""), [1]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where a member's consumer begins: it assigns every partition at an explicit offset, on its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -9,10 +9,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use super::admin::Difference;
 use super::patience::patiently;
 use super::restore::watermarks;
 use super::transaction::Flight;
 use super::{CALL, Error, Kafka};
+use crate::service::topic_specs;
 
 /// Where to begin partitions whose committed offset is missing: for each (topic, partition) the offset that the changelog
 /// or manifest holds, if any.
@@ -93,6 +95,7 @@ impl Context {
         partitions: &TopicPartitionList,
     ) -> Result<Polled, Error> {
         let refused = |source| Error::Refused { action: "assign partitions".to_owned(), source };
+        self.check_counts(consumer, partitions)?;
         let committed = self.committed(consumer, partitions)?;
         let missing: Vec<(String, i32)> = committed
             .elements()
@@ -123,7 +126,8 @@ impl Context {
             if next > high {
                 return Err(Error::Broken(format!(
                     "the offset {next} to go on from in {topic}/{partition} is beyond the log's end {high}: \
-                     the topic was made anew or lost its end"
+                     the topic was made anew or lost its end; bring its records back from a copy of the broker's disk, \
+                     or begin a new installation"
                 )));
             }
             at.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(refused)?;
@@ -131,6 +135,30 @@ impl Context {
         }
         consumer.assign(&at).map_err(refused)?;
         Ok(Polled::Assigned(assigned))
+    }
+
+    /// Topics that were given more partitions while we run: state, keys and offsets know nothing of those.
+    fn check_counts(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &TopicPartitionList,
+    ) -> Result<(), Error> {
+        let specs = topic_specs().map_err(|error| Error::Broken(error.to_string()))?;
+        let assigned: BTreeSet<String> =
+            partitions.elements().iter().map(|element| element.topic().to_owned()).collect();
+        for spec in specs.iter().filter(|spec| assigned.contains(&spec.name)) {
+            let topic = &spec.name;
+            let action = format!("ask for the partitions of {topic}");
+            let metadata =
+                patiently(&self.kafka, &action, || consumer.fetch_metadata(Some(topic.as_str()), CALL))?;
+            let own = metadata.topics().iter().find(|own| own.name() == topic);
+            let found = own.map_or(0, |own| own.partitions().len() as i32);
+            if found > spec.partitions {
+                let (topic, wanted) = (topic.clone(), spec.partitions);
+                return Err(Error::Broken(Difference::Partitions { topic, wanted, found }.to_string()));
+            }
+        }
+        Ok(())
     }
 
     fn committed(

@@ -177,10 +177,14 @@ impl Error {
             RDKafkaErrorCode::UnknownTopicOrPartition
             | RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::GroupAuthorizationFailed
-            | RDKafkaErrorCode::OffsetOutOfRange
-            | RDKafkaErrorCode::AutoOffsetReset => {
+            | RDKafkaErrorCode::GroupAuthorizationFailed => {
                 Some(Error::Refused { action: format!("read as {instance}"), source })
+            }
+            RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset => {
+                let action = format!(
+                    "go on as {instance}: the records that are next are gone, since a topic was made anew or records were deleted by hand; the next start names the topic"
+                );
+                Some(Error::Refused { action, source })
             }
             // Everything else librdkafka mends itself: brokers that come and go, time-outs, leader changes.
             _ => None,

@@ -8,17 +8,20 @@ use super::{Error, Kafka};
 
 /// How long a broker may be away before a call gives up.
 const AWAY: Duration = Duration::from_secs(60);
+/// Time between two warnings of one call.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Makes `call` until it is answered. `action` completes "could not …".
 ///
 /// # Errors
-/// *Exit*: `Refused` at once where the broker knows us and says no, `Unreachable` after a minute.
+/// *Exit*: `Refused` at once where waiting cannot help, `Unreachable` after a minute.
 pub(super) fn patiently<T>(
     kafka: &Kafka,
     action: &str,
     mut call: impl FnMut() -> KafkaResult<T>,
 ) -> Result<T, Error> {
     let start = Instant::now();
+    let mut said: Option<Instant> = None;
     loop {
         match call() {
             Ok(answer) => return Ok(answer),
@@ -29,14 +32,17 @@ pub(super) fn patiently<T>(
                 return Err(unreachable(kafka, action, &source.to_string()));
             }
             Err(source) => {
-                tracing::warn!(action, %source, "broker did not answer, trying again");
+                if said.is_none_or(|at| at.elapsed() >= QUIET) {
+                    tracing::warn!(action, %source, "broker did not answer, trying again");
+                    said = Some(Instant::now());
+                }
                 std::thread::sleep(Duration::from_millis(200));
             }
         }
     }
 }
 
-/// No waiting changes these.
+/// No waiting changes these: the broker says no, or our own client is being closed.
 fn is_denied(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -47,6 +53,7 @@ fn is_denied(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::UnsupportedSASLMechanism
+                | RDKafkaErrorCode::BrokerDestroy
         )
     )
 }
@@ -56,5 +63,17 @@ pub(super) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
         action: action.to_owned(),
         brokers: kafka.brokers.clone(),
         reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_being_closed_is_not_waited_for() {
+        let closed = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerDestroy);
+        assert!(is_denied(&closed));
+        assert!(!is_denied(&KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure)));
     }
 }

@@ -79,7 +79,8 @@ impl Tailer {
             if low > mark {
                 return Err(Error::Broken(format!(
                     "the offset {low} to go on from in {topic}/{partition} is beyond the log's end {mark}: \
-                     the topic was made anew or lost its end"
+                     the topic was made anew or lost its end; bring its records back from a copy of the broker's disk, \
+                     or begin a new installation"
                 )));
             }
             positions.insert(partition, low);

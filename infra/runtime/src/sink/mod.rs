@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use millrace_schemas::manifest::{LivePart, MergePolicy, Part};
 use millrace_schemas::{Event, RawEvent, dead::DeadLetter};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::store::Store;
 
@@ -29,6 +30,11 @@ pub struct BuildError {
     pub action: String,
     /// Why it failed.
     pub reason: String,
+}
+
+/// Checksum of an object as its manifest record has it.
+pub fn checksum(object: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(object))
 }
 
 /// Gathers records and turns them into one object. Pure but for memory: no store, no clock.
@@ -99,6 +105,14 @@ pub enum MergeError {
     /// The store did not give an object.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// An object does not hold what was written to it.
+    #[error("{object} is damaged: {reason}")]
+    Damaged {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The data did not fit.
     #[error(transparent)]
     Build(#[from] BuildError),

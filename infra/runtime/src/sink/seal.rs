@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use millrace_schemas::manifest::ManifestRecord;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::gather::Open;
 use super::send::{Patience, now_micros, put_until};
-use super::{BundleBuilder, Sealed};
+use super::{BundleBuilder, Sealed, checksum};
 use crate::service::{Service, ServiceError};
 
 /// What is sealed and put. Dropped, it is given up: an object without a manifest record is an orphan (I5).
@@ -80,7 +79,7 @@ fn store<B: BundleBuilder>(
     let id = open.name();
     let Sealed { bytes, parts } = open.builder.seal(&id)?;
     let path = format!("bundles/{stage}/{id}");
-    let (size, checksum) = (bytes.len(), format!("{:032x}", xxh3_128(&bytes)));
+    let (size, checksum) = (bytes.len(), checksum(&bytes));
     if !parts.is_empty() {
         put_until(service, stage, &path, bytes, patience)?;
     }

@@ -124,3 +124,18 @@ fn wrong_keys_are_said_at_once() {
     let error = store.put_new("a", "one").unwrap_err();
     assert!(matches!(*error.source, object_store::Error::PermissionDenied { .. }), "{error}");
 }
+
+#[test]
+fn an_object_that_is_cut_short_or_lost_is_damage_and_is_not_tried_again() {
+    let url = "memory:///".to_owned();
+    let store =
+        Store::open(&StoreOptions { url, options: vec![], deadline: Duration::from_secs(600) }).unwrap();
+    store.put_new("whole", vec![7; 10]).unwrap();
+    assert_eq!(store.read_range("whole", 2..10).unwrap().len(), 8);
+    for (name, len) in [("nine", 9), ("one", 1), ("empty", 0)] {
+        store.put_new(name, vec![7; len]).unwrap();
+        let error = store.read_range(name, 2..10).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("cut short"), "{error}");
+    }
+    assert!(store.read_range("none", 0..1).unwrap_err().is_damage());
+}
