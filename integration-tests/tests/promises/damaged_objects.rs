@@ -55,9 +55,10 @@ impl Damaged {
     }
 }
 
+/// The oldest first.
 fn bundles(world: &World, stage: &str) -> Vec<PathBuf> {
     let mut found = files_below(&world.objects.join("bundles").join(stage));
-    found.sort();
+    found.sort_by_key(|path| path.metadata().unwrap().modified().unwrap());
     found
 }
 
@@ -76,6 +77,8 @@ fn search(world: &World) -> Result<u64, String> {
 fn damaged_objects_are_named_and_hold_up_nothing_else() {
     let mut world = World::new("damaged");
     world.apply_topics();
+    // Both sinks put a bundle a second, so that neither merges before there are enough.
+    world.set("index", "commit_interval_ms", 1_000);
     let logs = world.forward("web1");
     world.start_all();
     let mut writer = Writer::start(&logs.join("access.log"), Lines::new("d"), 10_000_000, 150);
@@ -95,10 +98,10 @@ fn damaged_objects_are_named_and_hold_up_nothing_else() {
     assert_eq!(merged(&world), [0, 0], "merged too early: the scene did not come about");
     // The last one may be an orphan: its commit may have been cut off.
     let [index, archive] = ["index", "archive"].map(|stage| bundles(&world, stage)[..4].to_vec());
-    let n_indexed = search(&world).unwrap();
     let path = writer.path.display().to_string();
     let cat = ["cat", "--host", "web1", "--file", &path];
     let n_archived = world.cli_ok(&cat).len();
+    let n_indexed = search(&world).unwrap();
 
     for ((kind, split), rows) in KINDS.into_iter().zip(&index).zip(&archive) {
         let (split, rows) = (Damaged::new(split, kind), Damaged::new(rows, kind));
