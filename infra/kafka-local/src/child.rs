@@ -154,12 +154,14 @@ impl Child {
         }
     }
 
-    /// SIGTERM, and SIGKILL when it has not ended by the deadline. Returns once it has gone.
+    /// SIGTERM, and SIGKILL when it has not ended by the deadline, or twice that where it writes an archive. Returns once it
+    /// has gone.
     pub(crate) fn stop(&mut self, deadline: Duration) {
         if self.status().is_some() {
             return;
         }
         self.signal(Signal::TERM);
+        let deadline = deadline * if self.archive.is_some() { 2 } else { 1 };
         let start = Instant::now();
         while start.elapsed() < deadline {
             if self.status().is_some() {

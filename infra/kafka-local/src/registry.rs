@@ -10,7 +10,6 @@ use crate::{Error, Jars, ports, probe};
 
 const WHAT: &str = "the schema registry";
 const API: &str = "/apis/ccompat/v7";
-/// The first time it also writes its class archive.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How to run a registry.
