@@ -34,6 +34,8 @@ mod ledger_folding;
 mod load;
 #[path = "promises/others_read_us.rs"]
 mod others_read_us;
+#[path = "promises/partitions.rs"]
+mod partitions;
 #[path = "promises/rebalance.rs"]
 mod rebalance;
 #[path = "promises/redrive.rs"]

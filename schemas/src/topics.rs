@@ -45,6 +45,10 @@ pub struct TopicSpec {
     pub about: String,
     /// Number of partitions; never changed afterwards.
     pub partitions: i32,
+    /// An installation may choose another number, the same for all topics that scale: a line keeps its partition number
+    /// from the raw topic on.
+    #[serde(default)]
+    pub scales: bool,
     /// How old records go.
     pub cleanup: Cleanup,
     /// Hours a record is kept at least, -1 for ever. Compacted topics: not used.
@@ -95,6 +99,12 @@ pub fn parse(text: &str) -> Result<Vec<TopicSpec>, String> {
 }
 
 impl TopicSpec {
+    /// With the number of partitions that an installation chose, if it scales.
+    pub fn scaled(mut self, partitions: Option<i32>) -> TopicSpec {
+        self.partitions = partitions.filter(|_| self.scales).unwrap_or(self.partitions);
+        self
+    }
+
     /// Kafka's configuration of the topic, by key.
     pub fn config(&self) -> BTreeMap<&'static str, String> {
         let mut config = BTreeMap::from([

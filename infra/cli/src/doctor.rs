@@ -102,7 +102,7 @@ fn broker(config: &Config) -> Finding {
 }
 
 fn topics(config: &Config) -> Finding {
-    let specs = match topic_specs() {
+    let specs = match topic_specs(config.kafka.partitions) {
         Ok(specs) => specs,
         Err(error) => return bad("topics", error.to_string()),
     };

@@ -14,7 +14,7 @@ pub(crate) fn apply(args: &TopicsArgs) -> anyhow::Result<Answer> {
     let config = place::config(&args.place)?;
     let admin = Admin::open(&config.kafka)?;
     admin.ping(std::time::Duration::from_secs(10))?;
-    let specs = topic_specs()?;
+    let specs = topic_specs(config.kafka.partitions)?;
     let differences = admin.apply(&specs)?;
     let lasting: Vec<_> =
         differences.iter().filter(|difference| matches!(difference, Difference::Partitions { .. })).collect();
@@ -31,7 +31,7 @@ pub(crate) fn check(args: &TopicsArgs) -> anyhow::Result<Answer> {
     let config = place::config(&args.place)?;
     let admin = Admin::open(&config.kafka)?;
     admin.ping(std::time::Duration::from_secs(10))?;
-    let specs = topic_specs()?;
+    let specs = topic_specs(config.kafka.partitions)?;
     let differences = admin.check(&specs)?;
     for difference in &differences {
         println!("{difference}");

@@ -180,7 +180,7 @@ impl Platform {
         addresses.otlp = or_off(&config.gateway.otlp_listen);
         let admin = Admin::open(&config.kafka)?;
         admin.ping(std::time::Duration::from_secs(30))?;
-        admin.apply(&topic_specs()?)?;
+        admin.apply(&topic_specs(config.kafka.partitions)?)?;
         let service = Service::open(&config, stop)?;
         if let Some(file) = &config.control_seed {
             seed::apply(&service, file)?;

@@ -71,7 +71,7 @@ impl Folder {
         // One id for the installation: a new folder fences the one before it. Before the restore, not after.
         let producer =
             TxnProducer::open(kafka, &format!("{}-ledger-fold", kafka.prefix), false, Guard::default())?;
-        let specs = topic_specs()?;
+        let specs = topic_specs(kafka.partitions)?;
         let spec = specs.iter().find(|spec| spec.name == topics::LEDGER);
         let n_partitions = spec.map_or(1, |spec| spec.partitions);
         let bound = spec.map_or(-1, |spec| spec.bound_mib);

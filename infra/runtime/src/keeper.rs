@@ -67,7 +67,7 @@ impl Keeper {
             service: service.clone(),
             admin: Admin::open(kafka)?,
             producer: TxnProducer::open(kafka, &id, false, Guard::default())?,
-            specs: topic_specs()?
+            specs: topic_specs(kafka.partitions)?
                 .into_iter()
                 .filter(|spec| spec.owner_deletes)
                 .map(|spec| bounded(spec, &service.config.bound_mib))

@@ -80,12 +80,14 @@ pub struct Service {
     pub health: Health,
 }
 
-/// What `infra/topics.toml` wants.
+/// What `infra/topics.toml` wants, with the installation's own number of `partitions` where topics scale.
 ///
 /// # Errors
 /// It does not parse; a bug, since it is part of the build.
-pub fn topic_specs() -> Result<Vec<TopicSpec>, ServiceError> {
-    topics::parse(TOPICS_TOML).map_err(|error| ServiceError::Other(format!("infra/topics.toml: {error}")))
+pub fn topic_specs(partitions: Option<i32>) -> Result<Vec<TopicSpec>, ServiceError> {
+    let specs = topics::parse(TOPICS_TOML)
+        .map_err(|error| ServiceError::Other(format!("infra/topics.toml: {error}")))?;
+    Ok(specs.into_iter().map(|spec| spec.scaled(partitions)).collect())
 }
 
 impl Service {
@@ -96,7 +98,7 @@ impl Service {
     pub fn open(config: &Config, stop: &Stop) -> Result<Service, ServiceError> {
         let admin = Admin::open(&config.kafka)?;
         wait_for_broker(&admin, stop)?;
-        let differences = admin.check(&topic_specs()?)?;
+        let differences = admin.check(&topic_specs(config.kafka.partitions)?)?;
         if !differences.is_empty() {
             return Err(ServiceError::Topics(differences.iter().map(ToString::to_string).collect()));
         }

@@ -88,7 +88,7 @@ fn the_trace_of_a_request_is_in_the_headers_of_what_comes_of_it() {
         other => Err(format!("{other} of 4 lines")),
     });
     for topic in ["logs.raw", "logs.parsed"] {
-        let spec = topic_specs().unwrap().into_iter().find(|spec| spec.name == topic).unwrap();
+        let spec = topic_specs(None).unwrap().into_iter().find(|spec| spec.name == topic).unwrap();
         let args = [&world.cluster.brokers, topic, &spec.partitions.to_string()];
         let traces = script(&python, &world.dir, HEADERS, &args);
         assert_eq!(traces, serde_json::json!([[], [], [OWN], [OWN]]), "{topic}");
@@ -109,7 +109,7 @@ fn stock_avro_consumer_and_duckdb_see_the_same_lines() {
     world.assert_whole(&[source], &mut rng);
 
     let n_parsed = world.log().parsed().len();
-    let spec = topic_specs().unwrap().into_iter().find(|spec| spec.name == "logs.parsed").unwrap();
+    let spec = topic_specs(None).unwrap().into_iter().find(|spec| spec.name == "logs.parsed").unwrap();
     let (brokers, registry) = (world.cluster.brokers.clone(), world.cluster.registry.clone());
     let counts = [spec.partitions.to_string(), n_parsed.to_string()];
     let said =

@@ -58,6 +58,7 @@ fn death_between_the_markers_loses_nothing_of_the_state() {
             prefix: "restore".into(),
             client: Vec::new(),
             replication: 1,
+            partitions: None,
         };
         let reader = std::thread::spawn(move || {
             let mut state = BTreeMap::new();

@@ -37,13 +37,12 @@ fn topics_file_parses() {
     names.dedup();
     assert_eq!(names.len(), specs.len(), "a topic is listed twice");
     // A record keeps its partition number from raw on.
-    for name in [topics::PARSED, topics::DEAD, &changelog] {
-        assert_eq!(
-            find(name).map(|spec| spec.partitions),
-            find(topics::RAW).map(|spec| spec.partitions),
-            "{name}"
-        );
+    for name in [topics::RAW, topics::PARSED, topics::DEAD, topics::REDRIVE, &changelog] {
+        let spec = find(name).unwrap();
+        assert_eq!(Some(spec.partitions), find(topics::RAW).map(|spec| spec.partitions), "{name}");
+        assert_eq!((spec.clone().scaled(Some(9)).partitions, spec.clone().scaled(None)), (9, spec.clone()));
     }
+    assert_eq!(find(topics::SPLITS).map(|spec| spec.clone().scaled(Some(9)).partitions), Some(2));
     assert_eq!(
         find(topics::LEDGER_FOLDED).map(|spec| spec.partitions),
         find(topics::LEDGER).map(|spec| spec.partitions)

@@ -31,7 +31,7 @@ impl Site {
         )?;
         let site = Site { broker, registry, jars, scratch };
         let config = site.config(Path::new("/nowhere"))?;
-        Admin::open(&config.kafka)?.apply(&topic_specs()?)?;
+        Admin::open(&config.kafka)?.apply(&topic_specs(config.kafka.partitions)?)?;
         Ok(site)
     }
 

@@ -112,6 +112,10 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     if !(1..=9).contains(&replication) {
         fault("kafka.replication", format!("{replication} is not in 1..=9"));
     }
+    let partitions = raw.kafka.partitions;
+    if let Some(number) = partitions.filter(|number| !(1..=1_000).contains(number)) {
+        fault("kafka.partitions", format!("{number} is not in 1..=1000"));
+    }
 
     for (topic, mib) in &raw.kafka.bound_mib {
         let known = [topics::RAW, topics::PARSED, topics::DEAD].contains(&topic.as_str());
@@ -251,7 +255,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<String>> {
     let store_url = raw.store.url.unwrap_or_else(|| data_dir.join("objects").display().to_string());
     let config = Config {
         instance: raw.instance,
-        kafka: Kafka { brokers, prefix, client, replication },
+        kafka: Kafka { brokers, prefix, client, replication, partitions },
         bound_mib: raw.kafka.bound_mib.into_iter().collect(),
         registry_url,
         control_seed: raw.control.seed.map(PathBuf::from),

@@ -34,6 +34,7 @@ pub(super) struct KafkaSection {
     pub(super) brokers: Option<String>,
     pub(super) prefix: Option<String>,
     pub(super) replication: Option<i32>,
+    pub(super) partitions: Option<i32>,
     pub(super) bound_mib: BTreeMap<String, i64>,
     pub(super) client: BTreeMap<String, toml::Value>,
 }

@@ -59,7 +59,7 @@ impl std::fmt::Display for Difference {
             Difference::Missing { topic } => write!(f, "topic {topic} is missing"),
             Difference::Partitions { topic, wanted, found } => write!(
                 f,
-                "topic {topic} has {found} partitions, wanted {wanted}: a count never changes, make a new generation of the topic"
+                "topic {topic} has {found} partitions, wanted {wanted}: a count never changes, so `kafka.partitions` has to be that with which the installation was made"
             ),
             Difference::Setting { topic, key, wanted, found } => {
                 write!(f, "topic {topic}: {key} is {found}, wanted {wanted}")

@@ -143,7 +143,7 @@ impl Context {
         consumer: &BaseConsumer<Self>,
         partitions: &TopicPartitionList,
     ) -> Result<(), Error> {
-        let specs = topic_specs().map_err(|error| Error::Broken(error.to_string()))?;
+        let specs = topic_specs(self.kafka.partitions).map_err(|error| Error::Broken(error.to_string()))?;
         let assigned: BTreeSet<String> =
             partitions.elements().iter().map(|element| element.topic().to_owned()).collect();
         for spec in specs.iter().filter(|spec| assigned.contains(&spec.name)) {

@@ -44,6 +44,8 @@ pub struct Kafka {
     pub client: Vec<(String, String)>,
     /// Replication factor of the topics that `millrace topics apply` makes.
     pub replication: i32,
+    /// Number of partitions of the topics that scale, if not that of `infra/topics.toml`.
+    pub partitions: Option<i32>,
 }
 
 /// What librdkafka says on its own account, at the level it deserves: it mends most of it itself.

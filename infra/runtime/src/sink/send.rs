@@ -90,7 +90,7 @@ pub fn send_deltas(
     deltas: &[Delta],
     value: &mut Vec<u8>,
 ) -> Result<(), ServiceError> {
-    let n_partitions = crate::service::topic_specs()?
+    let n_partitions = crate::service::topic_specs(service.config.kafka.partitions)?
         .iter()
         .find(|spec| spec.name == topics::LEDGER)
         .map_or(1, |spec| spec.partitions);

@@ -119,7 +119,7 @@ impl Log {
     pub(crate) fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
         let consumer: BaseConsumer = self.config("read_committed").set("group.id", group).create().unwrap();
         let mut wanted = TopicPartitionList::new();
-        wanted.add_partition_range(topic, 0, self.partitions(&consumer, topic) - 1);
+        wanted.add_partition_range(topic, 0, partitions(&consumer, topic) - 1);
         let found = consumer.committed_offsets(wanted, CALL).unwrap();
         let known = found.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
@@ -132,7 +132,7 @@ impl Log {
     pub(crate) fn ends(&self, topic: &str) -> (i64, i64) {
         let sum = |isolation: &str| {
             let consumer: BaseConsumer = self.config(isolation).create().unwrap();
-            let n_partitions = self.partitions(&consumer, topic);
+            let n_partitions = partitions(&consumer, topic);
             (0..n_partitions).map(|p| consumer.fetch_watermarks(topic, p, CALL).unwrap().1).sum::<i64>()
         };
         (sum("read_committed"), sum("read_uncommitted"))
@@ -148,7 +148,7 @@ impl Log {
     /// Gives every record there is, partition by partition in order.
     pub(crate) fn read(&self, topic: &str, isolation: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) {
         let consumer: BaseConsumer = self.config(isolation).create().unwrap();
-        let n_partitions = self.partitions(&consumer, topic);
+        let n_partitions = partitions(&consumer, topic);
         assert!(n_partitions > 0, "topic {topic} is missing");
         let mut assignment = TopicPartitionList::new();
         for partition in 0..n_partitions {
@@ -180,15 +180,13 @@ impl Log {
         config.set("auto.offset.reset", "earliest");
         config
     }
+}
 
-    fn partitions(&self, consumer: &BaseConsumer, topic: &str) -> i32 {
-        let metadata = consumer.fetch_metadata(Some(topic), CALL).unwrap();
-        metadata
-            .topics()
-            .first()
-            .filter(|own| own.error().is_none())
-            .map_or(0, |own| own.partitions().len() as i32)
-    }
+/// Number of partitions, 0 where there is no such topic.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
+    let metadata = consumer.fetch_metadata(Some(topic), CALL).unwrap();
+    let found = metadata.topics().first().filter(|own| own.error().is_none());
+    found.map_or(0, |own| own.partitions().len() as i32)
 }
 
 /// Offsets summed over the partitions of a topic; clients are kept.
@@ -215,9 +213,8 @@ impl Ends {
 }
 
 fn marks(consumer: &BaseConsumer, topic: &str) -> impl Iterator<Item = (i64, i64)> {
-    let specs = topic_specs().unwrap();
-    let n_partitions = specs.iter().find(|spec| spec.name == topic).unwrap().partitions;
-    (0..n_partitions).map(move |partition| consumer.fetch_watermarks(topic, partition, CALL).unwrap())
+    (0..partitions(consumer, topic))
+        .map(move |partition| consumer.fetch_watermarks(topic, partition, CALL).unwrap())
 }
 
 fn line(topic: &'static str, message: &BorrowedMessage<'_>, raw: &RawEvent<'_>, origin: (i32, i64)) -> Line {
@@ -240,7 +237,7 @@ pub(crate) fn remove_topics(brokers: &str) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers);
     let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-    let specs = topic_specs().unwrap();
+    let specs = topic_specs(None).unwrap();
     let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(admin.delete_topics(&names, &AdminOptions::new())).expect("given brokers do not answer");
