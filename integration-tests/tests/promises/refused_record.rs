@@ -33,6 +33,7 @@ fn refused_record_is_named_whatever_is_queued_behind_it() {
         name: TOPIC.to_owned(),
         about: "of a test".to_owned(),
         partitions: 1,
+        scales: false,
         cleanup: Cleanup::Delete,
         retention_hours: -1,
         bound_mib: -1,

@@ -39,6 +39,7 @@ impl<'w> Real<'w> {
             name: name.to_owned(),
             about: "of a test".to_owned(),
             partitions: 3,
+            scales: false,
             cleanup,
             retention_hours: -1,
             bound_mib: -1,

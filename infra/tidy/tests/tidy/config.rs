@@ -77,6 +77,7 @@ fn the_complete_configuration_names_true_defaults() {
     for (section, key) in [
         ("", "instance"),
         ("kafka", "client"),
+        ("kafka", "partitions"),
         ("kafka", "bound_mib"),
         ("control", "seed"),
         ("store", "options"),
