@@ -1,5 +1,7 @@
 //! What every service needs to start: checked topics, codecs, store, health.
 
+use std::sync::LazyLock;
+
 use millrace_schemas::topics::{self, TopicSpec};
 
 use crate::config::Config;
@@ -85,9 +87,11 @@ pub struct Service {
 /// # Errors
 /// It does not parse; a bug, since it is part of the build.
 pub fn topic_specs(partitions: Option<i32>) -> Result<Vec<TopicSpec>, ServiceError> {
-    let specs = topics::parse(TOPICS_TOML)
-        .map_err(|error| ServiceError::Other(format!("infra/topics.toml: {error}")))?;
-    Ok(specs.into_iter().map(|spec| spec.scaled(partitions)).collect())
+    // Asked for in every transaction of a sink.
+    static SHIPPED: LazyLock<Result<Vec<TopicSpec>, String>> = LazyLock::new(|| topics::parse(TOPICS_TOML));
+    let specs =
+        SHIPPED.as_ref().map_err(|error| ServiceError::Other(format!("infra/topics.toml: {error}")))?;
+    Ok(specs.iter().map(|spec| spec.clone().scaled(partitions)).collect())
 }
 
 impl Service {

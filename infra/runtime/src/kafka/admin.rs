@@ -8,11 +8,10 @@ use millrace_schemas::topics::TopicSpec;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::patience::{patiently, unreachable};
-use super::restore::watermarks;
+use super::restore::{partition_count, watermarks};
 use super::{CALL, Error, Kafka, Quiet, Reader};
 
 /// A client for questions and changes that belong to no loop.
@@ -206,20 +205,7 @@ impl Admin {
     /// # Errors
     /// `Unreachable`.
     pub fn partitions(&self, topic: &str) -> Result<i32, Error> {
-        let action = format!("ask for the partitions of {topic}");
-        let metadata = patiently(&self.kafka, &action, || {
-            let metadata = self.committed.fetch_metadata(Some(topic), CALL)?;
-            let found = metadata.topics().iter().find(|own| own.name() == topic);
-            match found.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from) {
-                // A broker that has just started does not know its partitions' leaders yet.
-                Some(code) if code != RDKafkaErrorCode::UnknownTopicOrPartition => {
-                    Err(KafkaError::MetadataFetch(code))
-                }
-                Some(_) | None => Ok(metadata),
-            }
-        })?;
-        let found = metadata.topics().iter().find(|own| own.name() == topic && own.error().is_none());
-        Ok(found.map_or(0, |topic| topic.partitions().len() as i32))
+        partition_count(&self.kafka, &self.committed, topic)
     }
 
     /// Log start and high watermark.

@@ -11,7 +11,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::admin::Difference;
 use super::patience::patiently;
-use super::restore::watermarks;
+use super::restore::{partition_count, watermarks};
 use super::transaction::Flight;
 use super::{CALL, Error, Kafka};
 use crate::service::topic_specs;
@@ -147,14 +147,9 @@ impl Context {
         let assigned: BTreeSet<String> =
             partitions.elements().iter().map(|element| element.topic().to_owned()).collect();
         for spec in specs.iter().filter(|spec| assigned.contains(&spec.name)) {
-            let topic = &spec.name;
-            let action = format!("ask for the partitions of {topic}");
-            let metadata =
-                patiently(&self.kafka, &action, || consumer.fetch_metadata(Some(topic.as_str()), CALL))?;
-            let own = metadata.topics().iter().find(|own| own.name() == topic);
-            let found = own.map_or(0, |own| own.partitions().len() as i32);
+            let found = partition_count(&self.kafka, consumer, &spec.name)?;
             if found > spec.partitions {
-                let (topic, wanted) = (topic.clone(), spec.partitions);
+                let (topic, wanted) = (spec.name.clone(), spec.partitions);
                 return Err(Error::Broken(Difference::Partitions { topic, wanted, found }.to_string()));
             }
         }

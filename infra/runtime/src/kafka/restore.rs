@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::patience::{patiently, unreachable};
@@ -212,4 +213,26 @@ pub(crate) fn watermarks(
 ) -> Result<(i64, i64), Error> {
     let action = format!("ask for the end of {topic}/{partition}");
     patiently(kafka, &action, || consumer.fetch_watermarks(topic, partition, CALL))
+}
+
+/// Number of partitions of `topic`, 0 where it does not exist; waits for a broker that is away.
+pub(crate) fn partition_count(
+    kafka: &Kafka,
+    consumer: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
+    topic: &str,
+) -> Result<i32, Error> {
+    let action = format!("ask for the partitions of {topic}");
+    let metadata = patiently(kafka, &action, || {
+        let metadata = consumer.fetch_metadata(Some(topic), CALL)?;
+        let found = metadata.topics().iter().find(|own| own.name() == topic);
+        match found.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from) {
+            // A broker that has just started does not know its partitions' leaders yet.
+            Some(code) if code != RDKafkaErrorCode::UnknownTopicOrPartition => {
+                Err(KafkaError::MetadataFetch(code))
+            }
+            Some(_) | None => Ok(metadata),
+        }
+    })?;
+    let found = metadata.topics().iter().find(|own| own.name() == topic && own.error().is_none());
+    Ok(found.map_or(0, |topic| topic.partitions().len() as i32))
 }
