@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tantivy::directory::{Directory, FileSlice, RamDirectory};
@@ -44,6 +45,8 @@ pub(super) struct Container {
     pub(super) files: Arc<BTreeMap<PathBuf, Range<usize>>>,
     checksum: u64,
     end_of_files: usize,
+    /// Set once the checksum has been compared.
+    verified: Arc<AtomicBool>,
 }
 
 /// Packs the files of a finished index with one segment, and takes them out of `directory` on the way.
@@ -107,12 +110,16 @@ impl Container {
             }
             files.insert(path, range);
         }
-        Ok(Container { bytes, files: Arc::new(files), checksum: u64::from_le_bytes(*checksum), end_of_files })
+        let (files, checksum) = (Arc::new(files), u64::from_le_bytes(*checksum));
+        Ok(Container { bytes, files, checksum, end_of_files, verified: Arc::default() })
     }
 
-    /// Reads every byte and compares the checksum.
+    /// Reads every byte and compares the checksum, the first time.
     pub(super) fn verify(&self) -> Result<(), SplitError> {
         const ACTION: &str = "verify a split";
+        if self.verified.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut hash = Xxh3::new();
         for chunk in self.bytes.slice_to(self.end_of_files).stream_file_chunks() {
             hash.update(&chunk.map_err(|error| SplitError::damaged(ACTION, error))?);
@@ -120,6 +127,7 @@ impl Container {
         if hash.digest() != self.checksum {
             return Err(SplitError::damaged(ACTION, "its checksum is wrong"));
         }
+        self.verified.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -92,7 +92,7 @@ impl Split {
         Split::open(FileSlice::new(Arc::new(OwnedBytes::new(bytes))))
     }
 
-    /// Reads every byte and compares the checksum.
+    /// Reads every byte and compares the checksum, the first time.
     ///
     /// # Errors
     /// The bytes are damaged.

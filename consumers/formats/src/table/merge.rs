@@ -34,9 +34,7 @@ pub fn merge<R: Ranges>(
 ) -> Result<Merged, TableError> {
     let mut cursors = Vec::with_capacity(inputs.len());
     for (number, input) in inputs.iter().enumerate() {
-        let cursor =
-            Cursor::open(input, number).map_err(|error| TableError::Input(number, Box::new(error)))?;
-        cursors.extend(cursor);
+        cursors.extend(Cursor::open(input, number).map_err(of_input(number))?);
     }
     let from = out.len();
     let mut writer = Chunks { table, writer: writer(table, effort, out)?, from, runs: Vec::new(), n_rows: 0 };
@@ -47,13 +45,17 @@ pub fn merge<R: Ranges>(
         let n_rows = run.num_rows();
         writer.add(run)?;
         let number = cursors[first].number;
-        let skipped = cursors[first].skip(n_rows);
-        if !skipped.map_err(|error| TableError::Input(number, Box::new(error)))? {
+        if !cursors[first].skip(n_rows).map_err(of_input(number))? {
             cursors.swap_remove(first);
         }
     }
     let rows_out = writer.close()?;
     Ok(Merged { rows_in, rows_out })
+}
+
+/// Says of an error which input it came from.
+fn of_input(number: usize) -> impl Fn(TableError) -> TableError {
+    move |error| TableError::Input(number, Box::new(error))
 }
 
 /// The cursor with the lowest key, and the one with the next.
