@@ -117,7 +117,7 @@ fn mnemonic(name: &[u8]) -> Option<usize> {
 pub(crate) fn is_cisco(text: &str) -> bool {
     const NEAR: usize = 64;
     let near = &text.as_bytes()[..text.len().min(NEAR)];
-    let at = memchr::memmem::find(near, b": %").map(|at| at + 2);
+    let at = memchr::memchr_iter(b'%', near).find(|at| near[..*at].ends_with(b": "));
     let name =
         at.map(|at| &near[at..]).and_then(|rest| rest.split(|byte| matches!(byte, b' ' | b':')).next());
     name.and_then(mnemonic).is_some()
