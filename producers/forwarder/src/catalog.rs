@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::Now;
 use crate::copied::Waiting;
 use crate::disk::{Sight, data_end, look};
-use crate::follow::{Follow, Mark};
+use crate::follow::{Follow, Mark, is_of_note};
 use crate::identity::{Inode, PRINT, Verdict, birth_of, file_id, judge, print, same_birth};
 use crate::options::{Options, Start};
 use crate::packed::Packed;
@@ -289,7 +289,7 @@ impl Catalog {
         let copy = self.go_on_in_copy(input, place, &position, committed, lost, now);
         if copy.is_none() {
             warn_truncated(place, position.byte as u64, lost);
-            if committed.is_some() || position.byte > 0 || position.lost > 0 || lost > 0 {
+            if is_of_note(&position, committed) || lost > 0 {
                 self.end_position(position, committed, lost, now);
             }
         }

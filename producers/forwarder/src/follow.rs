@@ -150,6 +150,11 @@ impl Follow {
 
     /// Whether anything was ever handed on.
     pub(crate) fn is_of_note(&self) -> bool {
-        self.committed.is_some() || self.position.byte > 0 || self.position.lost > 0
+        is_of_note(&self.position, self.committed)
     }
+}
+
+/// Whether an incarnation is known to anyone else, or anything of it was read or lost.
+pub(crate) fn is_of_note(position: &FilePosition, committed: Option<Mark>) -> bool {
+    committed.is_some() || position.byte > 0 || position.lost > 0
 }
