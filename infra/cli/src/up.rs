@@ -113,8 +113,6 @@ pub(crate) struct Platform {
     _lock: std::fs::File,
     registry: Option<Registry>,
     broker: Option<Broker>,
-    /// Why a child process ended, if one did.
-    child_ended: Option<String>,
 }
 
 impl Platform {
@@ -205,16 +203,7 @@ impl Platform {
             })?;
             threads.push((kind, thread));
         }
-        Ok(Platform {
-            service,
-            addresses,
-            stop: stop.clone(),
-            threads,
-            _lock: lock,
-            registry,
-            broker,
-            child_ended: None,
-        })
+        Ok(Platform { service, addresses, stop: stop.clone(), threads, _lock: lock, registry, broker })
     }
 
     /// Addresses for people.
@@ -239,23 +228,25 @@ impl Platform {
     pub(crate) fn wait(&mut self) {
         while !self.stop.requested() {
             self.stop.sleep(std::time::Duration::from_millis(500));
-            let children = [
-                self.broker.as_mut().and_then(|broker| broker.check().err()),
-                self.registry.as_mut().and_then(|registry| registry.check().err()),
-            ];
-            for error in children.into_iter().flatten() {
+            if let Some(error) = self.ended_child() {
                 tracing::error!(%error, "a child process has ended, stopping");
-                self.child_ended.get_or_insert(error.to_string());
                 self.stop.request();
             }
         }
+    }
+
+    /// Why a child process ended, if one did.
+    fn ended_child(&mut self) -> Option<String> {
+        let broker = self.broker.as_mut().and_then(|broker| broker.check().err());
+        let registry = || self.registry.as_mut().and_then(|registry| registry.check().err());
+        Some(broker.or_else(registry)?.to_string())
     }
 
     /// Stops the services, then registry and broker.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         self.stop.request();
         // What services say once their broker is gone is no news.
-        let mut first = self.child_ended.take();
+        let mut first = self.ended_child();
         if let Some(text) = first.clone() {
             std::thread::spawn(move || {
                 std::thread::sleep(millrace_runtime::stop::DEADLINE);
