@@ -3,7 +3,10 @@
 
 mod admin;
 pub mod cat;
+mod missing;
 pub mod search;
 pub mod server;
 pub mod store_log;
 pub mod superseded;
+
+pub use missing::Missing;

@@ -137,11 +137,26 @@ struct Parameters {
     to: Option<String>,
     limit: Option<usize>,
     cache: Option<bool>,
+    #[serde(default)]
+    partial: bool,
     tenant: Option<String>,
 }
 
 /// An answer that is no hit list: status, what was wrong, and what to do.
 struct Refusal(StatusCode, String);
+
+impl From<SearchError> for Refusal {
+    fn from(error: SearchError) -> Refusal {
+        let status = match &error {
+            SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            SearchError::Gone { .. } | SearchError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            SearchError::Damaged { .. } | SearchError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Refusal(status, error.to_string())
+    }
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -164,12 +179,13 @@ async fn answer(
         to: parameters.to.map(|text| time("to", &text)).transpose()?,
         limit: parameters.limit.unwrap_or(100),
         cache: parameters.cache.unwrap_or(true),
+        partial: parameters.partial,
     };
     let start = Instant::now();
     let found = tokio::task::spawn_blocking(move || search(&shared, &request)).await;
     metrics::search(start.elapsed());
     match found {
-        Ok(found) => found.map(Json),
+        Ok(found) => Ok(Json(found?)),
         Err(error) => {
             Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("the search ended early: {error}")))
         }
@@ -213,10 +229,16 @@ async fn store_log(
     }
 }
 
-fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Refusal> {
+fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, SearchError> {
     let superseded = || shared.superseded.of(&request.tenant);
     let plan = |fold: &Fold| Ok(plan(fold, request)?.without(superseded()));
-    patiently(shared, plan, |planned| run_plan(&shared.cache, planned))
+    match patiently(shared, plan, |planned| run_plan(&shared.cache, planned)) {
+        // Lost for good: a merge would have been heard of by now.
+        Err(error) if request.partial && error.is_damage() => {
+            patiently(shared, plan, |planned| run_plan(&shared.cache, planned.readable(&shared.cache)?))
+        }
+        whole => whole,
+    }
 }
 
 /// Plans and runs, again where a merge took a split away meanwhile.
@@ -224,7 +246,7 @@ fn patiently<T>(
     shared: &Shared,
     plan: impl Fn(&Fold) -> Result<Plan, SearchError>,
     run: impl Fn(Plan) -> Result<T, SearchError>,
-) -> Result<T, Refusal> {
+) -> Result<T, SearchError> {
     let mut tries = 0;
     loop {
         let planned = {
@@ -232,24 +254,12 @@ fn patiently<T>(
             plan(&fold)
         };
         match planned.and_then(&run) {
-            Ok(response) => return Ok(response),
             // A merge took the split away: the manifest that says so is on its way.
             Err(error) if error.is_gone() && tries < TRIES => {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(100));
             }
-            Err(error) => {
-                let status = match &error {
-                    SearchError::Query(_) | SearchError::Limit { .. } | SearchError::TooBroad { .. } => {
-                        StatusCode::BAD_REQUEST
-                    }
-                    SearchError::Gone { .. } | SearchError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-                    SearchError::Damaged { .. } | SearchError::Internal { .. } => {
-                        StatusCode::INTERNAL_SERVER_ERROR
-                    }
-                };
-                return Err(Refusal(status, error.to_string()));
-            }
+            ended => return ended,
         }
     }
 }

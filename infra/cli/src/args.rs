@@ -299,6 +299,9 @@ pub(crate) struct Search {
     /// Tenant to search, with the admin key
     #[arg(long)]
     pub(crate) tenant: Option<String>,
+    /// Go without objects that are lost or damaged, and name them
+    #[arg(long)]
+    pub(crate) partial: bool,
     /// Address of the query service; else from the configuration
     #[arg(long, env = "MILLRACE_URL")]
     pub(crate) url: Option<String>,
@@ -325,6 +328,9 @@ pub(crate) struct Cat {
     /// Say which incarnations there are, instead of their bytes
     #[arg(long)]
     pub(crate) list: bool,
+    /// Go without objects that are lost or damaged, and name them; exit code 1 then
+    #[arg(long)]
+    pub(crate) partial: bool,
     #[arg(long, default_value = "default")]
     pub(crate) tenant: String,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use millrace_query::Missing;
 use millrace_query::cat::{Archive, Which, cat as rebuild, duckdb_sql, incarnations, list_files};
 use millrace_query::superseded::Superseded;
 use millrace_runtime::kafka::admin::Admin;
@@ -18,12 +19,13 @@ use crate::place;
 pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
     let service = place::service(&args.place)?;
     let (fold, superseded) = (archive(&service)?, Superseded::now(&service)?.of(&args.tenant));
-    let archive = Archive { fold: &fold, store: &service.store, superseded: &superseded };
+    let archive =
+        Archive { fold: &fold, store: &service.store, superseded: &superseded, partial: args.partial };
     let file = (args.tenant.as_str(), args.host.as_str(), args.file.as_str());
     if args.list {
         let found = incarnations(&archive, file)?;
-        println!("{}", serde_json::to_string_pretty(&found)?);
-        return Ok(Answer::Yes);
+        println!("{}", serde_json::to_string_pretty(&found.incarnations)?);
+        return Ok(if name(&found.missing) { Answer::Yes } else { Answer::No });
     }
     let which = match (&args.id, args.all) {
         (Some(id), _) => Which::One(id),
@@ -33,8 +35,8 @@ pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
     let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
     let written = rebuild(&archive, file, which, &mut out)?;
     out.flush()?;
-    let mut whole = true;
-    for own in &written {
+    let mut whole = name(&written.missing);
+    for own in &written.incarnations {
         for warning in &own.warnings {
             whole = false;
             eprintln!(
@@ -45,6 +47,14 @@ pub(crate) fn cat(args: &Cat) -> anyhow::Result<Answer> {
         }
     }
     Ok(if whole { Answer::Yes } else { Answer::No })
+}
+
+/// Names what was left out; whether it is nothing.
+fn name(missing: &[Missing]) -> bool {
+    for Missing { object, part, rows, from, to, reason, .. } in missing {
+        eprintln!("millrace: left out: {rows} lines of {from} to {to}, part {part} of {object}: {reason}");
+    }
+    missing.is_empty()
 }
 
 pub(crate) fn files(args: &Files) -> anyhow::Result<Answer> {

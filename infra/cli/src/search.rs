@@ -21,6 +21,9 @@ pub(crate) fn run(args: &Search) -> anyhow::Result<Answer> {
     for (name, value) in [("from", &args.from), ("to", &args.to), ("tenant", &args.tenant)] {
         parameters.extend(value.clone().map(|value| (name, value)));
     }
+    if args.partial {
+        parameters.push(("partial", "true".to_owned()));
+    }
     let key = match &args.tenant {
         Some(_) => millrace_runtime::keys::admin_key(&config.data_dir),
         None => None,
@@ -30,7 +33,11 @@ pub(crate) fn run(args: &Search) -> anyhow::Result<Answer> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&found)?),
         Format::Text => show(&found),
     }
-    Ok(if found["total"] == 0 { Answer::No } else { Answer::Yes })
+    Ok(match (found["total"] == 0, found["missing"].is_array()) {
+        (false, _) => Answer::Yes,
+        (true, false) => Answer::No,
+        (true, true) => Answer::Unknown,
+    })
 }
 
 /// Asks one query service; made once, since a client of its own reads the machine's certificates anew.
@@ -96,6 +103,11 @@ pub(crate) fn show(found: &Value) {
         hits.len(),
         grouped(total)
     );
+    for own in found["missing"].as_array().into_iter().flatten() {
+        let text = |name: &str| own[name].as_str().unwrap_or_default();
+        let (rows, from, to) = (&own["rows"], text("from"), text("to"));
+        eprintln!("not searched: {rows} lines of {from} to {to} in {}: {}", text("object"), text("reason"));
+    }
 }
 
 /// Control characters of a line must not reach the terminal.

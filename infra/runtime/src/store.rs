@@ -28,7 +28,12 @@ pub struct StoreError {
 impl StoreError {
     /// Whether the store answered that there is no such object, or that it is shorter than it was written.
     pub fn is_damage(&self) -> bool {
-        is_cut(&self.source) || matches!(*self.source, object_store::Error::NotFound { .. })
+        is_cut(&self.source) || self.is_not_found()
+    }
+
+    /// Whether the store answered that there is no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(*self.source, object_store::Error::NotFound { .. })
     }
 }
 

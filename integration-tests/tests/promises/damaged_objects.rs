@@ -111,11 +111,23 @@ fn damaged_objects_are_named_and_hold_up_nothing_else() {
             (_, answer) => {
                 let said = answer.expect_err("an answer from a damaged object");
                 assert!(said.contains(&split.name()), "{kind:?}: {said}");
+                let output = world.cli(&["search", "", "--partial", "--format", "json"]);
+                let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+                let missing = found["missing"].as_array().unwrap();
+                let is_named =
+                    |own: &serde_json::Value| own["object"].as_str().unwrap().ends_with(&split.name());
+                assert!(missing.iter().all(is_named), "{kind:?}: {missing:?}");
+                let n_missing: u64 = missing.iter().map(|own| own["rows"].as_u64().unwrap()).sum();
+                assert_eq!(found["total"].as_u64().unwrap() + n_missing, n_indexed, "{kind:?}: {missing:?}");
             }
         }
         let output = world.cli(&cat);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(&rows.name()), "{kind:?}: {said}");
+        let partial = world.cli(&[cat.as_slice(), &["--partial"]].concat());
+        let said = String::from_utf8_lossy(&partial.stderr);
+        assert!(said.contains(&rows.name()), "{kind:?}: {said}");
+        assert!((1..n_archived).contains(&partial.stdout.len()), "{kind:?}: {} bytes", partial.stdout.len());
         split.bring_back();
         rows.bring_back();
         assert_eq!(search(&world).as_ref(), Ok(&n_indexed), "{kind:?} and brought back");

@@ -21,6 +21,7 @@ use serde::Serialize;
 pub use files::{FileObject, duckdb_sql, list_files};
 pub use rebuild::Warning;
 
+use crate::Missing;
 use crate::superseded::Hidden;
 use rebuild::Rebuild;
 use survey::{Sight, survey};
@@ -95,7 +96,9 @@ pub enum CatError {
     #[error(transparent)]
     Store(Box<StoreError>),
     /// An object is damaged.
-    #[error("could not read part {part} of {object}: {source}")]
+    #[error(
+        "could not read part {part} of {object}: {source}; bring the object back as it was, or give --partial for what there is besides"
+    )]
     Damaged {
         /// Part.
         part: String,
@@ -109,6 +112,18 @@ pub enum CatError {
     Output(#[from] std::io::Error),
 }
 
+impl CatError {
+    /// Why an object cannot be read, where it is lost or damaged.
+    fn damage(&self) -> Option<String> {
+        match self {
+            CatError::Damaged { source, .. } => Some(source.to_string()),
+            CatError::Store(error) if error.is_not_found() => Some("it is not in the store".to_owned()),
+            CatError::Store(error) if error.is_damage() => Some(error.source.to_string()),
+            _ => None,
+        }
+    }
+}
+
 /// What is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Archive<'a> {
@@ -118,9 +133,20 @@ pub struct Archive<'a> {
     pub store: &'a Store,
     /// Lines that do not count.
     pub superseded: &'a Hidden,
+    /// Whether parts whose object is lost or damaged are left out. Every part is then read twice.
+    pub partial: bool,
 }
 
-/// Rebuilds `path` of `host` into `out`; gives the incarnations that were written, in order.
+/// What came of rebuilding a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// In order of first sight.
+    pub incarnations: Vec<Incarnation>,
+    /// What was left out; it may have had lines of the path, or not.
+    pub missing: Vec<Missing>,
+}
+
+/// Rebuilds `path` of `host` into `out`.
 ///
 /// # Errors
 /// [`CatError`]; bytes may have been written before.
@@ -129,9 +155,12 @@ pub fn cat(
     (tenant, host, path): (&str, &str, &str),
     which: Which<'_>,
     out: &mut dyn Write,
-) -> Result<Vec<Incarnation>, CatError> {
-    let sights = survey(archive.fold, archive.store, tenant, host, path)?;
+) -> Result<Written, CatError> {
+    let (sights, missing) = survey(archive, (tenant, host, path))?;
     let Some(newest) = sights.last() else {
+        if !missing.is_empty() {
+            return Ok(Written { incarnations: Vec::new(), missing });
+        }
         let [tenant, host, path] = [tenant, host, path].map(str::to_owned);
         return Err(CatError::NotFound { tenant, host, path });
     };
@@ -145,7 +174,9 @@ pub fn cat(
         let [host, path, id] = [host, path, id].map(str::to_owned);
         return Err(CatError::NoSuchIncarnation { host, path, id, known });
     }
-    chosen.into_iter().map(|sight| rebuild(archive, sight, out)).collect()
+    let incarnations =
+        chosen.into_iter().map(|sight| rebuild(archive, sight, out)).collect::<Result<_, _>>()?;
+    Ok(Written { incarnations, missing })
 }
 
 /// The incarnations of `path` on `host`, in order of first sight; reads every line of them.
@@ -155,7 +186,7 @@ pub fn cat(
 pub fn incarnations(
     archive: &Archive<'_>,
     (tenant, host, path): (&str, &str, &str),
-) -> Result<Vec<Incarnation>, CatError> {
+) -> Result<Written, CatError> {
     cat(archive, (tenant, host, path), Which::All, &mut std::io::sink())
 }
 

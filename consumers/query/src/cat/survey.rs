@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use millrace_formats::table::{Group, Place, TableError, TableReader};
 use millrace_runtime::store::{Store, StoreError};
-use millrace_schemas::manifest::{Fold, LivePart};
+use millrace_schemas::manifest::LivePart;
 
-use super::CatError;
 use super::source::PartSource;
+use super::{Archive, CatError};
+use crate::Missing;
 
 /// One incarnation, and where its rows are.
 #[derive(Debug)]
@@ -36,23 +37,27 @@ pub(super) struct Extent {
     received: i64,
 }
 
-/// The incarnations of `path` on `host`, in order of first sight.
+/// The incarnations of `path` on `host`, in order of first sight, and what is left out.
 pub(super) fn survey(
-    fold: &Fold,
-    store: &Store,
-    tenant: &str,
-    host: &str,
-    path: &str,
-) -> Result<Vec<Sight>, CatError> {
+    archive: &Archive<'_>,
+    (tenant, host, path): (&str, &str, &str),
+) -> Result<(Vec<Sight>, Vec<Missing>), CatError> {
+    let mut missing = Vec::new();
     let mut found: BTreeMap<Option<String>, Vec<Extent>> = BTreeMap::new();
     let lists =
         |live: &&LivePart| live.part.hosts.is_empty() || live.part.hosts.iter().any(|own| own == host);
-    for live in fold.tenant(tenant).filter(lists) {
+    for live in archive.fold.tenant(tenant).filter(lists) {
         let live = Arc::new(live.clone());
         let mut extents = BTreeMap::new();
-        open(store, &live)
-            .and_then(|reader| survey_part(&reader, &live, (host, path), &mut extents))
-            .map_err(|source| damaged(&live, source))?;
+        // A part that is left out if it is damaged has its text read too: nothing may be found wrong in it later.
+        let surveyed = open(archive.store, &live)
+            .and_then(|reader| survey_part(&reader, &live, (host, path), archive.partial, &mut extents))
+            .map_err(|source| damaged(&live, source));
+        if let Err(error) = surveyed {
+            let reason = error.damage().filter(|_| archive.partial).ok_or(error)?;
+            missing.push(Missing::of(&live, reason));
+            continue;
+        }
         for (file_id, own) in extents {
             found.entry(file_id).or_default().extend(own);
         }
@@ -66,7 +71,7 @@ pub(super) fn survey(
         })
         .collect();
     sights.sort_by(|a, b| (a.first_seen, &a.file_id).cmp(&(b.first_seen, &b.file_id)));
-    Ok(sights)
+    Ok((sights, missing))
 }
 
 /// Opens the row file of a part.
@@ -95,6 +100,7 @@ fn survey_part(
     reader: &TableReader<PartSource>,
     live: &Arc<LivePart>,
     (host, path): (&str, &str),
+    text: bool,
     extents: &mut BTreeMap<Option<String>, Vec<Extent>>,
 ) -> Result<(), TableError> {
     let candidates = reader
@@ -103,7 +109,7 @@ fn survey_part(
     for group in candidates {
         let mut before = 0;
         let mut open: Option<(Option<String>, Extent)> = None;
-        for batch in reader.lines(group, 0..group.rows, false)? {
+        for batch in reader.lines(group, 0..group.rows, text)? {
             let batch = batch?;
             for at in 0..batch.len() {
                 let line = batch.line(at)?;

@@ -104,13 +104,13 @@ impl World {
     }
 
     fn view(&self) -> Archive<'_> {
-        Archive { fold: &self.fold, store: &self.store, superseded: &self.superseded }
+        Archive { fold: &self.fold, store: &self.store, superseded: &self.superseded, partial: false }
     }
 
     fn cat(&self, which: Which<'_>) -> (Vec<u8>, Vec<Incarnation>) {
         let mut out = Vec::new();
         let written = cat(&self.view(), PATH, which, &mut out).unwrap();
-        (out, written)
+        (out, written.incarnations)
     }
 
     /// The newest incarnation as text, and its warnings.
@@ -220,7 +220,7 @@ fn missing_and_doubled_bytes_are_reported() {
             Warning::Overlap { from: 12, to: 14 },
         ]
     );
-    let incarnation = incarnations(&archive.view(), PATH).unwrap().remove(0);
+    let incarnation = incarnations(&archive.view(), PATH).unwrap().incarnations.remove(0);
     assert_eq!((incarnation.lines, incarnation.bytes, incarnation.complete), (3, 10, false));
 }
 
@@ -252,6 +252,65 @@ fn what_is_not_there_is_an_error() {
     assert_eq!(wrong, "/var/log/a.log on host h has no incarnation f9; it has f1");
     archive.store.delete("bundles/b0").unwrap();
     assert!(matches!(failed(PATH, Which::Newest), CatError::Store(_)));
+}
+
+#[test]
+fn what_is_lost_or_damaged_is_left_out_where_that_is_wanted() {
+    let other = Row { host: "g", ..row(0, "another host", 9) };
+    let bundles = [
+        vec![row(0, "aa", 0)],
+        vec![row(3, "bb", 1)],
+        vec![row(6, "cc", 2)],
+        vec![row(9, "dd", 3)],
+        vec![other],
+    ];
+    let archive = World::of(&bundles);
+    archive.store.delete("bundles/b1").unwrap();
+    let rotten = archive.store.local_file("bundles/b2").unwrap();
+    let bytes = std::fs::read(&rotten).unwrap();
+    std::fs::write(&rotten, &bytes[..bytes.len() - 1]).unwrap();
+    let partial = Archive { partial: true, ..archive.view() };
+    let ask = |which| {
+        let mut out = Vec::new();
+        let written = cat(&partial, PATH, which, &mut out).unwrap();
+        (String::from_utf8(out).unwrap(), written)
+    };
+
+    let (text, written) = ask(Which::Newest);
+    assert_eq!(text, "aa\ndd\n");
+    assert_eq!(written.incarnations[0].warnings, [Warning::Gap { from: 3, to: 9 }]);
+    let missing: Vec<_> = written.missing.iter().map(|own| (own.object.as_str(), own.rows)).collect();
+    assert_eq!(missing, [("bundles/b1", 1), ("bundles/b2", 1)]);
+    let refused = cat(&archive.view(), PATH, Which::Newest, &mut Vec::new()).unwrap_err().to_string();
+    assert!(refused.contains("bundles/b1"), "{refused}");
+
+    for bundle in ["bundles/b0", "bundles/b3"] {
+        archive.store.delete(bundle).unwrap();
+    }
+    let (text, written) = ask(Which::All);
+    assert_eq!((text.as_str(), written.incarnations.len(), written.missing.len()), ("", 0, 4));
+    // Nobody knows whether the file was in what is lost.
+    let none = cat(&partial, ("default", "h", "/none"), Which::All, &mut Vec::new()).unwrap();
+    assert_eq!(none.missing.len(), 4);
+}
+
+#[test]
+fn a_part_with_any_byte_rotten_is_left_out_as_a_whole_or_not_at_all() {
+    let archive = World::of(&[vec![row(0, "aa", 0)], vec![row(3, "bb", 1)]]);
+    let partial = Archive { partial: true, ..archive.view() };
+    let rotten = archive.store.local_file("bundles/b1").unwrap();
+    let bytes = std::fs::read(&rotten).unwrap();
+    let mut n_missing = 0;
+    for at in (0..bytes.len()).step_by(13) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 4;
+        std::fs::write(&rotten, flipped).unwrap();
+        let mut out = Vec::new();
+        let missing = cat(&partial, PATH, Which::Newest, &mut out).unwrap().missing.len();
+        assert_eq!(out, if missing == 0 { b"aa\nbb\n".as_slice() } else { b"aa\n" }, "byte {at}");
+        n_missing += missing;
+    }
+    assert!(n_missing > 0);
 }
 
 #[test]

@@ -287,13 +287,13 @@ fn empty(folder: &Path) -> std::io::Result<()> {
 }
 
 fn gone_or(error: StoreError, object: &str) -> SearchError {
-    match &*error.source {
-        object_store::Error::NotFound { .. } => SearchError::Gone { object: object.to_owned() },
-        _ if error.is_damage() => {
-            SearchError::Damaged { object: object.to_owned(), reason: error.source.to_string() }
-        }
-        _ => SearchError::Store(error),
+    if error.is_not_found() {
+        return SearchError::Gone { object: object.to_owned() };
     }
+    if error.is_damage() {
+        return SearchError::Damaged { object: object.to_owned(), reason: error.source.to_string() };
+    }
+    SearchError::Store(error)
 }
 
 pub(super) fn damaged(error: SplitError, object: &str) -> SearchError {

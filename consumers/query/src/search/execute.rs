@@ -17,6 +17,7 @@ use super::redriven::Redriven;
 use super::superseded;
 use super::top::{Floor, Newest, Place};
 use super::{MAX_LIMIT, MAX_RESPONSE_BYTES, SearchError, SearchRequest, SearchResponse};
+use crate::Missing;
 use crate::superseded::Hidden;
 
 /// What a search will look at: made under the manifest's lock, run without it.
@@ -32,12 +33,34 @@ pub struct Plan {
     superseded: Hidden,
     /// What counts are remembered by.
     name: Option<Arc<str>>,
+    missing: Vec<Missing>,
 }
 
 impl Plan {
     /// The same, leaving out lines that were replaced.
     pub fn without(self, superseded: Hidden) -> Plan {
         Plan { superseded, ..self }
+    }
+
+    /// The same, leaving out splits whose object is lost or damaged; the answer names them. Opens every split, and so
+    /// reads whole what was not searched before.
+    ///
+    /// # Errors
+    /// *Store*, *Internal*.
+    pub fn readable(mut self, cache: &SplitCache) -> Result<Plan, SearchError> {
+        for live in std::mem::take(&mut self.parts) {
+            let reason = match cache.open(&live) {
+                Ok(_) => {
+                    self.parts.push(live);
+                    continue;
+                }
+                Err(SearchError::Gone { .. }) => "it is not in the store".to_owned(),
+                Err(SearchError::Damaged { reason, .. }) => reason,
+                Err(other) => return Err(other),
+            };
+            self.missing.push(Missing::of(&live, reason));
+        }
+        Ok(self)
     }
 }
 
@@ -97,6 +120,7 @@ fn pick(
         limit,
         superseded: Hidden::default(),
         name: None,
+        missing: Vec::new(),
     })
 }
 
@@ -129,6 +153,7 @@ pub fn run(cache: &SplitCache, plan: Plan) -> Result<SearchResponse, SearchError
         elapsed_ms: start.elapsed().as_millis() as u64,
         splits_searched: plan.parts.len(),
         splits_pruned: plan.n_pruned,
+        missing: plan.missing,
     })
 }
 

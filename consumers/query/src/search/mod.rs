@@ -22,11 +22,14 @@ mod values;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Missing;
+
 pub use cache::{CacheOptions, SplitCache};
 pub use execute::{Plan, plan, run, search};
 pub(crate) use execute::{each_row, plan_all};
 pub use hit::{Hit, HitOrigin, HitPosition};
 pub use language::QueryError;
+pub(crate) use time::show as show_time;
 
 /// Most hits of one answer.
 pub const MAX_LIMIT: usize = 10_000;
@@ -55,6 +58,9 @@ pub struct SearchRequest {
     /// Whether counts of splits that were searched for the same before need not be made again.
     #[serde(default = "SearchRequest::default_cache")]
     pub cache: bool,
+    /// Whether to answer from what can be read where an object is lost or damaged.
+    #[serde(default)]
+    pub partial: bool,
 }
 
 impl SearchRequest {
@@ -72,7 +78,7 @@ impl SearchRequest {
 pub struct SearchResponse {
     /// Newest first: by event time, then origin, both descending.
     pub hits: Vec<Hit>,
-    /// All rows found, exactly.
+    /// All rows found, exactly; of what could be read, where something is missing.
     pub total: u64,
     /// Whether hits were left off because the answer grew too large.
     pub truncated: bool,
@@ -82,6 +88,9 @@ pub struct SearchResponse {
     pub splits_searched: usize,
     /// Live splits of the tenant that could not hold a hit.
     pub splits_pruned: usize,
+    /// Splits that may hold hits and cannot be read; none but where a partial answer was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }
 
 /// Why there is no answer.
@@ -104,7 +113,7 @@ pub enum SearchError {
     },
     /// A split was replaced while the search was under way; read the manifest anew and try again.
     #[error(
-        "could not search: {object} is not in the store; try again in a moment, since a merge may have replaced it; if it stays so, bring it back as it was, or ask for other times"
+        "could not search: {object} is not in the store; try again in a moment, since a merge may have replaced it; if it stays so, bring it back as it was, or ask with partial=true (`--partial`) for what there is besides"
     )]
     Gone {
         /// The object.
@@ -114,7 +123,9 @@ pub enum SearchError {
     #[error(transparent)]
     Store(#[from] millrace_runtime::store::StoreError),
     /// A split is damaged.
-    #[error("could not search {object}: {reason}; bring the object back as it was, or ask for other times")]
+    #[error(
+        "could not search {object}: {reason}; bring the object back as it was, or ask with partial=true (`--partial`) for what there is besides"
+    )]
     Damaged {
         /// Its object.
         object: String,
@@ -135,6 +146,11 @@ impl SearchError {
     /// Whether to read the manifest anew and try again at once.
     pub fn is_gone(&self) -> bool {
         matches!(self, SearchError::Gone { .. })
+    }
+
+    /// Whether an object is lost or damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, SearchError::Gone { .. } | SearchError::Damaged { .. })
     }
 
     /// Whether the client has to change its request.

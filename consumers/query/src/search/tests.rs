@@ -10,6 +10,7 @@ use millrace_schemas::{Attributes, Dedup, Event, Fields, LineEnd, Origin, Parser
 
 use super::*;
 
+mod partial;
 mod random;
 mod remembered;
 
@@ -120,7 +121,15 @@ impl World {
     }
 
     fn ask(&self, query: &str, from: Option<i64>, to: Option<i64>, limit: usize) -> SearchResponse {
-        let request = SearchRequest { tenant: "t".into(), query: query.into(), from, to, limit, cache: true };
+        let request = SearchRequest {
+            tenant: "t".into(),
+            query: query.into(),
+            from,
+            to,
+            limit,
+            cache: true,
+            partial: false,
+        };
         search(&self.cache, &self.fold, &request).unwrap()
     }
 
@@ -228,6 +237,7 @@ fn a_letter_whose_line_was_repaired_is_not_found_any_more() {
         to: None,
         limit: 9,
         cache: true,
+        partial: false,
     };
     assert_eq!(search(&world.cache, &world.fold, &request).unwrap().total, 1);
 }
@@ -321,6 +331,7 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
             to: None,
             limit: 1,
             cache: true,
+            partial: false,
         };
         let error = search(&world.cache, &world.fold, &request).unwrap_err();
         assert!(error.is_clients() && error.to_string().contains(part), "{query}: {error}");
@@ -332,6 +343,7 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         to: None,
         limit: MAX_LIMIT + 1,
         cache: true,
+        partial: false,
     };
     assert!(plan(&world.fold, &request).unwrap_err().is_clients());
 }
@@ -378,8 +390,15 @@ fn a_hit_shows_all_of_its_row() {
 fn a_split_that_a_merge_deleted_is_gone_and_not_an_error_of_the_store() {
     let mut world = sample();
     world.store.delete("bundles/r1").unwrap();
-    let request =
-        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
+    let request = SearchRequest {
+        tenant: "t".into(),
+        query: "".into(),
+        from: None,
+        to: None,
+        limit: 1,
+        cache: true,
+        partial: false,
+    };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
     // One that is open already can still be read.
     world = sample();
@@ -413,8 +432,15 @@ fn copies_of_remote_splits_stay_within_their_bound() {
     assert_eq!(world.offsets("x"), [4, 3, 2, 1, 0]);
     world.cache.retain(&Fold::default());
     assert_eq!((files(&world), world.cache.n_open(), world.cache.copied_bytes()), (0, 0, 0));
-    let request =
-        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
+    let request = SearchRequest {
+        tenant: "t".into(),
+        query: "".into(),
+        from: None,
+        to: None,
+        limit: 1,
+        cache: true,
+        partial: false,
+    };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
 }
 
@@ -424,8 +450,15 @@ fn a_damaged_split_is_named_and_never_answered_from() {
     world.add("t", &[line(1, 1, "x")]);
     let path = world.store.local_file("bundles/r0").unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    let request =
-        SearchRequest { tenant: "t".into(), query: "".into(), from: None, to: None, limit: 1, cache: true };
+    let request = SearchRequest {
+        tenant: "t".into(),
+        query: "".into(),
+        from: None,
+        to: None,
+        limit: 1,
+        cache: true,
+        partial: false,
+    };
     let is_named = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         let error = search(&world.cache, &world.fold, &request).unwrap_err();

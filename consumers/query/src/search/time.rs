@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
 }
 
 /// RFC 3339 with microseconds, UTC; the number itself where the calendar ends.
-pub(super) fn show(micros: i64) -> String {
+pub(crate) fn show(micros: i64) -> String {
     match DateTime::from_timestamp_micros(micros) {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::Micros, true),
         None => micros.to_string(),

@@ -12,8 +12,15 @@ fn what_was_counted_before_is_counted_the_same() {
         world.add("t", &[line(2 * n, 10 * n, "a"), line(2 * n + 1, 10 * n + 5, "a b")]);
     }
     let ask = |world: &World, query: &str, from, cache| {
-        let request =
-            SearchRequest { tenant: "t".into(), query: query.into(), from, to: None, limit: 1, cache };
+        let request = SearchRequest {
+            tenant: "t".into(),
+            query: query.into(),
+            from,
+            to: None,
+            limit: 1,
+            cache,
+            partial: false,
+        };
         search(&world.cache, &world.fold, &request).unwrap().total
     };
     for (query, from, wanted) in
@@ -48,6 +55,7 @@ fn attempts_that_were_replaced_are_not_found() {
             to: None,
             limit,
             cache: true,
+            partial: false,
         };
         let found = run(&world.cache, plan(&world.fold, &request).unwrap().without(hidden)).unwrap();
         (found.total, found.hits.iter().map(|hit| hit.origin.offset).collect::<Vec<_>>())
