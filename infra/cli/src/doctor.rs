@@ -87,7 +87,7 @@ fn program(name: &'static str, args: &[&str], wanted: &str) -> Finding {
         Ok(output) => {
             let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
             let text = String::from_utf8_lossy(&text);
-            good(name, text.lines().next().unwrap_or_default().to_owned())
+            good(name, anstream::adapter::strip_str(text.lines().next().unwrap_or_default()).to_string())
         }
         Err(error) => bad(name, format!("{error}: install {wanted}")),
     }

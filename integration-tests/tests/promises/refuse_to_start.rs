@@ -61,7 +61,16 @@ fn what_is_away_is_waited_for_and_then_named() {
         scope.spawn(|| {
             let nobody = format!("127.0.0.1:{}", free_port().unwrap());
             let said = refusal(own, &["job", "parse"], &[("MILLRACE__KAFKA__BROKERS", &nobody)]);
-            assert_says(&said, &[&nobody, "kafka.brokers", "millrace doctor"]);
+            assert_says(&said, &[&nobody, "Connection refused", "kafka.brokers", "millrace doctor"]);
+        });
+        scope.spawn(|| {
+            let config = own.config();
+            let args = ["topics", "check", "--config", config.to_str().unwrap()];
+            let output = run(&args, &[("MILLRACE__KAFKA__BROKERS", "no-such-host.invalid:9092")]);
+            assert_says(
+                &String::from_utf8_lossy(&output.stderr),
+                &["Failed to resolve 'no-such-host.invalid"],
+            );
         });
         scope.spawn(|| {
             let away = format!("http://127.0.0.1:{}/apis/ccompat/v7", free_port().unwrap());

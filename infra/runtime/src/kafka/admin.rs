@@ -10,9 +10,13 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::heard::Quiet;
 use super::patience::{patiently, unreachable};
 use super::restore::{partition_count, watermarks};
-use super::{CALL, Error, Kafka, Quiet, Reader};
+use super::{CALL, Error, Kafka, Reader};
+
+/// How many events of a client are looked at for why it has no connection.
+const EVENTS_TO_SEE: usize = 10;
 
 /// A client for questions and changes that belong to no loop.
 pub struct Admin {
@@ -90,6 +94,8 @@ impl Admin {
         match self.committed.fetch_metadata(None, wait) {
             Ok(metadata) => Ok(metadata.brokers().len()),
             Err(source) => {
+                // Why the connection failed is an event of the client's.
+                (0..EVENTS_TO_SEE).for_each(|_| drop(self.committed.poll(Duration::ZERO)));
                 Err(unreachable(&self.kafka, "ask for the cluster's metadata", &source.to_string()))
             }
         }

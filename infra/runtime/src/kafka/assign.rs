@@ -13,7 +13,7 @@ use super::admin::Difference;
 use super::patience::patiently;
 use super::restore::{partition_count, watermarks};
 use super::transaction::Flight;
-use super::{CALL, Error, Kafka};
+use super::{CALL, Error, Kafka, heard};
 use crate::service::topic_specs;
 
 /// Where to begin partitions whose committed offset is missing: for each (topic, partition) the offset that the changelog
@@ -41,11 +41,11 @@ pub(super) struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::tell(level, facility, message);
+        heard::tell(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        super::passing(&error, reason);
+        heard::passing(&error, reason);
     }
 }
 

@@ -8,6 +8,7 @@ mod batch;
 mod error;
 mod fencing;
 pub mod frontier;
+mod heard;
 mod member;
 mod patience;
 mod plain;
@@ -16,13 +17,13 @@ mod restore;
 pub mod slot;
 mod transaction;
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
+
+use heard::Quiet;
 
 pub use assign::{Polled, Resolve};
 pub use batch::{Batch, Record};
@@ -48,62 +49,8 @@ pub struct Kafka {
     pub partitions: Option<i32>,
 }
 
-/// What librdkafka says on its own account, at the level it deserves: it mends most of it itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tell(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        passing(&error, reason);
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
 /// A consumer that belongs to no loop.
 pub(crate) type Reader = BaseConsumer<Quiet>;
-
-pub(crate) fn tell(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-            tracing::error!(facility, message, "librdkafka reports");
-        }
-        RDKafkaLogLevel::Error
-        | RDKafkaLogLevel::Warning
-        | RDKafkaLogLevel::Notice
-        | RDKafkaLogLevel::Info
-        | RDKafkaLogLevel::Debug => tracing::debug!(facility, message, "librdkafka reports"),
-    }
-}
-
-/// Whether to say again that no broker can be reached: every client of the process would, again and again.
-fn is_due(now: Instant) -> bool {
-    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    let due = said.is_none_or(|said| now.duration_since(said) >= AWAY_SAID_EVERY);
-    if due {
-        *said = Some(now);
-    }
-    due
-}
-
-pub(crate) fn passing(error: &KafkaError, reason: &str) {
-    match error.rdkafka_error_code() {
-        // The end of a partition is no error, and comes with every poll of a reader.
-        Some(RDKafkaErrorCode::PartitionEOF) => {}
-        Some(RDKafkaErrorCode::AllBrokersDown) if is_due(Instant::now()) => {
-            tracing::warn!(reason, "no broker can be reached, librdkafka keeps trying");
-        }
-        Some(RDKafkaErrorCode::AllBrokersDown) => {}
-        _ => tracing::debug!(%error, reason, "librdkafka reports an error that it mends itself"),
-    }
-}
-
-const AWAY_SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// A transaction that stands open for longer is ended by the broker, which fences its producer.
 const TRANSACTION: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
+use super::heard::no_connection;
 use super::{Error, Kafka};
 
 /// How long a broker may be away before a call gives up.
@@ -59,11 +60,11 @@ fn is_denied(error: &KafkaError) -> bool {
 }
 
 pub(super) fn unreachable(kafka: &Kafka, action: &str, reason: &str) -> Error {
-    Error::Unreachable {
-        action: action.to_owned(),
-        brokers: kafka.brokers.clone(),
-        reason: reason.to_owned(),
-    }
+    let reason = match no_connection() {
+        Some(cause) => format!("{reason}: {cause}"),
+        None => reason.to_owned(),
+    };
+    Error::Unreachable { action: action.to_owned(), brokers: kafka.brokers.clone(), reason }
 }
 
 #[cfg(test)]

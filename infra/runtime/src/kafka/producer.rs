@@ -14,7 +14,8 @@ use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::{Error, Kafka};
+use super::patience::unreachable;
+use super::{Error, Kafka, heard};
 use crate::metrics;
 
 /// Times from which a transactional call is in doubt.
@@ -81,11 +82,11 @@ struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::tell(level, facility, message);
+        heard::tell(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        super::passing(&error, reason);
+        heard::passing(&error, reason);
     }
 }
 
@@ -391,11 +392,8 @@ fn make(
                     return Err(refused(source));
                 }
                 if start.elapsed() > Duration::from_secs(60) {
-                    return Err(Error::Unreachable {
-                        action: format!("initialise transactions of {transactional_id}"),
-                        brokers: kafka.brokers.clone(),
-                        reason: source.to_string(),
-                    });
+                    let action = format!("initialise transactions of {transactional_id}");
+                    return Err(unreachable(kafka, &action, &source.to_string()));
                 }
                 tracing::warn!(transactional_id, %source, "broker not ready for transactions, trying again");
             }
