@@ -67,10 +67,7 @@ fn what_is_away_is_waited_for_and_then_named() {
             let config = own.config();
             let args = ["topics", "check", "--config", config.to_str().unwrap()];
             let output = run(&args, &[("MILLRACE__KAFKA__BROKERS", "no-such-host.invalid:9092")]);
-            assert_says(
-                &String::from_utf8_lossy(&output.stderr),
-                &["Failed to resolve 'no-such-host.invalid"],
-            );
+            assert_says(&String::from_utf8_lossy(&output.stderr), &["resolve 'no-such-host.invalid:9092'"]);
         });
         scope.spawn(|| {
             let away = format!("http://127.0.0.1:{}/apis/ccompat/v7", free_port().unwrap());
