@@ -5,7 +5,7 @@ use std::path::Path;
 use millrace_jobs::parse::Format;
 use serde_json::{Value, json};
 
-use crate::gateway::{body, post};
+use crate::gateway::{body, send};
 use crate::parsed::parse;
 use crate::{Cases, objects, same, text};
 
@@ -15,8 +15,9 @@ pub(crate) fn cases(folder: &Path) -> Cases {
 }
 
 fn case(case: &Value) -> Result<(), String> {
-    let outcome =
-        post(text(case, "path"), text(case, "content_type"), text(case, "content_encoding"), &body(case));
+    let (content_type, encoding) = (text(case, "content_type"), text(case, "content_encoding"));
+    let method = case["method"].as_str().unwrap_or("POST");
+    let outcome = send(method, text(case, "path"), content_type, encoding, &body(case));
     let answer = outcome.json();
     let wanted = case["status"].as_u64().unwrap_or(200) as u16;
     // Where peers differ, the note of a case allows a whole request to be refused instead of an item.

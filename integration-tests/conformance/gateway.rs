@@ -42,9 +42,13 @@ pub(crate) fn decode(base64: &str) -> Vec<u8> {
 
 /// Posts to `target`.
 pub(crate) fn post(target: &str, content_type: &str, encoding: &str, body: &[u8]) -> Outcome {
+    send("POST", target, content_type, encoding, body)
+}
+
+pub(crate) fn send(method: &str, target: &str, content_type: &str, encoding: &str, body: &[u8]) -> Outcome {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let headers = [("content-type", content_type), ("content-encoding", encoding)];
-    let request = Request { method: "POST", path, query, headers: &headers, nonce: "n" };
+    let request = Request { method, path, query, headers: &headers, nonce: "n" };
     let now = |answer: api::Answer| Outcome { status: answer.status, body: answer.body, items: Vec::new() };
     let body = match api::unpack(&request, body, MOST) {
         Ok(body) => body,

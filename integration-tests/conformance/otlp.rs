@@ -10,7 +10,7 @@ use crate::{Cases, objects, same, text};
 pub(crate) fn cases(folder: &Path) -> Cases {
     let mut all = Vec::new();
     for case in objects(&folder.join("logs_cases.jsonl")) {
-        let id = text(&case, "id").to_owned();
+        let id = kind(&case).to_owned() + text(&case, "id");
         let content_type = case["content_type"].as_str().unwrap_or("application/json");
         let outcome = post("/v1/logs", content_type, text(&case, "content_encoding"), &body(&case));
         all.push((id.clone(), judge(&case, &outcome)));
@@ -20,6 +20,13 @@ pub(crate) fn cases(folder: &Path) -> Cases {
         }
     }
     all
+}
+
+/// Cases that want ids of another length kept are a kind of their own.
+fn kind(case: &Value) -> &'static str {
+    let rows = || case["rows"].as_array().into_iter().flatten();
+    let fits = |row: &Value, name: &str, digits: usize| [0, digits].contains(&text(row, name).len());
+    if rows().all(|row| fits(row, "trace_id", 32) && fits(row, "span_id", 16)) { "" } else { "ids-" }
 }
 
 fn judge(case: &Value, outcome: &Outcome) -> Result<(), String> {
@@ -51,7 +58,7 @@ fn row(body: &[u8]) -> Value {
     let scope = &document["scope"];
     json!({
         "timestamp_ns": number("time").to_string(), "observed_ns": number("observed_time").to_string(),
-        "severity_number": number("severity_number"), "severity_text": words(&document["severity_text"]),
+        "severity_number": document["severity_number"].as_i64().unwrap_or(0), "severity_text": words(&document["severity_text"]),
         "body": message, "attributes": object(&document["attributes"]), "trace_id": words(&document["trace_id"]),
         "span_id": words(&document["span_id"]), "resource": object(&document["resource"]),
         "scope": {"name": words(&scope["name"]), "version": words(&scope["version"]), "attributes": object(&scope["attributes"])},

@@ -16,8 +16,12 @@ pub(crate) fn cases(folder: &Path) -> Cases {
     let mut all = Vec::new();
     let mut add = |file: &str, judge: fn(&Value) -> Result<(), String>| {
         for case in objects(&folder.join(format!("{file}.jsonl"))) {
-            // Input that is not UTF-8 is a kind of its own.
-            let kind = if case["input"].is_string() { "" } else { "bytes-" };
+            // Input that is not UTF-8 is a kind of its own, and so is an id of structured data that comes again.
+            let kind = match case["input"].is_string() {
+                true if text(&case, "error").starts_with("duplicate structured data") => "repeated-",
+                true => "",
+                false => "bytes-",
+            };
             all.push((format!("{file}-{kind}{}", named_by(&case["input"].to_string())), judge(&case)));
         }
     };

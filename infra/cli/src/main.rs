@@ -39,6 +39,7 @@ use args::{Cli, Command, Job, Key, Spool, Tenant, Topics};
 use output::Answer;
 
 fn main() -> ExitCode {
+    output::end_with_reader();
     millrace_runtime::memory::give_back();
     limits::raise();
     let cli = match Cli::try_parse() {
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Unknown) => ExitCode::from(2),
+        Err(error) if output::has_left(&error) => ExitCode::from(output::LEFT),
         Err(error) => {
             eprintln!("millrace: {}", output::chain(&error));
             let config = error.downcast_ref::<millrace_runtime::config::ConfigError>().is_some();

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use millrace_admin::control;
 pub(crate) use millrace_admin::minute;
+use millrace_query::cat::CatError;
 use serde_json::Value;
 
 use crate::args::Format;
@@ -16,6 +17,31 @@ pub(crate) enum Answer {
     No,
     /// 2
     Unknown,
+}
+
+/// Exit code where the reader of the output left before its end: that of a program that a shell saw end by SIGPIPE.
+pub(crate) const LEFT: u8 = 141;
+
+/// From here on a print to a reader that has left (`| head`) ends the process without a word.
+pub(crate) fn end_with_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        let prints = ["printing to stdout", "completion file"];
+        if prints.iter().any(|own| said.contains(own)) && said.contains("Broken pipe") {
+            std::process::exit(LEFT.into());
+        }
+        usual(panic);
+    }));
+}
+
+/// Whether a command failed since the reader of its output has left.
+pub(crate) fn has_left(error: &anyhow::Error) -> bool {
+    let written = match error.downcast_ref() {
+        Some(CatError::Output(written)) => Some(written),
+        _ => error.downcast_ref::<std::io::Error>(),
+    };
+    written.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Says what came of a change: why it was refused, or what `done` says.

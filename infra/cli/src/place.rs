@@ -24,6 +24,9 @@ pub(crate) struct Addresses {
     #[serde(default)]
     pub(crate) otlp: String,
     pub(crate) ops: String,
+    /// Where its objects are: a folder, or an address.
+    #[serde(default)]
+    pub(crate) store: String,
     pub(crate) pid: u32,
 }
 
@@ -59,6 +62,9 @@ pub(crate) fn config(place: &Place) -> anyhow::Result<Config> {
             set(tree, "registry", "url", &addresses.registry);
             set(tree, "query", "listen", &addresses.query);
             set(tree, "gateway", "listen", &addresses.gateway);
+            if !addresses.store.is_empty() {
+                set(tree, "store", "url", &addresses.store);
+            }
         }
     })?;
     millrace_runtime::log::start(config.log.0, "warn");
@@ -82,4 +88,27 @@ pub(crate) fn service(place: &Place) -> anyhow::Result<Service> {
 /// `30m`, `1h`, `7d`.
 pub(crate) fn duration(text: &str) -> anyhow::Result<std::time::Duration> {
     millrace_admin::span(text).map_err(anyhow::Error::msg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_look_for_objects_where_the_platform_has_them() {
+        let data = tempfile::tempdir().unwrap();
+        let mut addresses = serde_json::json!({
+            "kafka": "127.0.0.1:1", "registry": "http://127.0.0.1:2", "query": "127.0.0.1:3", "gateway": "127.0.0.1:4",
+            "syslog": "127.0.0.1:5", "ops": "127.0.0.1:6", "store": "/mnt/objects", "pid": 7,
+        });
+        let place = Place { data: Some(data.path().to_owned()), config: None };
+        let url = |addresses: &serde_json::Value| {
+            std::fs::write(Addresses::path(data.path()), addresses.to_string()).unwrap();
+            config(&place).unwrap().store.url
+        };
+        assert_eq!(url(&addresses), "/mnt/objects");
+        // One that an earlier version wrote.
+        addresses.as_object_mut().unwrap().remove("store");
+        assert_eq!(url(&addresses), data.path().join("objects").display().to_string());
+    }
 }

@@ -70,6 +70,7 @@ fn fixed() -> Addresses {
         syslog: format!("127.0.0.1:{SYSLOG_PORT}"),
         otlp: format!("127.0.0.1:{OTLP_PORT}"),
         ops: format!("127.0.0.1:{OPS_PORT}"),
+        store: String::new(),
         pid: std::process::id(),
     }
 }
@@ -189,6 +190,10 @@ impl Platform {
         if let Some(address) = &config.ops_listen {
             addresses.ops = ops::serve(address, service.health.clone(), stop.clone())?.to_string();
         }
+        addresses.store = match &config.store.url {
+            url if url.contains("://") => url.clone(),
+            folder => std::path::absolute(folder)?.display().to_string(),
+        };
         std::fs::write(Addresses::path(&data), serde_json::to_vec_pretty(&addresses)?)?;
         say("starting the services");
         let mut threads = Vec::new();

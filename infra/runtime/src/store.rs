@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 
 /// A call to the store that did not succeed within its deadline, or never can.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {action} {path} in {store}: {source}; check the [store] section and `millrace doctor`")]
+#[error("could not {action} {path} in {store}: {}; check the [store] section and `millrace doctor`", one_line(.source))]
 pub struct StoreError {
     /// Verb: put, read, delete, list.
     pub action: &'static str,
@@ -31,10 +31,21 @@ impl StoreError {
         is_cut(&self.source) || self.is_not_found()
     }
 
-    /// Whether the store answered that there is no such object.
+    /// Whether the store answered that there is no such object. Where all of the bucket is missing, nothing is known of the object.
     pub fn is_not_found(&self) -> bool {
-        matches!(*self.source, object_store::Error::NotFound { .. })
+        matches!(*self.source, object_store::Error::NotFound { .. }) && !lacks_bucket(&self.source)
     }
+}
+
+/// What a store says, without the line ends that it may say it with.
+fn one_line(source: &object_store::Error) -> String {
+    let said = source.to_string();
+    said.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the store answered that there is no such bucket: S3 says so with the status of an object that is missing.
+fn lacks_bucket(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { source, .. } if source.to_string().contains("NoSuchBucket"))
 }
 
 /// An object that is shorter than it was written.
@@ -221,7 +232,7 @@ impl Store {
         let at = Path::from(path);
         self.retrying("delete", path, || async {
             match self.inner.delete(&at).await {
-                Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error @ object_store::Error::NotFound { .. }) if !lacks_bucket(&error) => Ok(()),
                 other => other,
             }
         })

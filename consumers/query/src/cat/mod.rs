@@ -95,6 +95,16 @@ pub enum CatError {
     /// The store did not give an object.
     #[error(transparent)]
     Store(Box<StoreError>),
+    /// An object is lost, or cut short.
+    #[error(
+        "could not read {object}: {reason}; bring the object back as it was, or give --partial for what there is besides"
+    )]
+    Lost {
+        /// Object.
+        object: String,
+        /// What the store said.
+        reason: String,
+    },
     /// An object is damaged.
     #[error(
         "could not read part {part} of {object}: {source}; bring the object back as it was, or give --partial for what there is besides"
@@ -113,12 +123,20 @@ pub enum CatError {
 }
 
 impl CatError {
+    fn of_store(error: Box<StoreError>) -> CatError {
+        if !error.is_damage() {
+            return CatError::Store(error);
+        }
+        let not_there = "it is not in the store".to_owned();
+        let reason = if error.is_not_found() { not_there } else { error.source.to_string() };
+        CatError::Lost { object: error.path, reason }
+    }
+
     /// Why an object cannot be read, where it is lost or damaged.
     fn damage(&self) -> Option<String> {
         match self {
             CatError::Damaged { source, .. } => Some(source.to_string()),
-            CatError::Store(error) if error.is_not_found() => Some("it is not in the store".to_owned()),
-            CatError::Store(error) if error.is_damage() => Some(error.source.to_string()),
+            CatError::Lost { reason, .. } => Some(reason.clone()),
             _ => None,
         }
     }

@@ -89,7 +89,7 @@ pub(super) fn damaged(live: &LivePart, source: TableError) -> CatError {
     };
     match source {
         TableError::Source(source) => match source.downcast::<StoreError>() {
-            Ok(store) => CatError::Store(store),
+            Ok(store) => CatError::of_store(store),
             Err(other) => damaged(TableError::Source(other)),
         },
         data => damaged(data),

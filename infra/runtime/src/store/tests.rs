@@ -1,6 +1,7 @@
 //! The store over S3's protocol, against a server that answers the first requests as a script says.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,10 +26,16 @@ enum Put {
 struct S3 {
     objects: Mutex<HashMap<String, Bytes>>,
     script: Mutex<VecDeque<Put>>,
+    /// There is no bucket.
+    lost: AtomicBool,
 }
 
 impl S3 {
     fn answer(&self, method: &Method, path: &str, body: Bytes) -> (StatusCode, Bytes) {
+        if self.lost.load(Ordering::Relaxed) {
+            let said = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code></Error>";
+            return (StatusCode::NOT_FOUND, Bytes::from_static(said.as_bytes()));
+        }
         let mut objects = self.objects.lock().unwrap();
         let taken = objects.contains_key(path);
         let scripted = (*method == Method::PUT).then(|| self.script.lock().unwrap().pop_front()).flatten();
@@ -123,6 +130,23 @@ fn wrong_keys_are_said_at_once() {
     let (store, _s3) = store(&[Put::Denied]);
     let error = store.put_new("a", "one").unwrap_err();
     assert!(matches!(*error.source, object_store::Error::PermissionDenied { .. }), "{error}");
+}
+
+#[test]
+fn a_bucket_that_is_missing_says_nothing_of_its_objects() {
+    let (store, s3) = store(&[]);
+    store.put_new("a", "one").unwrap();
+    assert!(store.read("b").unwrap_err().is_not_found());
+    s3.lost.store(true, Ordering::Relaxed);
+    let range = store.read_range("a", 0..1).map(drop);
+    for answer in [store.read("a").map(drop), range, store.delete("a"), store.put_new("b", "two")] {
+        let error = answer.unwrap_err();
+        assert!(!error.is_damage() && !error.is_not_found(), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("NoSuchBucket") && !said.contains('\n'), "{said}");
+    }
+    s3.lost.store(false, Ordering::Relaxed);
+    assert_eq!(&store.read("a").unwrap()[..], b"one");
 }
 
 #[test]

@@ -104,7 +104,10 @@ pub(super) fn bulk<'a>(
     let lenient = media_types.iter().any(|own| ["7", "8"].iter().any(|version| speaks(own, version)));
     let mut actions = match bulk::read(index, body, lenient) {
         Ok(actions) => actions,
-        Err(error) => return Reply::Now(refuse(request, 400, &error.to_string())),
+        Err(error) => {
+            let body = bulk::refusal(400, error.kind(), &error.to_string());
+            return Reply::Now(answer(request, 400, body.to_string()));
+        }
     };
     // What is over a quota is refused document by document: its neighbours are taken.
     let mut retry = None;

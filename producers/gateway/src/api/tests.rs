@@ -206,6 +206,19 @@ fn a_bomb_gets_413() {
     assert_eq!(unpack(&request, b"junk", 1 << 19).unwrap_err().status, 400);
 }
 
+#[test]
+fn a_block_of_snappy_that_lokis_form_has_anyway_is_undone_once() {
+    let undone = |path, media_type| {
+        let headers = [("content-type", media_type), ("content-encoding", "Snappy")];
+        let request = Request { method: "POST", path, query: "", headers: &headers, nonce: "n" };
+        let block = b"\x02\x04ab";
+        unpack(&request, block, 99).map(|body| body.to_vec()) == Ok(b"ab".to_vec())
+    };
+    assert!(!undone("/loki/api/v1/push", "application/x-protobuf; charset=utf-8"));
+    assert!(undone("/loki/api/v1/push", "application/json"));
+    assert!(undone("/v1/logs", "application/x-protobuf"));
+}
+
 proptest::proptest! {
     #[test]
     fn any_request_is_answered(path in "/[a-z0-9_/%]{0,20}", query in "[a-z=&%+0-9]{0,20}", body: Vec<u8>) {

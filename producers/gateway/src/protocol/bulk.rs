@@ -73,6 +73,36 @@ impl ItemError {
     }
 }
 
+/// Why a request is refused as a whole, in Elasticsearch's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BulkError {
+    /// An action line that cannot be read, or a document that is missing.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Well written, and nothing that can be done.
+    #[error("{}", invalid(*number, what))]
+    Invalid {
+        /// Number of the action, from 1.
+        number: usize,
+        /// What it lacks.
+        what: &'static str,
+    },
+}
+
+fn invalid(number: usize, what: &str) -> String {
+    format!("Validation Failed: {number}: {what};")
+}
+
+impl BulkError {
+    /// Elasticsearch's name of the error.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            BulkError::Malformed(_) => "illegal_argument_exception",
+            BulkError::Invalid { .. } => "action_request_validation_exception",
+        }
+    }
+}
+
 /// The longest id that Elasticsearch takes.
 const MAX_ID: usize = 512;
 
@@ -105,7 +135,7 @@ pub fn read<'a>(
     default_index: Option<Cow<'a, str>>,
     body: &'a [u8],
     lenient: bool,
-) -> Result<Vec<Action<'a>>, Malformed> {
+) -> Result<Vec<Action<'a>>, BulkError> {
     let mut actions = Vec::new();
     let mut lines = lines(body).map(|(line, _)| line).zip(1usize..);
     while let Some((line, number)) = lines.next() {
@@ -114,7 +144,7 @@ pub fn read<'a>(
         }
         let (operation, index, id) = action(line, number, lenient)?;
         let Some(index) = index.or_else(|| default_index.clone()) else {
-            return Err(Malformed(format!("Validation Failed: {}: index is missing;", actions.len() + 1)));
+            return Err(BulkError::Invalid { number: actions.len() + 1, what: "index is missing" });
         };
         let refused = |status, kind, reason: &str| Err(ItemError::new(status, kind, reason));
         let outcome = match operation {
@@ -124,10 +154,14 @@ pub fn read<'a>(
             }
             Operation::Index | Operation::Create | Operation::Update => {
                 let Some((document, _)) = lines.next() else {
+                    if actions.is_empty() {
+                        return Err(BulkError::Invalid { number: 1, what: "no requests added" });
+                    }
                     let name = operation.name();
                     return Err(Malformed(format!(
                         "The bulk request must be terminated by a newline [\\n]: the document of the last [{name}] is missing"
-                    )));
+                    ))
+                    .into());
                 };
                 if operation == Operation::Update {
                     let reason =
@@ -141,7 +175,7 @@ pub fn read<'a>(
         actions.push(Action { operation, index, id, outcome });
     }
     if actions.is_empty() {
-        return Err(Malformed::new("request body is required"));
+        return Err(Malformed::new("request body is required").into());
     }
     Ok(actions)
 }
@@ -156,7 +190,7 @@ fn action(line: &[u8], number: usize, lenient: bool) -> Result<Head<'_>, Malform
     let mut members = json::members(text).map_err(|_| malformed("expected START_OBJECT"))?;
     let first = members.next().ok_or_else(|| malformed("expected FIELD_NAME but found [END_OBJECT]"))?;
     let (name, parameters) = first.map_err(|error| malformed(&error))?;
-    let operation = Operation::of(&name).ok_or_else(|| {
+    let mut operation = Operation::of(&name).ok_or_else(|| {
         malformed(&format!(
             "expected field [create], [delete], [index] or [update] but found [{}]",
             short(&name)
@@ -191,6 +225,9 @@ fn action(line: &[u8], number: usize, lenient: bool) -> Result<Head<'_>, Malform
         match parameter.as_ref() {
             "_index" => index = json::scalar(value),
             "_id" => id = json::scalar(value),
+            "op_type" if operation == Operation::Index && value == "\"create\"" => {
+                operation = Operation::Create
+            }
             _ => {}
         }
     }
@@ -328,6 +365,30 @@ mod tests {
         ] {
             assert!(show(body).starts_with('!'), "{body}: {}", show(body));
         }
+    }
+
+    #[test]
+    fn an_index_of_type_create_is_answered_as_one() {
+        let body = b"{\"index\":{\"_index\":\"web\",\"op_type\":\"create\"}}\n{}\n{\"index\":{\"_index\":\"web\",\"op_type\":\"index\"}}\n{}\n";
+        let actions = read(None, body, false).unwrap();
+        let operations: Vec<_> = actions.iter().map(|action| action.operation).collect();
+        assert_eq!(operations, [Operation::Create, Operation::Index]);
+    }
+
+    #[test]
+    fn a_request_that_asks_for_nothing_is_refused_by_its_own_name() {
+        let kind = |index, body: &'static str| {
+            let refused = read(index, body.as_bytes(), false).map(|actions| actions.len());
+            refused.map_err(|error| (error.kind(), error.to_string()))
+        };
+        let invalid = |what: &str| {
+            Err(("action_request_validation_exception", format!("Validation Failed: 1: {what};")))
+        };
+        assert_eq!(kind(Some("web".into()), "{\"index\":{}}\n"), invalid("no requests added"));
+        assert_eq!(kind(None, "{\"index\":{}}\n{}\n"), invalid("index is missing"));
+        // What came before a document that is missing is not taken either.
+        let cut = kind(Some("web".into()), "{\"index\":{}}\n{}\n{\"index\":{}}\n").unwrap_err();
+        assert_eq!(cut.0, "illegal_argument_exception");
     }
 
     #[test]

@@ -51,8 +51,8 @@ fn entry(place: Place, value: &str) -> Result<Entry<'_>, Malformed> {
     let text =
         |at: usize, value| json::string(value).ok_or_else(|| not(&format!("{place}[{at}]"), value, "text"));
     let time = text(0, time)?;
-    let nanos = time.parse().map_err(|_| {
-        Malformed(format!("{place}[0] is {:?}, not whole nanoseconds since the epoch", short(&time)))
+    let nanos = time.parse().ok().or_else(|| sized(&time)).ok_or_else(|| {
+        Malformed(format!("{place}[0] is {:?}, not nanoseconds since the epoch", short(&time)))
     })?;
     let line = match text(1, line)? {
         Cow::Borrowed(line) => Cow::Borrowed(line.as_bytes()),
@@ -62,15 +62,41 @@ fn entry(place: Place, value: &str) -> Result<Entry<'_>, Malformed> {
     Ok(Entry { nanos, line, metadata: metadata.unwrap_or_default() })
 }
 
-/// A number as a label's value is taken as its text; in metadata only text is. One pair too many is enough for a line to be
-/// refused.
-fn pairs<'a>(path: &str, object: &'a str, numbers: bool) -> Result<Pairs<'a>, Malformed> {
+/// Nanoseconds of a number with a point or an exponent: seconds, milliseconds, microseconds or nanoseconds by its size. A whole
+/// number is always nanoseconds.
+fn sized(text: &str) -> Option<i64> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+    let plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if unsigned.is_empty() || !plain(unsigned) || !plain(fraction) {
+        return None;
+    }
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let exponent = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
+    let scaled = |unit: i128| {
+        let number = digits.checked_mul(unit)?;
+        if exponent < 0 { Some(number.div_euclid(power)) } else { number.checked_mul(power) }
+    };
+    let size = scaled(1)?.unsigned_abs();
+    let unit = [(1 << 31, 1_000_000_000), (1_000 << 31, 1_000_000), (1_000_000 << 31, 1_000)];
+    let unit = unit.into_iter().find(|(below, _)| size < *below).map_or(1, |(_, unit)| unit);
+    scaled(unit)?.try_into().ok()
+}
+
+/// Of a label any value is taken, other than text as it is written; in metadata only text is. One pair too many is enough for a
+/// line to be refused.
+fn pairs<'a>(path: &str, object: &'a str, any: bool) -> Result<Pairs<'a>, Malformed> {
     let members = json::members(object).map_err(|_| not(&path, object, "an object"))?;
     let pair = |member: Result<(Cow<'a, str>, &'a str), String>| {
         let (name, value) = member.map_err(Malformed)?;
         let value = match kind(value) {
             "text" => json::string(value),
-            "a number" if numbers => Some(Cow::Borrowed(value)),
+            _ if any => Some(Cow::Borrowed(value)),
             _ => None,
         }
         .ok_or_else(|| not(&format!("{path}.{}", short(&name)), value, "text"))?;

@@ -29,6 +29,29 @@ fn labels_name_stream_and_host() {
 }
 
 #[test]
+fn a_time_with_a_point_or_an_exponent_is_read_by_its_size() {
+    for (time, nanos) in [
+        ("1686026123.62", "1686026123620000000"),
+        ("147.78369e9", "147783690000000000"),
+        ("1686026123620.5", "1686026123620500000"),
+        ("1686026123620000.25", "1686026123620000250"),
+        ("1.68602612362e18", "1686026123620000000"),
+        ("1686026123620000001.0", "1686026123620000001"),
+        ("-1.5", "-1500000000"),
+        ("1686026123", "1686026123"),
+    ] {
+        let body = format!(r#"{{"streams":[{{"values":[["{time}","a"]]}}]}}"#);
+        assert_eq!(show(&body), format!("loki - millrace-time={nanos} a"), "{time}");
+    }
+}
+
+#[test]
+fn labels_that_are_no_text_are_taken_as_they_are_written() {
+    let body = r#"{"streams":[{"stream":{"a":null,"b":true,"c":[1,"d"]},"values":[["1","x"]]}]}"#;
+    assert_eq!(show(body), r#"loki - a=null,b=true,c=[1,"d"],millrace-time=1 x"#);
+}
+
+#[test]
 fn lines_are_not_copied_but_where_they_are_escaped() {
     let body =
         br#"{"streams":[{"stream":{"app":"a","n":1.50},"values":[["1","plain"],["2","es\u0063aped"]]}]}"#;
@@ -57,12 +80,14 @@ fn what_is_no_push_is_refused() {
         "{}",
         "[]",
         r#"{"streams":[{}]}"#,
-        r#"{"streams":[{"values":[["1.5","a"]]}]}"#,
+        r#"{"streams":[{"values":[["1.5x","a"]]}]}"#,
+        r#"{"streams":[{"values":[["1e999","a"]]}]}"#,
+        r#"{"streams":[{"values":[[".5","a"]]}]}"#,
         r#"{"streams":[{"values":[["1"]]}]}"#,
         r#"{"streams":[{"values":[["1","a",{"k":1}]]}]}"#,
         r#"{"streams":[{"values":[["1","a",{},0]]}]}"#,
         r#"{"streams":[{"values":[["1","\ud800"]]}]}"#,
-        r#"{"streams":[{"stream":{"a":true},"values":[]}]}"#,
+        r#"{"streams":[{"stream":[],"values":[]}]}"#,
         r#"{"streams":[]} x"#,
     ] {
         assert!(show(body).starts_with('!'), "{body}");

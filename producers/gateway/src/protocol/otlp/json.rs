@@ -110,7 +110,10 @@ fn any_value(path: &str, value: &Value) -> Read<AnyValue> {
             "doubleValue" => Any::Double(double(value).ok_or_else(wrong)?),
             "arrayValue" => {
                 let inner = object(path, value)?;
-                let values = elements(inner, "values")?.iter().map(|own| any_value(path, own));
+                // Some write null for a value that is empty.
+                let value =
+                    |own: &Value| if own.is_null() { Ok(AnyValue::default()) } else { any_value(path, own) };
+                let values = elements(inner, "values")?.iter().map(value);
                 Any::Array(Array { values: values.collect::<Read<_>>()? })
             }
             "kvlistValue" => Any::List(List { values: list(object(path, value)?, "values", key_value)? }),

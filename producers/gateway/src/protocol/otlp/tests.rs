@@ -34,6 +34,13 @@ fn a_record_becomes_a_document() {
 }
 
 #[test]
+fn null_in_an_array_is_a_value_that_is_empty() {
+    let record = r#"{"body":{"arrayValue":{"values":[null,{},{"intValue":1}]}}}"#;
+    assert_eq!(records(record), r#"shop {"body":[null,null,1],"resource":{"service.name":"Shop"}}"#);
+    assert!(records(r#"{"attributes":[null]}"#).starts_with('!'));
+}
+
+#[test]
 fn a_record_with_a_wrong_id_is_refused_alone() {
     let good = r#"{"body":{"stringValue":"a"}}"#;
     let all = format!(r#"{good},{{"spanId":"12"}},{{"traceId":"zz"}},{good}"#);

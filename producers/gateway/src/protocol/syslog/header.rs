@@ -30,7 +30,8 @@ fn priority(head: &str) -> &str {
 
 /// `1 2003-10-11T22:14:15.003Z host …`
 fn versioned(text: &str) -> Option<&str> {
-    let mut words = text.splitn(4, ' ');
+    // Some put more than one blank between the fields.
+    let mut words = text.split(' ').filter(|word| !word.is_empty());
     let version = words.next()?;
     let is_version = (1..=3).contains(&version.len()) && version.bytes().all(|byte| byte.is_ascii_digit());
     let time = words.next().filter(|_| is_version)?;
@@ -115,6 +116,7 @@ mod tests {
                 Some("mymachine.example.com"),
             ),
             ("<34>1 - - su - - - x", None),
+            ("<34>1  2003-10-11T22:14:15Z  h  su - - - x", Some("h")),
             ("1 2020-05-22T14:59:09.250-03:00 OX-1 a 6589 - - x", Some("OX-1")),
             ("<34>Oct 11 22:14:15 mymachine su: x", Some("mymachine")),
             ("<38> Mar 17 19:06:53 example tag: x", Some("example")),
