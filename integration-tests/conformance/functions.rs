@@ -37,7 +37,13 @@ pub(crate) fn call(name: &str, arguments: &[Value], event: &mut Event) -> Result
         }
         "Split" | "split" => json!(text(0).split(text(1).as_str()).collect::<Vec<_>>()),
         "SplitN" => {
-            json!(text(0).splitn(number(&arguments[2]) as usize, text(1).as_str()).collect::<Vec<_>>())
+            // A number below nothing is every part.
+            let parts = arguments
+                .get(2)
+                .map(number)
+                .filter(|parts| *parts >= 0.0)
+                .map_or(usize::MAX, |parts| parts as usize);
+            json!(text(0).splitn(parts, text(1).as_str()).collect::<Vec<_>>())
         }
         "Fields" => json!(text(0).split_whitespace().collect::<Vec<_>>()),
         "Join" | "join" => json!(list(0).iter().map(plain).collect::<Vec<_>>().join(&text(1))),
@@ -56,7 +62,7 @@ pub(crate) fn call(name: &str, arguments: &[Value], event: &mut Event) -> Result
         "float" | "Atof" => json!(text(0).parse::<f64>().map_err(|error| error.to_string())?),
         "get" | "Get" => match arguments.get(1).and_then(Value::as_u64) {
             Some(at) => list(0).get(at as usize).cloned().unwrap_or_default(),
-            None => arguments[0][text(1)].clone(),
+            None => arguments.first().and_then(|object| object.get(text(1))).cloned().unwrap_or_default(),
         },
         "KeyExists" => json!(arguments.get(1).is_some_and(|object| object.get(text(0)).is_some())),
         "IsIP" => json!(address().is_some()),
@@ -151,7 +157,7 @@ fn node(xml: &str, path: &str) -> Option<(String, String)> {
 fn attribute(start: &str, name: &str) -> Option<String> {
     let (_, rest) = start.split_once(&format!(" {name}="))?;
     let sign = rest.chars().next()?;
-    rest[1..].split(sign).next().map(str::to_owned)
+    rest[sign.len_utf8()..].split(sign).next().map(str::to_owned)
 }
 
 fn unescaped(text: &str) -> String {
