@@ -3,6 +3,8 @@
 use millrace_jobs::pattern::{Dialect, Pattern};
 use serde_json::{Map, Value, json};
 
+use crate::functions;
+
 /// What rules read and write.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
@@ -50,20 +52,19 @@ enum Token {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 22] = [
-    "==", "!=", "&&", "||", "??", "?.", "?", ":", "+", "(", ")", "[", "]", ",", ".", "{", "}", "#", "!", "<",
-    ">", "-",
+const SIGNS: [&str; 24] = [
+    "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?", ":", "+", "(", ")", "[", "]", ",", ".", "{", "}",
+    "#", "!", "<", ">", "-",
 ];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut all = Vec::new();
     let mut rest = text.trim();
     while let Some(own) = rest.chars().next() {
-        if own == '\'' || own == '"' {
-            let inner = &rest[1..];
-            let len = inner.find(own).ok_or("a text has no end")?;
-            all.push(Token::Text(inner[..len].to_owned()));
-            rest = &inner[len + 1..];
+        if ['\'', '"', '`'].contains(&own) {
+            let (text, len) = quoted(&rest[1..], own).ok_or("a text has no end")?;
+            all.push(Token::Text(text));
+            rest = &rest[1 + len..];
         } else if own.is_ascii_digit() {
             let len = rest.find(|own: char| !own.is_ascii_digit()).unwrap_or(rest.len());
             all.push(Token::Number(rest[..len].parse().unwrap_or_default()));
@@ -83,6 +84,26 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         rest = rest.trim_start();
     }
     Ok(all)
+}
+
+/// A text up to its sign of quotation, and how long it is with that. Only grave accents keep a backslash as it is.
+fn quoted(text: &str, sign: char) -> Option<(String, usize)> {
+    let mut out = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, own)) = chars.next() {
+        match own {
+            own if own == sign => return Some((out, at + own.len_utf8())),
+            '\\' if sign != '`' => match chars.next()?.1 {
+                'n' => out.push('\n'),
+                't' => out.push('\t'),
+                'r' => out.push('\r'),
+                other @ ('\\' | '"' | '\'' | '`') => out.push(other),
+                other => out.extend(['\\', other]),
+            },
+            own => out.push(own),
+        }
+    }
+    None
 }
 
 struct Reader<'e> {
@@ -160,6 +181,14 @@ impl Reader<'_> {
         } else if self.skip("!=") {
             let other = self.sum()?;
             !same(&value, &other)
+        } else if let Some(sign) = ["<=", ">=", "<", ">"].into_iter().find(|sign| self.skip(sign)) {
+            let (left, right) = (functions::number(&value), functions::number(&self.sum()?));
+            match sign {
+                "<=" => left <= right,
+                ">=" => left >= right,
+                "<" => left < right,
+                _ => left > right,
+            }
         } else {
             let negated = self.word("not");
             let names = ["contains", "startsWith", "endsWith", "matches", "in"];
@@ -310,84 +339,9 @@ impl Reader<'_> {
             arguments.push(self.choice()?);
             self.skip(",");
         }
-        let text = |at: usize| arguments.get(at).map(plain).unwrap_or_default();
-        Ok(match name {
-            "Lower" => json!(text(0).to_lowercase()),
-            "Upper" => json!(text(0).to_uppercase()),
-            "TrimSpace" => json!(text(0).trim()),
-            "trimSuffix" => json!(text(0).strip_suffix(text(1).as_str()).unwrap_or(&text(0))),
-            "any" | "none" | "all" | "count" | "filter" => arguments.pop().unwrap_or_default(),
-            "ToString" => json!(text(0)),
-            "TrimPrefix" | "trimPrefix" => json!(text(0).strip_prefix(text(1).as_str()).unwrap_or(&text(0))),
-            "Replace" | "ReplaceAll" => json!(text(0).replace(&text(1), &text(2))),
-            "Sprintf" => {
-                let mut rest = arguments.iter().skip(1).map(plain);
-                let parts: Vec<String> = text(0).split("%s").map(str::to_owned).collect();
-                let all = parts.iter().enumerate();
-                json!(
-                    all.map(|(at, part)| if at == 0 {
-                        part.clone()
-                    } else {
-                        rest.next().unwrap_or_default() + part
-                    })
-                    .collect::<String>()
-                )
-            }
-            "XMLGetNodeValue" => {
-                let of =
-                    text(1).split("@Name='").nth(1).unwrap_or_default().trim_end_matches("']").to_owned();
-                let xml = text(0);
-                let inner =
-                    xml.split(&format!("Name=\"{of}\">")).nth(1).and_then(|own| own.split('<').next());
-                json!(
-                    inner.unwrap_or_default().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-                )
-            }
-            "Split" => json!(text(0).split(text(1).as_str()).collect::<Vec<_>>()),
-            "int" => {
-                json!(text(0).parse::<f64>().map(|number| number as i64).map_err(|error| error.to_string())?)
-            }
-            "get" => arguments[0][text(1)].clone(),
-            // A text as it stands in the object: escapes are not undone.
-            "JsonExtract" => {
-                let object: Value = serde_json::from_str(&text(0)).unwrap_or(Value::Null);
-                match text(1).split('.').fold(object, |object, name| object[name].clone()) {
-                    own @ Value::String(_) => json!(own.to_string().trim_matches('"')),
-                    own => own,
-                }
-            }
-            "UnmarshalJSON" => match serde_json::from_str(&text(0)) {
-                Ok(object) => {
-                    self.event.unmarshaled.insert(text(2), object);
-                    Value::Null
-                }
-                Err(error) => json!(error.to_string()),
-            },
-            "ParseKV" | "ParseKVLax" => {
-                let pairs = pairs(&text(0))?;
-                self.event.unmarshaled.insert(text(2), pairs);
-                Value::Null
-            }
-            other => return Err(format!("the function {other} is not known")),
-        })
-    }
-}
-
-/// By our own step.
-fn pairs(text: &str) -> Result<Value, String> {
-    let read = crate::chain::read(&crate::chain::steps(r#"["logfmt"]"#)?, text, 0)?;
-    let mut all = read.fields;
-    // Of a key that comes again the peer keeps the last.
-    for value in all.values_mut() {
-        let several: Option<Vec<String>> = value.as_str().and_then(|own| serde_json::from_str(own).ok());
-        if let Some(last) = several.and_then(|mut all| all.pop()) {
-            *value = json!(last);
+        if ["any", "none", "all", "count", "filter"].contains(&name) {
+            return Ok(arguments.pop().unwrap_or_default());
         }
+        functions::call(name, &arguments, self.event)
     }
-    for (name, value) in [("msg", read.message), ("level", read.severity), ("user", read.user)] {
-        if let Some(value) = value {
-            all.entry(name).or_insert(json!(value));
-        }
-    }
-    Ok(Value::Object(all))
 }

@@ -13,6 +13,7 @@ mod chain;
 mod expression;
 mod field_parsers;
 mod format_samples;
+mod functions;
 mod gateway;
 mod grok;
 mod json_lines;

@@ -1,33 +1,31 @@
 //! Topic parsed_logs: a peer's rules, read from the corpus, run on our patterns; the captures of each line that the corpus
 //! names are compared (it does not name all).
 //!
-//! A rule is a tree of nodes: a filter, a pattern, values that are set, and further nodes of which the first counts that
-//! holds. Names of patterns that the peer ships are defined in `parsed_logs.patterns`.
+//! A rule is a tree of nodes: a filter, a pattern, values that are set, and further nodes: all of them, or those up to the
+//! first that holds where the node is the last of its stage then. A file may have several rules. Names of patterns that the
+//! peer ships are defined in `parsed_logs.patterns`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use millrace_jobs::grok::{Grok, Library};
 use millrace_schemas::Value as Field;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::expression::{self, Event};
 use crate::{Cases, named_by, objects, text};
 
 pub(crate) fn cases(folder: &Path) -> Cases {
-    let mut rules: BTreeMap<String, Option<Value>> = BTreeMap::new();
+    let rules = rules(&folder.join("rules"));
+    let library = library(&rules);
     let (mut all, mut judged, mut meta) = (Vec::new(), 0, 0);
     for case in &objects(&folder.join("cases.jsonl")) {
         let parser = text(case, "parser");
-        let rule = rules.entry(parser.to_owned()).or_insert_with(|| {
-            let file = std::fs::read_to_string(folder.join("rules").join(format!("{parser}.yaml"))).ok()?;
-            Some(serde_yaml_ng::from_str(&file).expect("a rule of the corpus is YAML"))
-        });
-        let Some(rule) = rule else { continue };
+        let Some(rule) = rules.get(parser) else { continue };
         let mut event = start(case);
-        let mut library = Library::base();
-        library.add_file(include_str!("parsed_logs.patterns"));
-        let done = node(rule, &mut event, &library);
+        let done =
+            rule.as_ref().map_err(Clone::clone).and_then(|rule| stage(parser, rule, &mut event, &library));
         let id = named_by(&format!("{}{}{}", case["line"], case["message"], case["expected"]));
         all.push((format!("{parser}/{id}"), done.and_then(|matched| judge(case, &event, matched))));
         for (name, wanted) in case["meta"].as_object().into_iter().flatten() {
@@ -39,6 +37,58 @@ pub(crate) fn cases(folder: &Path) -> Cases {
     }
     println!("parsed_logs: meta {meta}/{judged} values (no floor)");
     all
+}
+
+/// The documents of each rule by the name of its file, or why it cannot be read.
+type Rules = BTreeMap<String, Result<Vec<Value>, String>>;
+
+fn rules(folder: &Path) -> Rules {
+    let mut rules = Rules::new();
+    for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if let (Some(name), Ok(text)) = (name.strip_suffix(".yaml"), std::fs::read_to_string(file.path())) {
+            let documents = serde_yaml_ng::Deserializer::from_str(&text).map(Value::deserialize);
+            let documents = documents.collect::<Result<_, _>>().map_err(|error| error.to_string());
+            rules.insert(name.to_owned(), documents);
+        }
+    }
+    rules
+}
+
+/// The names of the peer's library, and those that any of the rules defines: they are common to all, as with the peer. A
+/// rule's own come first.
+fn library(rules: &Rules) -> Library {
+    fn add(node: &Value, library: &mut Library) {
+        for (name, pattern) in node["pattern_syntax"].as_object().into_iter().flatten() {
+            if library.find(name).is_none() {
+                library.add(name, pattern.as_str().unwrap_or_default());
+            }
+        }
+        node["nodes"].as_array().into_iter().flatten().for_each(|inner| add(inner, library));
+    }
+    let mut library = Library::base();
+    library.add_file(include_str!("parsed_logs.patterns"));
+    rules.values().flatten().flatten().for_each(|document| add(document, &mut library));
+    library
+}
+
+/// Runs the documents of a rule up to the one that has the parser's name, or to one that holds and is the last then.
+fn stage(parser: &str, rule: &[Value], event: &mut Event, library: &Library) -> Result<bool, String> {
+    let mut matched = false;
+    for document in rule {
+        let held = node(document, event, library)?;
+        matched |= held;
+        let named = document["name"].as_str().is_some_and(|name| name.rsplit('/').next() == Some(parser));
+        if named || held && is_last(document) {
+            break;
+        }
+    }
+    Ok(matched)
+}
+
+/// What holds ends the stage it stands in, or its parent's nodes.
+fn is_last(node: &Value) -> bool {
+    node["onsuccess"] == "next_stage"
 }
 
 fn start(case: &Value) -> Event {
@@ -76,18 +126,22 @@ fn node(node: &Value, event: &mut Event, outer: &Library) -> Result<bool, String
     if node["grok"].is_object() && !grok(&node["grok"], event, &library)? {
         return Ok(false);
     }
-    let mut held = node["nodes"].as_array().is_none_or(Vec::is_empty);
+    // A pattern that holds keeps its node so, whatever the nodes within say; without one the last of them that ran decides.
+    let mut held = true;
     for inner in node["nodes"].as_array().into_iter().flatten() {
         if self::node(inner, event, &library)? {
             held = true;
-            break;
+            if is_last(node) {
+                break;
+            }
+        } else {
+            held &= node["grok"].is_object();
         }
     }
-    if !held && !node["grok"].is_object() {
-        return Ok(false);
+    if held {
+        statics(&node["statics"], event);
     }
-    statics(&node["statics"], event);
-    Ok(true)
+    Ok(held)
 }
 
 fn grok(own: &Value, event: &mut Event, library: &Library) -> Result<bool, String> {
@@ -99,7 +153,10 @@ fn grok(own: &Value, event: &mut Event, library: &Library) -> Result<bool, Strin
     let input = match (own["expression"].as_str(), text(own, "apply_on")) {
         (Some(expression), _) => expression::plain(&expression::evaluate(expression, event)?),
         (None, "Line.Raw") => event.line.clone(),
-        (None, field) => event.parsed.get(field).map(expression::plain).unwrap_or_default(),
+        (None, field) => match event.parsed.get(field) {
+            Some(value) => expression::plain(value),
+            None => return Ok(false),
+        },
     };
     let (grok, pattern) = Grok::new(&expression, library, false).map_err(|error| error.to_string())?;
     let captures = pattern.captures(&input).map_err(|_| "too complex".to_owned())?;
@@ -117,6 +174,12 @@ fn grok(own: &Value, event: &mut Event, library: &Library) -> Result<bool, Strin
 
 fn statics(all: &Value, event: &mut Event) {
     for own in all.as_array().into_iter().flatten() {
+        if own["method"] == "UnmarshalJSON" {
+            let text = expression::evaluate(text(own, "expression"), event).unwrap_or(Value::Null);
+            let object = serde_json::from_str::<Value>(&expression::plain(&text)).unwrap_or(Value::Null);
+            event.unmarshaled.extend(object.as_object().cloned().unwrap_or_default());
+            continue;
+        }
         let value = match (own["expression"].as_str(), &own["value"]) {
             (Some(expression), _) => expression::evaluate(expression, event).unwrap_or(Value::Null),
             (None, value) => value.clone(),
@@ -124,10 +187,10 @@ fn statics(all: &Value, event: &mut Event) {
         if value.is_null() {
             continue;
         }
-        let target = own["target"].as_str().and_then(|target| target.strip_prefix("evt.Parsed."));
-        if let Some(name) = own["parsed"].as_str().or(target) {
+        let target = |part| own["target"].as_str().and_then(|target| target.strip_prefix(part));
+        if let Some(name) = own["parsed"].as_str().or(target("evt.Parsed.")) {
             event.parsed.insert(name.to_owned(), value);
-        } else if let Some(name) = own["meta"].as_str().filter(|_| value != "") {
+        } else if let Some(name) = own["meta"].as_str().or(target("evt.Meta.")).filter(|_| value != "") {
             event.meta.insert(name.to_owned(), value);
         }
     }
