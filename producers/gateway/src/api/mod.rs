@@ -259,7 +259,10 @@ fn route<'a>(request: &Request<'a>, body: &'a [u8], most: usize, meter: &Meter<'
         ("POST", ["message", "send"]) => native::message(request, body),
         (method, ["services", "collector", rest @ ..]) => splunk::collector(request, method, rest, body),
         ("POST" | "PUT", ["_bulk"]) => elastic::bulk(request, None, body, meter),
-        ("POST" | "PUT", [_, "_bulk"]) => elastic::bulk(request, Some(owned[0].clone()), body, meter),
+        // Between index and `_bulk` older clients name the type of their documents.
+        ("POST" | "PUT", [_, "_bulk"] | [_, _, "_bulk"]) => {
+            elastic::bulk(request, Some(owned[0].clone()), body, meter)
+        }
         ("POST" | "PUT", [_, "_doc" | "_create", rest @ ..]) if rest.len() < 2 => {
             let is_new = parts[1] == "_create" || request.parameter("op_type").as_deref() == Some("create");
             let operation = if is_new { Operation::Create } else { Operation::Index };
@@ -302,6 +305,7 @@ fn known(parts: &[&str]) -> bool {
             | ["store", "batch" | "log"]
             | ["message", "send"]
             | [_, "_bulk"]
+            | [_, _, "_bulk"]
     )
 }
 

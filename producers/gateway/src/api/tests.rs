@@ -43,6 +43,8 @@ fn lines_go_where_their_path_says() {
         ("/v1/logs/web", &[("content-type", "application/x-ndjson; charset=utf-8")], "x", "400"),
         ("/_bulk", JSON, "{\"index\":{\"_index\":\"i\"}}\n{}\n", "i/-:{}|200 "),
         ("/i/_bulk?refresh=true", JSON, "{\"index\":{}}\n{}\n", "i/-:{}|200 "),
+        ("/i/_doc/_bulk", JSON, "{\"index\":{\"_type\":\"_doc\"}}\n{}\n", "i/-:{}|200 "),
+        ("/i/logevent/_bulk", JSON, "{\"index\":{}}\n{}\n", "i/-:{}|200 "),
         ("/i/_bulk?refresh=maybe", JSON, "{\"index\":{}}\n{}\n", "400"),
         ("/i/_doc", JSON, "{\n\"host\": \"h\"}\n", "i/h:{\n\"host\": \"h\"}|201 {"),
         ("/i/_doc/a%2Fb", JSON, "{}", "i/-:{}|201 {"),
