@@ -33,7 +33,7 @@ impl StoreError {
 
     /// Whether the store answered that there is no such object. Where all of the bucket is missing, nothing is known of the object.
     pub fn is_not_found(&self) -> bool {
-        matches!(*self.source, object_store::Error::NotFound { .. }) && !lacks_bucket(&self.source)
+        is_not_found(&self.source)
     }
 }
 
@@ -43,9 +43,9 @@ fn one_line(source: &object_store::Error) -> String {
     said.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether the store answered that there is no such bucket: S3 says so with the status of an object that is missing.
-fn lacks_bucket(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { source, .. } if source.to_string().contains("NoSuchBucket"))
+/// S3 tells a bucket that is missing with the status of an object that is missing.
+fn is_not_found(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { source, .. } if !source.to_string().contains("NoSuchBucket"))
 }
 
 /// An object that is shorter than it was written.
@@ -232,7 +232,7 @@ impl Store {
         let at = Path::from(path);
         self.retrying("delete", path, || async {
             match self.inner.delete(&at).await {
-                Err(error @ object_store::Error::NotFound { .. }) if !lacks_bucket(&error) => Ok(()),
+                Err(error) if is_not_found(&error) => Ok(()),
                 other => other,
             }
         })
