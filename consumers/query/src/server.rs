@@ -234,7 +234,7 @@ fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchResponse, Se
     let plan = |fold: &Fold| Ok(plan(fold, request)?.without(superseded()));
     match patiently(shared, plan, |planned| run_plan(&shared.cache, planned)) {
         // Lost for good: a merge would have been heard of by now.
-        Err(error) if request.partial && error.is_damage() => {
+        Err(error) if request.partial && error.damage().is_some() => {
             patiently(shared, plan, |planned| run_plan(&shared.cache, planned.readable(&shared.cache)?))
         }
         whole => whole,

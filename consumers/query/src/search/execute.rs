@@ -49,16 +49,13 @@ impl Plan {
     /// *Store*, *Internal*.
     pub fn readable(mut self, cache: &SplitCache) -> Result<Plan, SearchError> {
         for live in std::mem::take(&mut self.parts) {
-            let reason = match cache.open(&live) {
-                Ok(_) => {
-                    self.parts.push(live);
-                    continue;
+            match cache.open(&live) {
+                Ok(_) => self.parts.push(live),
+                Err(error) => {
+                    let reason = error.damage().map(str::to_owned).ok_or(error)?;
+                    self.missing.push(Missing::of(&live, reason));
                 }
-                Err(SearchError::Gone { .. }) => "it is not in the store".to_owned(),
-                Err(SearchError::Damaged { reason, .. }) => reason,
-                Err(other) => return Err(other),
-            };
-            self.missing.push(Missing::of(&live, reason));
+            }
         }
         Ok(self)
     }

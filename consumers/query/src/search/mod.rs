@@ -148,9 +148,13 @@ impl SearchError {
         matches!(self, SearchError::Gone { .. })
     }
 
-    /// Whether an object is lost or damaged.
-    pub fn is_damage(&self) -> bool {
-        matches!(self, SearchError::Gone { .. } | SearchError::Damaged { .. })
+    /// Why an object cannot be read, where it is lost or damaged.
+    pub(crate) fn damage(&self) -> Option<&str> {
+        match self {
+            SearchError::Gone { .. } => Some("it is not in the store"),
+            SearchError::Damaged { reason, .. } => Some(reason),
+            _ => None,
+        }
     }
 
     /// Whether the client has to change its request.

@@ -36,6 +36,19 @@ fn line(offset: i64, time: i64, body: &str) -> Line {
     Line { time, offset, host: "a", body: body.into(), status, path, took, dead, mark, attempt }
 }
 
+/// Asks all of `t`'s lines.
+fn asking(query: &str) -> SearchRequest {
+    SearchRequest {
+        tenant: "t".into(),
+        query: query.into(),
+        from: None,
+        to: None,
+        limit: 100,
+        cache: true,
+        partial: false,
+    }
+}
+
 struct World {
     folder: tempfile::TempDir,
     store: Store,
@@ -121,15 +134,7 @@ impl World {
     }
 
     fn ask(&self, query: &str, from: Option<i64>, to: Option<i64>, limit: usize) -> SearchResponse {
-        let request = SearchRequest {
-            tenant: "t".into(),
-            query: query.into(),
-            from,
-            to,
-            limit,
-            cache: true,
-            partial: false,
-        };
+        let request = SearchRequest { from, to, limit, ..asking(query) };
         search(&self.cache, &self.fold, &request).unwrap()
     }
 
@@ -230,15 +235,7 @@ fn a_letter_whose_line_was_repaired_is_not_found_any_more() {
     assert_eq!(world.ask("", Some(60), Some(80), 9).total, 1);
     // Another tenant's lines have other identities.
     world.add("other", &[dead(6, 50)]);
-    let request = SearchRequest {
-        tenant: "other".into(),
-        query: String::new(),
-        from: None,
-        to: None,
-        limit: 9,
-        cache: true,
-        partial: false,
-    };
+    let request = SearchRequest { tenant: "other".into(), limit: 9, ..asking("") };
     assert_eq!(search(&world.cache, &world.fold, &request).unwrap().total, 1);
 }
 
@@ -324,27 +321,11 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         ("time:2*", "time takes no wildcards"),
         ("table:[a TO b]", "table takes no range"),
     ] {
-        let request = SearchRequest {
-            tenant: "t".into(),
-            query: query.into(),
-            from: None,
-            to: None,
-            limit: 1,
-            cache: true,
-            partial: false,
-        };
+        let request = SearchRequest { limit: 1, ..asking(query) };
         let error = search(&world.cache, &world.fold, &request).unwrap_err();
         assert!(error.is_clients() && error.to_string().contains(part), "{query}: {error}");
     }
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: MAX_LIMIT + 1,
-        cache: true,
-        partial: false,
-    };
+    let request = SearchRequest { limit: MAX_LIMIT + 1, ..asking("") };
     assert!(plan(&world.fold, &request).unwrap_err().is_clients());
 }
 
@@ -390,15 +371,7 @@ fn a_hit_shows_all_of_its_row() {
 fn a_split_that_a_merge_deleted_is_gone_and_not_an_error_of_the_store() {
     let mut world = sample();
     world.store.delete("bundles/r1").unwrap();
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: 1,
-        cache: true,
-        partial: false,
-    };
+    let request = SearchRequest { limit: 1, ..asking("") };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
     // One that is open already can still be read.
     world = sample();
@@ -432,15 +405,7 @@ fn copies_of_remote_splits_stay_within_their_bound() {
     assert_eq!(world.offsets("x"), [4, 3, 2, 1, 0]);
     world.cache.retain(&Fold::default());
     assert_eq!((files(&world), world.cache.n_open(), world.cache.copied_bytes()), (0, 0, 0));
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: 1,
-        cache: true,
-        partial: false,
-    };
+    let request = SearchRequest { limit: 1, ..asking("") };
     assert!(search(&world.cache, &world.fold, &request).unwrap_err().is_gone());
 }
 
@@ -450,15 +415,7 @@ fn a_damaged_split_is_named_and_never_answered_from() {
     world.add("t", &[line(1, 1, "x")]);
     let path = world.store.local_file("bundles/r0").unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: "".into(),
-        from: None,
-        to: None,
-        limit: 1,
-        cache: true,
-        partial: false,
-    };
+    let request = SearchRequest { limit: 1, ..asking("") };
     let is_named = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         let error = search(&world.cache, &world.fold, &request).unwrap_err();

@@ -4,15 +4,7 @@ use super::*;
 
 /// What there is of `query` without the splits that cannot be read.
 fn readable(world: &World, query: &str) -> SearchResponse {
-    let request = SearchRequest {
-        tenant: "t".into(),
-        query: query.into(),
-        from: None,
-        to: None,
-        limit: 9,
-        cache: true,
-        partial: true,
-    };
+    let request = SearchRequest { limit: 9, partial: true, ..asking(query) };
     let plan = plan(&world.fold, &request).unwrap().readable(&world.cache).unwrap();
     run(&world.cache, plan).unwrap()
 }

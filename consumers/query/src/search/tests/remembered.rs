@@ -12,15 +12,7 @@ fn what_was_counted_before_is_counted_the_same() {
         world.add("t", &[line(2 * n, 10 * n, "a"), line(2 * n + 1, 10 * n + 5, "a b")]);
     }
     let ask = |world: &World, query: &str, from, cache| {
-        let request = SearchRequest {
-            tenant: "t".into(),
-            query: query.into(),
-            from,
-            to: None,
-            limit: 1,
-            cache,
-            partial: false,
-        };
+        let request = SearchRequest { from, limit: 1, cache, ..asking(query) };
         search(&world.cache, &world.fold, &request).unwrap().total
     };
     for (query, from, wanted) in
@@ -48,15 +40,7 @@ fn attempts_that_were_replaced_are_not_found() {
     world.add("t", &[of(2, line(4, 10, "a b")), of(1, Line { dead: true, ..line(5, 13, "b") })]);
     let ask = |query: &str, limit, hidden: &[&str]| {
         let hidden = hidden.iter().map(|id| (*id).to_owned()).collect();
-        let request = SearchRequest {
-            tenant: "t".into(),
-            query: query.into(),
-            from: None,
-            to: None,
-            limit,
-            cache: true,
-            partial: false,
-        };
+        let request = SearchRequest { limit, ..asking(query) };
         let found = run(&world.cache, plan(&world.fold, &request).unwrap().without(hidden)).unwrap();
         (found.total, found.hits.iter().map(|hit| hit.origin.offset).collect::<Vec<_>>())
     };
