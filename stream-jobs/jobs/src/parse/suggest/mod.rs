@@ -53,18 +53,17 @@ pub fn suggest(lines: &[&str]) -> Option<Suggestion> {
     let lines: Vec<&str> =
         lines.iter().copied().filter(|line| !line.trim().is_empty()).take(MOST_LINES).collect();
     let (format, read) = best_format(&lines)?;
-    let named = Suggestion { steps: format!("[\"{}\"]", format.id()), read: read.len(), of: lines.len() };
+    let named = Suggestion { steps: format!("[\"{}\"]", format.id()), read, of: lines.len() };
     if named.is_enough() {
         return Some(named);
     }
     if let Some(own) = columns(&lines).or_else(|| object_behind(&lines)) {
         return Some(own);
     }
-    if read.len() * 2 < lines.len() {
+    if read * 2 < lines.len() {
         return shared(&lines);
     }
-    let is_read = |line: &&&str| read.iter().any(|own| std::ptr::eq(*own, **line));
-    let rest: Vec<&str> = lines.iter().filter(|line| !is_read(line)).copied().collect();
+    let rest: Vec<&str> = lines.iter().copied().filter(|line| !reads(format, line)).collect();
     if rest.len() < KIND {
         return Some(named);
     }
@@ -73,13 +72,12 @@ pub fn suggest(lines: &[&str]) -> Option<Suggestion> {
     Suggestion::tried(steps, &lines).or(Some(named))
 }
 
-/// The format that reads most lines, and which; of those that read as many the first one: the list begins with the strict
+/// The format that reads most lines, and how many; of those that read as many the first one: the list begins with the strict
 /// ones.
-fn best_format<'t>(lines: &[&'t str]) -> Option<(Format, Vec<&'t str>)> {
+fn best_format(lines: &[&str]) -> Option<(Format, usize)> {
     let formats = Format::ALL.into_iter().filter(|format| !matches!(format, Format::Auto | Format::Syslog));
-    let read = |format| lines.iter().copied().filter(|line| reads(format, line)).collect::<Vec<_>>();
-    let all = formats.map(|format| (format, read(format)));
-    let best = all.reduce(|best, own| if own.1.len() > best.1.len() { own } else { best });
+    let all = formats.map(|format| (format, lines.iter().filter(|line| reads(format, line)).count()));
+    let best = all.reduce(|best, own| if own.1 > best.1 { own } else { best });
     best.filter(|_| !lines.is_empty())
 }
 
@@ -116,11 +114,11 @@ fn columns(lines: &[&str]) -> Option<Suggestion> {
 
 /// Objects of JSON behind a beginning, as Docker's and Kubernetes' tools print them.
 fn object_behind(lines: &[&str]) -> Option<Suggestion> {
-    let head = |line: &&'_ str| {
+    let heads = lines.iter().filter_map(|line| {
         let at = line.find('{')?;
-        reads(Format::Json, &line[at..]).then_some(at)
-    };
-    let heads: Vec<&str> = lines.iter().filter_map(|line| Some(&line[..head(line)?])).collect();
+        reads(Format::Json, &line[at..]).then(|| &line[..at])
+    });
+    let heads: Vec<&str> = heads.collect();
     if heads.len() * 100 < lines.len() * ENOUGH {
         return None;
     }
