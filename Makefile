@@ -11,8 +11,8 @@ endif
 export CARGO_TERM_COLOR ?= auto
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# Two at a time: each test has services of its own, and the broker wants a core.
-TEST_THREADS ?= 2
+# Three at a time keep two cores busy: each test has services of its own, and waits for some of them.
+TEST_THREADS ?= 3
 MINUTES ?= 10
 SECONDS ?= 60
 # Test binaries outside integration-tests, by name: promises run last and by themselves.
@@ -33,7 +33,7 @@ up: ## Build, then start everything on ./millrace-data; ARGS='--config FILE'
 	$(TARGET)/demo/millrace up $(ARGS)
 
 # One set of packages and features in every line below (--workspace): nothing is compiled twice.
-test: ## Run all tests: cores first, the promises against a real Kafka last; TEST_THREADS=2
+test: ## Run all tests: cores first, the promises against a real Kafka last; TEST_THREADS=3
 	cargo build --workspace --bins --tests --examples
 	cargo test --workspace --lib --bins $(addprefix --test ,$(INNER)) --no-fail-fast
 	cargo test --workspace --test promises -- --test-threads=$(TEST_THREADS)

@@ -9,7 +9,7 @@ use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, GenericImage, ImageExt};
 
-use super::scratch;
+use super::{scratch, shared};
 
 /// A cluster that is a test's own for as long as this value lives.
 pub(crate) struct Cluster {
@@ -26,6 +26,8 @@ enum Kafka {
     Given {
         _turn: MutexGuard<'static, ()>,
     },
+    /// A child that serves another test afterwards; there until this is dropped.
+    Shared(Option<Box<Broker>>),
     Child(Box<Broker>),
     Container {
         _container: Box<Container<GenericImage>>,
@@ -61,6 +63,10 @@ fn jars() -> Result<&'static Jars, String> {
     jars.as_ref().map_err(Clone::clone)
 }
 
+fn own_jars() -> &'static Jars {
+    jars().unwrap_or_else(|error| panic!("kafka cannot be started: {error}"))
+}
+
 fn engine_answers() -> bool {
     let mut docker = std::process::Command::new("docker");
     docker.args(["version", "--format", "{{.Server.Version}}"]);
@@ -69,31 +75,42 @@ fn engine_answers() -> bool {
 
 impl Cluster {
     /// A cluster from whichever provider there is. Topics of ours that a given one has are removed.
-    pub(crate) fn start(dir: &Path) -> Cluster {
+    pub(crate) fn start() -> Cluster {
         match provider() {
             Provider::Given { brokers, registry } => {
                 static TURN: Mutex<()> = Mutex::new(());
                 let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-                super::log::remove_topics(&brokers);
+                shared::remove_own_topics(&brokers);
                 Cluster { brokers, registry, kafka: Kafka::Given { _turn: turn }, direct: None }
             }
-            Provider::Children => Cluster::start_own(dir, |_| {}),
+            Provider::Children => {
+                let broker = shared::take(own_jars());
+                Cluster::of_child(
+                    &broker.address(),
+                    &broker.direct_address(),
+                    Kafka::Shared(Some(Box::new(broker))),
+                )
+            }
             Provider::Containers => container_cluster(),
         }
     }
 
     /// A broker of our own as a child, for tests that kill it or stand between it and its clients.
     pub(crate) fn start_own(dir: &Path, change: impl FnOnce(&mut BrokerOptions)) -> Cluster {
-        let jars = jars().unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
         let mut options = BrokerOptions::new(dir.join("kafka"), dir.join("log"));
+        shared::for_minutes(&mut options);
         change(&mut options);
-        let broker =
-            Broker::start(jars, options).unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
+        let broker = Broker::start(own_jars(), options)
+            .unwrap_or_else(|error| panic!("kafka cannot be started: {error}"));
+        Cluster::of_child(&broker.address(), &broker.direct_address(), Kafka::Child(Box::new(broker)))
+    }
+
+    fn of_child(brokers: &str, direct: &str, kafka: Kafka) -> Cluster {
         Cluster {
-            brokers: broker.address(),
-            registry: child_registry(jars),
-            direct: Some(broker.direct_address()),
-            kafka: Kafka::Child(Box::new(broker)),
+            brokers: brokers.to_owned(),
+            registry: child_registry(own_jars()),
+            kafka,
+            direct: Some(direct.to_owned()),
         }
     }
 
@@ -101,7 +118,7 @@ impl Cluster {
     pub(crate) fn broker(&mut self) -> &mut Broker {
         match &mut self.kafka {
             Kafka::Child(broker) => broker,
-            Kafka::Given { .. } | Kafka::Container { .. } => {
+            Kafka::Given { .. } | Kafka::Shared(_) | Kafka::Container { .. } => {
                 panic!("this cluster's broker is not ours to touch")
             }
         }
@@ -115,6 +132,14 @@ impl Cluster {
     /// The inter-broker listener advertises another address than its own: clients keep away from it.
     pub(crate) fn forget_direct(&mut self) {
         self.direct = None;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Kafka::Shared(broker) = &mut self.kafka {
+            broker.take().into_iter().for_each(|broker| shared::give_back(*broker));
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millrace_runtime::registry::{Codecs, Registry};
-use millrace_runtime::service::topic_specs;
 use millrace_schemas::dead::DeadLetter;
 use millrace_schemas::{Event, LineEnd, RawEvent, topics};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
@@ -230,23 +229,4 @@ fn line(topic: &'static str, message: &BorrowedMessage<'_>, raw: &RawEvent<'_>, 
         line_end: raw.line_end,
         origin,
     }
-}
-
-/// Removes our topics from a cluster that is given, and waits until they are gone.
-pub(crate) fn remove_topics(brokers: &str) {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers);
-    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-    let specs = topic_specs(None).unwrap();
-    let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(admin.delete_topics(&names, &AdminOptions::new())).expect("given brokers do not answer");
-    let consumer: BaseConsumer = config.create().unwrap();
-    super::until("the topics of an earlier test are gone", Duration::from_secs(60), || {
-        let metadata = consumer.fetch_metadata(None, CALL).map_err(|error| error.to_string())?;
-        match metadata.topics().iter().find(|topic| names.contains(&topic.name())) {
-            Some(topic) => Err(topic.name().to_owned()),
-            None => Ok(()),
-        }
-    });
 }

@@ -11,6 +11,7 @@ pub(crate) mod proxy;
 pub(crate) mod relay;
 pub(crate) mod scratch;
 pub(crate) mod seed;
+pub(crate) mod shared;
 pub(crate) mod spawn;
 pub(crate) mod tls;
 pub(crate) mod tmpfs;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Written into the folder of a test that failed: kept until the next build is cleaned.
 const KEPT: &str = "kept";
@@ -35,6 +36,12 @@ pub(crate) fn folder(test: &str) -> PathBuf {
     }
     fs::create_dir_all(&folder).unwrap();
     folder
+}
+
+/// An empty folder for one more `what`, which no test removes.
+pub(crate) fn own_folder(what: &str) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    folder(&format!("{what}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// Keeps the folders of this run for whoever looks into a failure.

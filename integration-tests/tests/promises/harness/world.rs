@@ -33,8 +33,7 @@ impl World {
     /// A cluster from whichever provider there is.
     pub(crate) fn new(test: &str) -> World {
         let dir = scratch::folder(test);
-        let cluster = Cluster::start(&dir);
-        World::on(test, dir, cluster)
+        World::on(test, dir, Cluster::start())
     }
 
     /// A broker of our own, that can be killed.
