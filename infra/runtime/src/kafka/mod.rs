@@ -80,6 +80,14 @@ impl Kafka {
         self.reader_config(isolation).create_with_context(Quiet)
     }
 
+    /// A reader for what comes now and then: records are there as soon as by any other, but the broker answers only twice
+    /// a second that there are none. An end of a partition may be told that much later.
+    pub(crate) fn patient_reader(&self) -> KafkaResult<Reader> {
+        let mut config = self.reader_config("read_committed");
+        config.set("fetch.wait.max.ms", "500");
+        config.create_with_context(Quiet)
+    }
+
     /// Same, to ask for the offsets of `group`.
     pub(crate) fn reader_of(&self, group: &str) -> KafkaResult<Reader> {
         let mut config = self.reader_config("read_committed");
@@ -95,6 +103,7 @@ impl Kafka {
         config.set("auto.offset.reset", "error");
         config.set("isolation.level", isolation);
         config.set("enable.partition.eof", "true");
+        // An end is told by an empty answer.
         config.set("fetch.wait.max.ms", "50");
         config.set("queued.max.messages.kbytes", "16384");
         config.set("fetch.queue.backoff.ms", "10");

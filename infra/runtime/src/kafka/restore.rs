@@ -39,7 +39,10 @@ pub fn read_to_mark(
 
 /// Reads partitions from their start and goes on with what comes; knows when it has seen all that was there at `open`.
 pub struct Tailer {
+    kafka: Kafka,
     consumer: Reader,
+    /// The present reader is for what comes now and then.
+    patient: bool,
     topic: String,
     waiting: Vec<i32>,
     positions: std::collections::BTreeMap<i32, i64>,
@@ -102,7 +105,22 @@ impl Tailer {
             assignment.add_partition_offset(topic, partition, Offset::Offset(low)).map_err(refused)?;
         }
         consumer.assign(&assignment).map_err(refused)?;
-        Ok(Tailer { consumer, topic: topic.to_owned(), waiting, positions, marks })
+        let (kafka, topic) = (kafka.clone(), topic.to_owned());
+        Ok(Tailer { kafka, consumer, patient: false, topic, waiting, positions, marks })
+    }
+
+    /// Goes on with a reader that asks the broker less often, once the marks are reached.
+    fn settle(&mut self) -> Result<(), Error> {
+        let refused = |source| Error::Refused { action: format!("go on reading {}", self.topic), source };
+        let consumer = self.kafka.patient_reader().map_err(refused)?;
+        let mut assignment = TopicPartitionList::new();
+        for partition in self.positions.keys() {
+            let from = Offset::Offset(self.passed(*partition));
+            assignment.add_partition_offset(&self.topic, *partition, from).map_err(refused)?;
+        }
+        consumer.assign(&assignment).map_err(refused)?;
+        (self.consumer, self.patient) = (consumer, true);
+        Ok(())
     }
 
     /// Whether everything that was there at `open` has been given.
@@ -144,6 +162,9 @@ impl Tailer {
         wait: Duration,
         each: &mut impl FnMut(Tailed<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
+        if self.caught_up() && !self.patient {
+            self.settle()?;
+        }
         let mut n_records = 0;
         let mut wait = wait;
         while let Some(message) = self.consumer.poll(wait) {
