@@ -175,22 +175,21 @@ pub fn cat(
     out: &mut dyn Write,
 ) -> Result<Written, CatError> {
     let (sights, missing) = survey(archive, (tenant, host, path))?;
-    let Some(newest) = sights.last() else {
-        if !missing.is_empty() {
-            return Ok(Written { incarnations: Vec::new(), missing });
-        }
-        let [tenant, host, path] = [tenant, host, path].map(str::to_owned);
-        return Err(CatError::NotFound { tenant, host, path });
-    };
     let chosen: Vec<&Sight> = match which {
-        Which::Newest => vec![newest],
+        Which::Newest => sights.last().into_iter().collect(),
         Which::All => sights.iter().collect(),
         Which::One(id) => sights.iter().filter(|sight| sight.shown() == id).collect(),
     };
-    if let (true, Which::One(id)) = (chosen.is_empty(), which) {
-        let known = sights.iter().map(Sight::shown).collect::<Vec<_>>().join(", ");
-        let [host, path, id] = [host, path, id].map(str::to_owned);
-        return Err(CatError::NoSuchIncarnation { host, path, id, known });
+    // What is asked for may lie in what is missing, and only there.
+    if chosen.is_empty() && missing.is_empty() {
+        let [tenant, host, path] = [tenant, host, path].map(str::to_owned);
+        return Err(match which {
+            Which::One(id) if !sights.is_empty() => {
+                let known = sights.iter().map(Sight::shown).collect::<Vec<_>>().join(", ");
+                CatError::NoSuchIncarnation { host, path, id: id.to_owned(), known }
+            }
+            _ => CatError::NotFound { tenant, host, path },
+        });
     }
     let incarnations =
         chosen.into_iter().map(|sight| rebuild(archive, sight, out)).collect::<Result<_, _>>()?;

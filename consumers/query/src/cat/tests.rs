@@ -286,6 +286,10 @@ fn what_is_lost_or_damaged_is_left_out_where_that_is_wanted() {
     let refused = cat(&archive.view(), PATH, Which::Newest, &mut Vec::new()).unwrap_err().to_string();
     assert!(refused.contains("bundles/b1"), "{refused}");
 
+    // An incarnation that nobody sees any more may lie in what is lost.
+    let (text, written) = ask(Which::One("f9"));
+    assert_eq!((text.as_str(), written.incarnations.len(), written.missing.len()), ("", 0, 2));
+
     for bundle in ["bundles/b0", "bundles/b3"] {
         archive.store.delete(bundle).unwrap();
     }
