@@ -62,30 +62,37 @@ impl Scan {
             Some(at) => usize::from(self.columns[usize::from(text[at])]),
             None => self.n_columns - 1,
         };
-        let mut entry = self.starts[before];
+        let mut state = self.starts[before] as usize;
         let (mut at, mut end) = (start, Answer::Nothing);
         loop {
-            if entry > ROW {
-                if entry & ENDS != 0 {
-                    end = Answer::End(at - 1);
-                }
-                if entry & UNKNOWN != 0 {
-                    return (Answer::Unknown, at);
-                }
-                if entry & DEAD != 0 {
+            // Most bytes lead from one state to another, and that is all.
+            let mut entry = 0;
+            let mut left = text.get(at..).unwrap_or_default().iter();
+            for byte in left.by_ref() {
+                entry = self.table[state + usize::from(self.columns[usize::from(*byte)])];
+                if entry > ROW {
                     break;
                 }
-                if entry & STAYS != 0 {
-                    at = self.stop(text, at, (entry & ROW) as usize / self.n_columns);
-                }
-                entry &= ROW;
+                state = entry as usize;
             }
-            let column = match text.get(at) {
-                Some(byte) => usize::from(self.columns[usize::from(*byte)]),
-                None => self.n_columns - 1,
-            };
-            entry = self.table[entry as usize + column];
-            at += 1;
+            at = text.len() - left.len();
+            if entry <= ROW {
+                entry = self.table[state + self.n_columns - 1];
+                at += 1;
+            }
+            if entry & ENDS != 0 {
+                end = Answer::End(at - 1);
+            }
+            if entry & UNKNOWN != 0 {
+                return (Answer::Unknown, at);
+            }
+            if entry & DEAD != 0 {
+                break;
+            }
+            state = (entry & ROW) as usize;
+            if entry & STAYS != 0 {
+                at = self.stop(text, at, state / self.n_columns);
+            }
         }
         (if at - start > self.most { Answer::Unknown } else { end }, at)
     }

@@ -64,8 +64,12 @@ pub(super) fn scan(threads: &Threads, behind: Bytes) -> Option<Scan> {
         row.push(maker.step(&state, Char::None));
         rows.push(row);
     }
+    // The end of an atomic group counts even where the pattern cannot go on from it.
+    if !threads.atomic {
+        drop_idle_ends(&mut rows, &maker.columns_of(behind, n_columns));
+    }
     drop_dead(&mut rows);
-    if !threads.atomic && !ends_where_it_must(&rows, &maker.columns, behind) {
+    if !threads.atomic && !ends_where_it_must(&rows) {
         return None;
     }
     let stops: Box<[Box<[u8]>]> =
@@ -112,16 +116,20 @@ fn drop_dead(rows: &mut [Vec<Step>]) {
     }
 }
 
-/// Whether no match goes on past a place where another one ends and the pattern can go on.
-fn ends_where_it_must(rows: &[Vec<Step>], columns: &[u8; 256], behind: Bytes) -> bool {
-    let mut follows = vec![false; rows[0].len()];
-    for byte in (0..=255).filter(|byte| behind.has(Some(*byte))) {
-        follows[usize::from(columns[usize::from(byte)])] = true;
+/// Makes ends from which the pattern cannot go on no ends.
+fn drop_idle_ends(rows: &mut [Vec<Step>], follows: &[bool]) {
+    for row in rows {
+        for (step, follows) in row.iter_mut().zip(follows) {
+            if let Step::To { ends, .. } = step {
+                *ends &= follows;
+            }
+        }
     }
-    rows.iter().all(|row| {
-        let mut both = row.iter().zip(&follows);
-        both.all(|(step, follows)| !(*follows && matches!(step, Step::To { state: Some(_), ends: true })))
-    })
+}
+
+/// Whether no match goes on past a place where another one ends.
+fn ends_where_it_must(rows: &[Vec<Step>]) -> bool {
+    rows.iter().flatten().all(|step| !matches!(step, Step::To { state: Some(_), ends: true }))
 }
 
 /// The bytes at which a state is left, if they are few.
@@ -150,6 +158,16 @@ impl<'t> Maker<'t> {
         columns[128..192].fill(samples.len() as u8 + 1);
         columns[192..].fill(samples.len() as u8);
         Some(Maker { threads, columns, samples, states: Vec::new(), known: HashMap::new() })
+    }
+
+    /// Columns of these bytes, and of the end of the text.
+    fn columns_of(&self, bytes: Bytes, n_columns: usize) -> Vec<bool> {
+        let mut columns = vec![false; n_columns];
+        for byte in (0..=255).filter(|byte| bytes.has(Some(*byte))) {
+            columns[usize::from(self.columns[usize::from(byte)])] = true;
+        }
+        columns[n_columns - 1] = true;
+        columns
     }
 
     fn state(&mut self, before: Char, threads: Vec<usize>) -> usize {
