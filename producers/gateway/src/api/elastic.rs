@@ -27,7 +27,14 @@ fn answer(request: &Request<'_>, status: u16, body: impl Into<Vec<u8>>) -> Answe
     answer
 }
 
+/// What is to be sent again is refused in plain text: rsyslog drops what any JSON without items answers, and tries again at
+/// what it cannot read. The official clients go by the status.
 pub(super) fn refuse(request: &Request<'_>, status: u16, reason: &str) -> Answer {
+    if matches!(status, 408 | 429 | 503) {
+        let mut answer = Answer::text(status, reason);
+        answer.headers.push((PRODUCT.0, PRODUCT.1.to_owned()));
+        return answer;
+    }
     answer(request, status, bulk::refusal(status, kind_of(status), reason).to_string())
 }
 
@@ -35,7 +42,7 @@ fn kind_of(status: u16) -> &'static str {
     match status {
         401 | 403 => "security_exception",
         404 => "resource_not_found_exception",
-        429 | 503 => "es_rejected_execution_exception",
+        429 => "es_rejected_execution_exception",
         _ => "illegal_argument_exception",
     }
 }
