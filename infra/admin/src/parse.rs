@@ -72,7 +72,9 @@ pub fn test(drafts: &[Draft]) -> serde_json::Value {
 /// What is proposed for `lines`; `None` where there are none.
 pub fn propose(lines: &[&str]) -> Option<serde_json::Value> {
     let found = suggest(lines)?;
-    Some(json!({"read": found.read, "of": found.of, "steps": found.steps, "toml": proposed(&found)}))
+    Some(json!({
+        "read": found.read, "of": found.of, "timed": found.timed, "steps": found.steps, "toml": proposed(&found)
+    }))
 }
 
 /// What was found in a line, or where it stopped fitting.
@@ -99,9 +101,10 @@ pub fn tried(line: &str, read: &Result<Found<'_>, Stopped>) -> serde_json::Value
 
 /// The source that is proposed, as a file.
 pub fn proposed(found: &Suggestion) -> String {
+    let Suggestion { steps, read, of, timed } = found;
+    let timed = if *timed == 0 { "none".to_owned() } else { timed.to_string() };
     format!(
-        "# Reads {} of {} lines.\n[[source]]\nname = \"suggested\"\nsteps = {}\n",
-        found.read, found.of, found.steps
+        "# Reads {read} of {of} lines, {timed} with a time.\n[[source]]\nname = \"suggested\"\nsteps = {steps}\n"
     )
 }
 
@@ -141,6 +144,7 @@ mod tests {
         let file = found["toml"].as_str().unwrap();
         let sources = Source::list(file, |_| Ok(vec![])).unwrap();
         assert_eq!(one_of(sources, Some("suggested")).unwrap().name(), "suggested", "{file}");
+        assert!(file.starts_with("# Reads 2 of 2 lines, none with a time.\n"), "{file}");
         assert!(propose(&[]).is_none() && one_of(vec![], None).is_err());
     }
 }

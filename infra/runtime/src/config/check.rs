@@ -39,7 +39,7 @@ const OWNED: [&str; 16] = [
 const MAX_DEDUP_WINDOW: Duration = Duration::from_secs(31 * 86_400);
 
 /// Formats that the parse job knows.
-const FORMATS: [&str; 15] = [
+const FORMATS: [&str; 19] = [
     "auto",
     "json",
     "apache",
@@ -55,6 +55,10 @@ const FORMATS: [&str; 15] = [
     "cri",
     "docker",
     "glog",
+    "access",
+    "netfilter",
+    "mysql_slow",
+    "plain",
 ];
 
 /// The transaction time-out less what sending takes: a bundle must be committed well within `max.poll.interval.ms`.

@@ -6,7 +6,8 @@ use millrace_schemas::Value;
 
 use super::formats::key_value::KeyValue;
 use super::formats::{
-    apache, apache_error, cef, container, delimited, glog, json, nginx_error, rfc3164, rfc5424,
+    access, apache, apache_error, cef, container, delimited, glog, haproxy, json, mysql_slow, netfilter,
+    nginx_error, plain, rfc3164, rfc5424,
 };
 use super::found::{Found, Stopped};
 use super::roles::lift;
@@ -16,7 +17,7 @@ use super::time::{Clock, weekday};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// By what the line looks like; what looks like nothing else is taken for Apache's access log.
+    /// By what the line looks like; what looks like nothing else, and has neither time nor level, is taken for Apache's access log.
     Auto,
     /// One object a line.
     Json,
@@ -46,11 +47,19 @@ pub enum Format {
     Docker,
     /// Google's, with or without year.
     Glog,
+    /// Access logs in columns: those of Envoy, ELB, S3, CloudFront, IIS, Squid and HAProxy.
+    Access,
+    /// What Linux's packet filter logs, in a line of syslog.
+    Netfilter,
+    /// MySQL's log of slow queries.
+    MysqlSlow,
+    /// A time, a level and a message, as programs write them.
+    Plain,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 15] = [
+    pub const ALL: [Format; 19] = [
         Format::Auto,
         Format::Json,
         Format::Apache,
@@ -66,6 +75,10 @@ impl Format {
         Format::Cri,
         Format::Docker,
         Format::Glog,
+        Format::Access,
+        Format::Netfilter,
+        Format::MysqlSlow,
+        Format::Plain,
     ];
 
     /// Name in configurations and in [`millrace_schemas::Parser`].
@@ -86,6 +99,10 @@ impl Format {
             Format::Cri => "cri",
             Format::Docker => "docker",
             Format::Glog => "glog",
+            Format::Access => "access",
+            Format::Netfilter => "netfilter",
+            Format::MysqlSlow => "mysql_slow",
+            Format::Plain => "plain",
         }
     }
 
@@ -98,11 +115,19 @@ impl Format {
     /// Version of its definition. To be raised whenever the same line gives another event.
     pub fn version(self) -> i32 {
         match self {
-            Format::Auto => 6,
-            Format::Logfmt => 5,
-            Format::Apache | Format::Rfc3164 | Format::Syslog | Format::Cef => 4,
-            Format::Json | Format::Ltsv | Format::Leef => 3,
-            Format::Rfc5424 | Format::NginxError | Format::Cri | Format::Glog => 1,
+            Format::Auto => 7,
+            Format::Logfmt => 6,
+            Format::Apache | Format::Rfc3164 | Format::Syslog => 5,
+            Format::Cef | Format::Json | Format::Ltsv => 4,
+            Format::Leef => 3,
+            Format::Rfc5424
+            | Format::NginxError
+            | Format::Cri
+            | Format::Glog
+            | Format::Access
+            | Format::Netfilter
+            | Format::MysqlSlow
+            | Format::Plain => 1,
             _ => 2,
         }
     }
@@ -143,9 +168,15 @@ impl Format {
                 Format::NginxError
             }
             _ if bytes.get(at + 4) == Some(&b'-') && bytes.get(at + 10) == Some(&b'T') => {
-                let container =
-                    text.split(' ').nth(1).is_some_and(|word| word == "stdout" || word == "stderr");
-                if container { Format::Cri } else { Format::Rfc3164 }
+                match second_word(text) {
+                    "stdout" | "stderr" => Format::Cri,
+                    word if plain::is_no_host(word) => Format::Plain,
+                    _ => Format::Rfc3164,
+                }
+            }
+            // Of Sophos.
+            b'0'..=b'9' if bytes.get(at + 4) == Some(&b':') && bytes.get(at + 10) == Some(&b'-') => {
+                Format::Rfc3164
             }
             _ if rfc3164::is_cisco(text) => Format::Rfc3164,
             _ if pairs(text) => Format::Logfmt,
@@ -163,28 +194,9 @@ impl Format {
             })
         };
         match self {
-            Format::Auto => {
-                let read = match Format::of(text).read(text, clock) {
-                    // With a version and no more of RFC 5424's head it is another's, if it has a time.
-                    (Format::Rfc5424, Err(stopped)) => match Format::Syslog.read(text, clock) {
-                        (_, Ok(found)) if found.time.is_some() || rfc5424::lenient(text, clock).is_some() => {
-                            (Format::Syslog, Ok(found))
-                        }
-                        _ => (Format::Rfc5424, Err(stopped)),
-                    },
-                    // What only looks like more behind `<PRI>` is a message.
-                    (Format::Json | Format::Logfmt, Err(_)) if text.starts_with('<') => {
-                        Format::Rfc3164.read(text, clock)
-                    }
-                    read => read,
-                };
-                let is_syslog = matches!(read.0, Format::Rfc3164 | Format::Rfc5424 | Format::Syslog);
-                let inner = read.1.as_ref().ok().filter(|_| is_syslog).and_then(of_message);
-                let inner = inner.map(|format| format.read(text, clock));
-                inner.filter(|(_, found)| found.is_ok()).unwrap_or(read)
-            }
+            Format::Auto => auto(text, clock),
             Format::Json => (self, json::parse(text, clock)),
-            Format::Apache => (self, apache::parse(text)),
+            Format::Apache => (self, apache::parse(text, clock)),
             Format::ApacheError => (self, apache_error::parse(text, clock)),
             Format::NginxError => (self, nginx_error::parse(text, clock)),
             Format::Rfc5424 => (self, rfc5424::parse(text)),
@@ -201,19 +213,102 @@ impl Format {
             Format::Cri => (self, container::cri(text)),
             Format::Docker => (self, container::docker(text, clock)),
             Format::Glog => (self, glog::parse(text, clock)),
+            Format::Access => (self, access::parse(text, clock)),
+            Format::Netfilter => (self, netfilter::parse(text, clock)),
+            Format::MysqlSlow => (self, mysql_slow::parse(text, clock)),
+            Format::Plain => (self, plain::parse(text, clock)),
         }
     }
 }
 
-/// What devices send as the message of syslog and reads the head of syslog itself.
-fn of_message(found: &Found<'_>) -> Option<Format> {
+/// The word behind a time.
+fn second_word(text: &str) -> &str {
+    let rest = memchr::memchr(b' ', text.as_bytes()).map_or("", |at| text[at..].trim_ascii_start());
+    &rest[..memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len())]
+}
+
+/// Reads a line as what it looks like.
+fn auto<'t>(text: &'t str, clock: Clock<'_>) -> (Format, Result<Found<'t>, Stopped>) {
+    let mut read = Format::of(text).read(text, clock);
+    match &read {
+        // With a version and no more of RFC 5424's head it is another's, if it has a time.
+        (Format::Rfc5424, Err(_)) => {
+            let other = Format::Syslog.read(text, clock);
+            let is_timed =
+                |found: &Found<'_>| found.time.is_some() || rfc5424::lenient(text, clock).is_some();
+            if other.1.as_ref().is_ok_and(is_timed) {
+                read = other;
+            }
+        }
+        // What only looks like more behind `<PRI>` is a message.
+        (Format::Json | Format::Logfmt, Err(_)) if text.starts_with('<') => {
+            read = Format::Rfc3164.read(text, clock);
+        }
+        (format, found) if is_doubtful(text, *format, found) => {
+            if let Some(other) = in_columns_or_plain(text, clock) {
+                read = other;
+            }
+        }
+        _ => {}
+    }
+    let is_syslog = matches!(read.0, Format::Rfc3164 | Format::Rfc5424 | Format::Syslog);
+    let inner = read.1.as_ref().ok().filter(|_| is_syslog).and_then(|found| of_message(text, found));
+    let inner = inner.map(|format| format.read(text, clock));
+    inner.filter(|(_, found)| found.is_ok()).unwrap_or(read)
+}
+
+/// Whether a line that is not marked as syslog may be of a program that says only time and level, or of columns: it was not read, or
+/// what was taken for syslog has no tag.
+fn is_doubtful(text: &str, format: Format, found: &Result<Found<'_>, Stopped>) -> bool {
+    let marked = text.starts_with('<');
+    match (format, found) {
+        (Format::Rfc3164, Ok(found)) => {
+            !marked && text.as_bytes().get(10) == Some(&b'T') && found.fields.find("appname").is_none()
+        }
+        (Format::Json | Format::Docker | Format::Cef | Format::Leef, _) => false,
+        (_, found) => !marked && found.is_err(),
+    }
+}
+
+/// Reads a line that is nothing more special.
+fn in_columns_or_plain<'t>(text: &'t str, clock: Clock<'_>) -> Option<(Format, Result<Found<'t>, Stopped>)> {
+    let columns = access::shape(text).and_then(|shape| shape.read(text, clock).ok());
+    if let Some(found) = columns {
+        return Some((Format::Access, Ok(found)));
+    }
+    if mysql_slow::is_like(text) {
+        return mysql_slow::parse(text, clock).ok().map(|found| (Format::MysqlSlow, Ok(found)));
+    }
+    // Syslog with another time: `2026-01-01 00:00:01 host tag[7]: x`.
+    let tagged = |found: &Found<'_>| {
+        ["hostname", "appname", "procid"].iter().all(|name| found.fields.find(name).is_some())
+    };
+    if text.as_bytes().get(10) == Some(&b' ')
+        && let Ok(found) = rfc3164::parse(text, clock)
+        && tagged(&found)
+    {
+        return Some((Format::Rfc3164, Ok(found)));
+    }
+    plain::parse(text, clock).ok().map(|found| (Format::Plain, Ok(found)))
+}
+
+/// What devices and programs send as the message of syslog, by a format that reads the head of syslog itself.
+fn of_message(text: &str, found: &Found<'_>) -> Option<Format> {
     const NAMES: [(&str, Format); 2] = [("CEF", Format::Cef), ("LEEF", Format::Leef)];
     let message = found.message.as_deref()?;
     let begins =
         |name: &str| message.trim_ascii_start().strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    let tag = match found.fields.find("appname") {
+        Some(Value::String(own)) => own.as_ref(),
+        _ => "",
+    };
     // Where a blank is behind the colon the name was taken for that of a program.
-    let is_tag = |name: &str| matches!(found.fields.find("appname"), Some(Value::String(own)) if own == name);
-    NAMES.into_iter().find(|(name, _)| begins(name) || is_tag(name)).map(|(_, format)| format)
+    let of_device = NAMES.into_iter().find(|(name, _)| begins(name) || tag == *name);
+    match of_device {
+        Some((_, format)) => Some(format),
+        None if haproxy::is_like(message) => access::behind_syslog(text).map(|_| Format::Access),
+        None => (tag == "kernel" && netfilter::is_like(message)).then_some(Format::Netfilter),
+    }
 }
 
 /// Whether the first two words are `key=value`.

@@ -1,6 +1,8 @@
 //! Apache's access log: common and combined format, with an optional cookie column.
 //!
 //! `client ident auth [day/month/year:time zone] "request" status bytes`, then `"referer" "agent"`, then `"cookie"`.
+//! Behind these, columns of servers that write more are read: Nginx's `"$http_x_forwarded_for"`, those of Traefik and of Kubernetes'
+//! ingress; others are the field `extra`, as they stand.
 //! A `-` is no value. The user is the cookie `userid`, else `auth`. The whole line is the message. Before the client the virtual
 //! host may stand, with its port or without; several clients are a list: `10.0.0.1, 10.0.0.2`, also with the first ones in quotes.
 
@@ -9,10 +11,10 @@ use std::borrow::Cow;
 use millrace_schemas::Value;
 
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::time::access_log;
+use crate::parse::time::{Clock, access_log, whole};
 
 /// Reads one line.
-pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
+pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
     let mut at = Cursor::new(text.trim_ascii_end());
     let mut found = Found::default();
     found.fields.0.reserve_exact(10);
@@ -53,7 +55,7 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     found.text("ident", ident);
     let auth = auth(&mut at)?;
     found.text("auth", auth);
-    found.time = Some(time(&mut at)?);
+    found.time = Some(time(&mut at, clock)?);
     at.expect("] ", "] after the time")?;
 
     request(quoted(&mut at, "the request in quotes")?, &mut found);
@@ -74,7 +76,7 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
             }
         }
         if at.skip(" ") {
-            cookie = user_cookie(quoted(&mut at, "a cookie column in quotes")?);
+            cookie = more(&mut at, &mut found)?;
         }
     }
     if at.peek().is_some() {
@@ -82,6 +84,95 @@ pub(crate) fn parse(text: &str) -> Result<Found<'_>, Stopped> {
     }
     found.user = cookie.or((auth != "-").then_some(Cow::Borrowed(auth)));
     Ok(found)
+}
+
+/// Columns behind the agent; gives the user that a cookie names.
+fn more<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> Result<Option<Cow<'t, str>>, Stopped> {
+    let mut user = None;
+    if at.peek() == Some(b'"') {
+        let column = quoted(at, "a cookie column in quotes")?;
+        let mut addresses = column.split(", ");
+        if addresses.all(|own| own.parse::<std::net::IpAddr>().is_ok()) {
+            found.text("forwarded", column);
+        } else {
+            user = user_cookie(column);
+        }
+        if at.peek().is_some() {
+            at.expect(" ", "a blank after the cookie")?;
+        }
+    } else if traefik(at, found).is_some() || ingress(at, found).is_some() {
+        return Ok(None);
+    }
+    if at.peek().is_some() {
+        found.text("extra", at.rest());
+        at.at = at.text.len();
+    }
+    Ok(user)
+}
+
+/// `1 "router@docker" "http://10.0.0.1:80" 0ms`
+fn traefik<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> Option<()> {
+    let mut ahead = *at;
+    let number = ahead.run(|byte| byte.is_ascii_digit()).parse().ok()?;
+    ahead.skip(" ").then_some(())?;
+    let router = quoted(&mut ahead, "").ok()?;
+    ahead.skip(" ").then_some(())?;
+    let upstream = quoted(&mut ahead, "").ok()?;
+    let took = ahead.rest().strip_prefix(' ')?.strip_suffix("ms")?.parse().ok()?;
+    found.fields.push("request_number", Value::Long(number));
+    found.text("router", router);
+    found.text("upstream", upstream);
+    found.fields.push("took_ms", Value::Long(took));
+    at.at = at.text.len();
+    Some(())
+}
+
+/// `83 0.001 [default-web-80] [] 10.1.0.18:80 615 0.004 200 4b3ac4e9`; of several upstreams the last three are lists.
+fn ingress<'t>(at: &mut Cursor<'t>, found: &mut Found<'t>) -> Option<()> {
+    let (numbers, rest) = at.rest().split_once(" [")?;
+    let (length, took) = numbers.split_once(' ')?;
+    let (length, took) = (length.parse().ok()?, took.parse().ok()?);
+    let (proxy, rest) = rest.split_once("] ")?;
+    let (other, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some(parts) => parts,
+        None => ("", rest),
+    };
+    let (lists, id) = rest.rsplit_once(' ')?;
+    // A list has a comma and a blank between its parts.
+    let mut lists = lists.split(' ');
+    let mut columns = [""; 4];
+    for column in &mut columns {
+        let first = lists.next()?;
+        let mut last = first;
+        while last.ends_with(',') {
+            last = lists.next()?;
+        }
+        let start = first.as_ptr() as usize - at.text.as_ptr() as usize;
+        let end = last.as_ptr() as usize - at.text.as_ptr() as usize + last.len();
+        *column = &at.text[start..end];
+    }
+    if lists.next().is_some() {
+        return None;
+    }
+    found.fields.push("request_length", Value::Long(length));
+    found.fields.push("took_s", Value::Double(took));
+    for (name, own) in [("upstream_name", proxy), ("upstream_alternative", other), ("upstream", columns[0])] {
+        if !own.is_empty() {
+            found.text(name, own);
+        }
+    }
+    for (name, own) in ["upstream_bytes", "upstream_took_s", "upstream_status"].into_iter().zip(&columns[1..])
+    {
+        let long = own.parse().ok().filter(|_| name != "upstream_took_s").map(Value::Long);
+        let double = || own.parse().ok().filter(|_| name == "upstream_took_s").map(Value::Double);
+        match long.or_else(double) {
+            Some(value) => found.fields.push(name, value),
+            None => found.text(name, own),
+        }
+    }
+    found.text("request_id", id);
+    at.at = at.text.len();
+    Some(())
 }
 
 /// A word, or several with commas between them.
@@ -117,13 +208,19 @@ fn auth<'t>(at: &mut Cursor<'t>) -> Result<&'t str, Stopped> {
     Ok(&rest[..len])
 }
 
-/// `17/May/2015:10:05:03 +0000`
-fn time(at: &mut Cursor<'_>) -> Result<i64, Stopped> {
+/// `17/May/2015:10:05:03 +0000`, or as others write it in the same brackets: `18/May/2020 14:38:34`.
+fn time(at: &mut Cursor<'_>, clock: Clock<'_>) -> Result<i64, Stopped> {
     const LEN: usize = 26;
     let stop = at.stop("a time as 17/May/2015:10:05:03 +0000");
     let civil = at.rest().as_bytes().first_chunk::<LEN>().and_then(access_log);
-    let micros = civil.and_then(|civil| civil.micros()).ok_or(stop)?;
-    at.at += LEN;
+    if let Some(micros) = civil.and_then(|civil| civil.micros()) {
+        at.at += LEN;
+        return Ok(micros);
+    }
+    let other = at.rest().split_once(']').map(|(own, _)| own).filter(|own| own.len() <= 2 * LEN);
+    let micros = other.and_then(|own| Some((whole(own, clock)?, own.len())));
+    let (micros, len) = micros.ok_or(stop)?;
+    at.at += len;
     Ok(micros)
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use super::syslog::pri;
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::roles::lift;
+use crate::parse::roles::lift_of_program;
 use crate::parse::time::Clock;
 
 /// Objects nested deeper, and names longer than this, stay JSON text: names repeat for every leaf below them.
@@ -36,7 +36,7 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
         pri(&mut at, &mut head);
     }
     let mut found = fields(at.rest()).map_err(|stopped| Stopped { at: stopped.at + at.at, ..stopped })?;
-    lift(&mut found, clock);
+    lift_of_program(&mut found, clock);
     found.behind(head);
     Ok(found)
 }

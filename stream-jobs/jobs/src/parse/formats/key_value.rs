@@ -13,7 +13,7 @@ use millrace_schemas::Value;
 use super::gather::Gather;
 use super::syslog::pri;
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::roles::lift;
+use crate::parse::roles::lift_of_program;
 use crate::parse::time::Clock;
 
 /// What stands between what.
@@ -44,7 +44,7 @@ impl KeyValue {
         if !found.fields.0.iter().any(|(_, value)| *value != Value::Boolean(true)) {
             return Err(Stopped::new(at.at, "key=value"));
         }
-        lift(&mut found, clock);
+        lift_of_program(&mut found, clock);
         found.behind(head);
         Ok(found)
     }

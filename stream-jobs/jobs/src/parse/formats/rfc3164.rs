@@ -7,7 +7,7 @@
 //! Cisco's devices count messages before the time, mark it with `*` where they do not trust their clock, and may say its zone:
 //! `<189>44: host: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: message`. A relay puts its own time and the device's address before
 //! that: then the device's time counts, unless it is marked. A device that has no clock says how long it is up (`1w2d`), which is no
-//! time. Without `<PRI>` the level is that of the mnemonic.
+//! time. Without `<PRI>` the level is that of the mnemonic, and that may begin the line. Sophos' time (`2020:05:18-14:38:34`) needs no `<PRI>`.
 
 use std::borrow::Cow;
 
@@ -29,10 +29,14 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
     let time = time.map(|(micros, len)| (Some(micros), len));
     let time = time.or_else(|| counted(&mut at, has_pri, clock, &mut found));
     let Some((micros, len)) = time.or_else(|| other_time(bytes, has_pri, clock)) else {
-        if !has_pri {
+        let name = at.rest().split(' ').next().unwrap_or_default();
+        if !has_pri && mnemonic(name.trim_end_matches(':').as_bytes()).is_none() {
             return Err(at.stop("<PRI>, or a time as Oct 11 22:14:15"));
         }
-        at.at -= blanks;
+        at.at -= if has_pri { blanks } else { 0 };
+        if !has_pri && tag(&mut at, &mut found) {
+            found.severity = mnemonic(name.as_bytes()).and_then(severity).map(Cow::Borrowed);
+        }
         found.message = Some(Cow::Borrowed(at.rest()));
         return Ok(found);
     };
@@ -117,7 +121,7 @@ fn mnemonic(name: &[u8]) -> Option<usize> {
 pub(crate) fn is_cisco(text: &str) -> bool {
     const NEAR: usize = 64;
     let near = &text.as_bytes()[..text.len().min(NEAR)];
-    let at = memchr::memchr_iter(b'%', near).find(|at| near[..*at].ends_with(b": "));
+    let at = memchr::memchr_iter(b'%', near).find(|at| *at == 0 || near[..*at].ends_with(b": "));
     let name =
         at.map(|at| &near[at..]).and_then(|rest| rest.split(|byte| matches!(byte, b' ' | b':')).next());
     name.and_then(mnemonic).is_some()
@@ -126,7 +130,8 @@ pub(crate) fn is_cisco(text: &str) -> bool {
 /// A time in another form than syslog's own, behind `<PRI>` and as words of their own: `2020:05:18-14:38:34`, `18 May 2020 14:38:34`,
 /// and Meraki's, with a version before it: `1 1583934498.497235`.
 fn other_time(bytes: &[u8], has_pri: bool, clock: Clock<'_>) -> Option<(Option<i64>, usize)> {
-    if !has_pri {
+    let of_sophos = bytes.get(4) == Some(&b':') && bytes.get(10) == Some(&b'-');
+    if !has_pri && !of_sophos {
         return None;
     }
     let version = if bytes.starts_with(b"1 ") { 2 } else { 0 };

@@ -68,7 +68,10 @@ impl W3c {
 fn typed<'t>(name: &str, value: &'t str) -> Value<'t> {
     let number =
         ["-status", "-bytes", "-port", "-substatus", "-win32-status"].iter().any(|end| name.ends_with(end))
-            || matches!(name, "time-taken" | "count" | "bytes" | "cached");
+            || matches!(
+                name,
+                "time-taken" | "time-to-first-byte" | "sc-content-len" | "count" | "bytes" | "cached"
+            );
     let long = value.parse().ok().filter(|_| number).map(Value::Long);
     let double = || value.parse().ok().filter(|_| number).map(Value::Double);
     long.or_else(double).unwrap_or(Value::String(Cow::Borrowed(value)))

@@ -19,20 +19,22 @@ pub(crate) enum Cast {
     Duration(f64),
 }
 
-const UNITS: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 6e10),
-    ("h", 3.6e12),
-    ("d", 8.64e13),
+/// ns of each, by all of its names.
+const UNITS: [(&[&str], f64); 10] = [
+    (&["ns", "nsec", "nsecs", "nano", "nanos", "nanosecond", "nanoseconds"], 1.0),
+    (&["us", "µs", "μs", "usec", "usecs", "micro", "micros", "microsecond", "microseconds"], 1e3),
+    (&["ms", "msec", "msecs", "milli", "millis", "millisecond", "milliseconds"], 1e6),
+    (&["cs"], 1e7),
+    (&["ds"], 1e8),
+    (&["s", "sec", "secs", "second", "seconds"], 1e9),
+    (&["m", "min", "mins", "minute", "minutes"], 6e10),
+    (&["h", "hr", "hrs", "hour", "hours"], 3.6e12),
+    (&["d", "day", "days"], 8.64e13),
+    (&["w", "week", "weeks"], 6.048e14),
 ];
 
 impl Cast {
-    pub(super) const NAMES: &str =
-        "string, long, double, boolean, bytes, bytes_binary, duration_ns, _us, _ms, _s, _m, _h, _d, _w";
+    pub(super) const NAMES: &str = "string, long, double, boolean, bytes, bytes_binary, duration_ns, _us, _ms, _cs, _ds, _s, _m, _h, _d, _w";
 
     pub(crate) fn named(name: &str) -> Option<Cast> {
         Some(match name {
@@ -110,10 +112,7 @@ fn long(text: &str) -> Option<i64> {
 }
 
 fn unit(name: &str) -> Option<f64> {
-    if name == "w" {
-        return Some(7.0 * 8.64e13);
-    }
-    UNITS.iter().find(|(own, _)| *own == name).map(|(_, nanos)| *nanos)
+    UNITS.iter().find(|(names, _)| names.contains(&name)).map(|(_, nanos)| *nanos)
 }
 
 /// A number at the start and the letters behind it.
@@ -144,14 +143,62 @@ fn bytes(text: &str, kilo: f64) -> Option<f64> {
 /// Sums that 64 bits do not hold are none: they are 584 years.
 const MOST_NANOS: f64 = u64::MAX as f64;
 
-fn nanos(mut text: &str) -> Option<f64> {
+/// `1m 30s`, `1 hour, 5 minutes`, `PT1M30S`, `01:02:03.5`; with a minus in front, less than none.
+fn nanos(text: &str) -> Option<f64> {
+    let (sign, text) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest.trim_start()));
+    let sum = match text.strip_prefix('P') {
+        Some(own) => iso8601(own)?,
+        None => of_clock(text).or_else(|| sum(text, unit))?,
+    };
+    (sum < MOST_NANOS).then_some(sign * sum)
+}
+
+fn sum(mut text: &str, unit: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let mut sum = 0.0;
     loop {
         let (number, name, rest) = quantity(text)?;
         sum += number * unit(name)?;
         if rest.is_empty() {
-            return (sum < MOST_NANOS).then_some(sum);
+            return Some(sum);
         }
-        text = rest;
+        text = rest.strip_prefix(',').unwrap_or(rest).trim_start();
     }
+}
+
+/// What stands behind the `P` of ISO 8601, but for years and months, which have no length.
+fn iso8601(text: &str) -> Option<f64> {
+    let of_days = |name: &str| {
+        unit(match name {
+            "W" => "w",
+            "D" => "d",
+            _ => return None,
+        })
+    };
+    let of_seconds = |name: &str| {
+        unit(match name {
+            "H" => "h",
+            "M" => "m",
+            "S" => "s",
+            _ => return None,
+        })
+    };
+    let (days, seconds) = text.split_once('T').map_or((text, None), |(days, rest)| (days, Some(rest)));
+    // The letter of the sum that follows belongs to no number: both parts are read by themselves.
+    let days = if days.is_empty() && seconds.is_some() { Some(0.0) } else { sum(days, of_days) };
+    Some(days? + seconds.map_or(Some(0.0), |own| sum(own, of_seconds))?)
+}
+
+/// `01:02:03.5`, `02:03`: hours, minutes and seconds.
+fn of_clock(text: &str) -> Option<f64> {
+    let (before, last) = text.rsplit_once(':')?;
+    let digits = |own: &str| own.bytes().all(|byte| byte.is_ascii_digit());
+    let (hours, minutes) = before.split_once(':').unwrap_or(("0", before));
+    let seconds = last.split_once('.').map_or(last, |(whole, _)| whole);
+    let parts = [hours, minutes, seconds];
+    let valid =
+        parts.iter().all(|own| !own.is_empty() && digits(own)) && minutes.len() < 3 && seconds.len() == 2;
+    let (hours, minutes): (f64, f64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let seconds: f64 = last.parse().ok()?;
+    let valid = valid && seconds < 60.0 && (minutes < 60.0 || !before.contains(':'));
+    valid.then_some(3.6e12 * hours + 6e10 * minutes + 1e9 * seconds)
 }

@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::{Batch, Record};
 
 /// Steps, and lines that they read.
-pub(super) const STEPS: [(&str, &[&str]); 35] = [
+pub(super) const STEPS: [(&str, &[&str]); 39] = [
     (
         r#""auto""#,
         &[r#"{"a":1}"#, "<13>Jan  1 00:00:01 web app[7]: x", "a=b c=\"d e\"", "CEF:0|a|b|c|d|e|1|f=g"],
@@ -66,6 +66,45 @@ pub(super) const STEPS: [(&str, &[&str]); 35] = [
     (r#""docker""#, &[r#"{"log":"message\n","stream":"stderr","time":"2026-01-02T03:04:05.6Z"}"#]),
     (r#""glog""#, &["I0102 03:04:05.678901    7 file.cc:8] message", "W20260102 03:04:05.678901 7 f:8] m"]),
     (r#""klog""#, &["E0102 03:04:05.678901       1 reflector.go:123] message"]),
+    (
+        r#""access""#,
+        &[
+            r#"[2016-04-15T20:17:00.310Z] "POST /a HTTP/2" 204 - 154 0 226 100 "10.0.35.28" "nsq" "cc21" "b" "tcp://10.0.2.1:80""#,
+            r#"http 2018-07-02T22:23:00.186641Z app/b/5 192.168.131.39:2817 10.0.0.1:80 0.000 0.001 -1 200 200 34 366 "GET http://a:80/ HTTP/1.1" "curl" - -"#,
+            r#"79a5 B [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a5 3E REST.GET - "GET /B HTTP/1.1" 200 - 113 - 7 - "-" "S3" -"#,
+            "1286536308.779    180 192.168.0.224 TCP_MISS/200 411 GET http://a/b al DIRECT/125.23.175.88 text/plain",
+            "2020-05-18 14:38:34 10.0.0.5 GET /a b=c 443 al 192.0.2.9 Mozilla/5.0+(X) https://x/ 200 0 0 15",
+            r#"<134>Feb  6 12:12:56 h haproxy[7]: 10.0.1.2:33313 [06/Feb/2009:12:12:51.443] f b/s 0/0/1/2/7 200 +212 - - -- 0/0/0/0/3 0/0 {a} {} "GET / HTTP/1.1""#,
+            "#Fields: date time",
+        ],
+    ),
+    (
+        r#""netfilter""#,
+        &[
+            "May 18 14:38:34 gw kernel: [1234.5] [UFW BLOCK] IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=40 PROTO=TCP SPT=x SYN",
+        ],
+    ),
+    (
+        r#""mysql_slow""#,
+        &[
+            "# Time: 2020-06-18T10:01:02.5Z\n# User@Host: a[a] @ h [10.0.0.1]  Id: 8\n# Query_time: 2.5  Rows_sent: 1\nSET timestamp=1589812714;\nselect 1;",
+        ],
+    ),
+    (
+        r#""plain""#,
+        &[
+            "2020-05-18 14:38:34,123 [main] INFO  a.b.C - message",
+            "[2018-05-17T08:29:12,177][INFO ][o.e.n.Node     ] [v] initializing",
+            "2019-09-22 06:28:24 UTC [12-1] user=al,db=shop FATAL:  no",
+            "2020-05-18T14:38:34Z  INFO 123 --- [app] [  main] c.e.App  : Started",
+            "1:M 18 May 14:38:34.123 * Ready",
+            "I, [2020-05-18T14:38:34.123456 #123]  INFO -- a: x",
+            "5/18/20 14:38:34:123 EDT p=1 u=2 | x",
+            "WARNING:root:x",
+            "May 18, 2020 2:38:34 PM a.b.C run\nINFO: message",
+            "2020-05-18T14:38:34.123Z\tINFO\tlogger\ta.go:12\tmessage",
+        ],
+    ),
     (
         r#"{ w3c = { columns = "date time cs-uri-stem sc-status cs(User-Agent)" } }"#,
         &["2026-01-02 03:04:05 /a 200 Mozilla/5.0+(X11)"],

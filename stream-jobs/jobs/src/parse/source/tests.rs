@@ -197,6 +197,43 @@ fn fields_are_changed() {
 }
 
 #[test]
+fn durations_in_any_usual_form() {
+    for (text, ms) in [
+        ("12.5ms", "12.5"),
+        ("1m30s", "90000.0"),
+        ("2 hours, 5 minutes", "7500000.0"),
+        ("1 min 3 sec", "63000.0"),
+        ("250 millis", "250.0"),
+        ("7cs", "70.0"),
+        ("-1.5s", "-1500.0"),
+        ("PT1M30.5S", "90500.0"),
+        ("P1DT2H", "93600000.0"),
+        ("P1W", "604800000.0"),
+        ("01:02:03.5", "3723500.0"),
+        ("90:05", "5405000.0"),
+        ("1w", "604800000.0"),
+    ] {
+        check(
+            r#"["logfmt", { cast = { a = "duration_ms" } }]"#,
+            &format!("a=\"{text}\""),
+            &format!("a={ms}D"),
+        );
+    }
+    for none in ["P", "PT", "P1Y", "PT1D", "1:2", "1:60:00", "1:00:60", "ms", "1", "5 parsecs"] {
+        check(
+            r#"["logfmt", { cast = { a = "duration_ms" } }]"#,
+            &format!("a=\"{none}\""),
+            &format!("a_text={none}"),
+        );
+    }
+    check(
+        r#"["logfmt", { cast = { a = "duration_cs", b = "duration_ds" } }]"#,
+        "a=1s b=1s",
+        "a=100.0D b=10.0D",
+    );
+}
+
+#[test]
 fn first_branch_that_holds_counts() {
     let steps = r#"["syslog", { first_of = [
         [{ grok = { match = "^Accepted %{WORD:how} for %{WORD:user}" } }, { add = { ok = true } }],

@@ -3,7 +3,7 @@
 //! A format that reads nearly all of them is proposed by name; so are columns that a `#Fields:` line names, and objects of
 //! JSON behind a beginning. Where a format reads more than half, it is proposed with another way for the rest. Otherwise
 //! lines are cut into pieces (times, addresses, numbers, quoted texts, words), and the longest beginning that most lines
-//! share becomes a grok expression: pieces that are the same in all of them are text, the others fields, what is behind is
+//! share becomes a grok expression, unless they are of a time, a level and a message: pieces that are the same in all of them are text, the others fields, what is behind is
 //! the message. What is proposed has been tried.
 
 mod pieces;
@@ -19,7 +19,7 @@ use crate::grok::Library;
 /// Lines that are looked at.
 const MOST_LINES: usize = 1_000;
 /// Of a hundred lines, so many must be read by what is proposed.
-const ENOUGH: usize = 90;
+const ENOUGH: usize = 95;
 /// Fewer lines than this are no kind of their own.
 const KIND: usize = 3;
 
@@ -32,6 +32,8 @@ pub struct Suggestion {
     pub read: usize,
     /// Lines that were looked at.
     pub of: usize,
+    /// Lines in which it finds a time.
+    pub timed: usize,
 }
 
 impl Suggestion {
@@ -39,8 +41,18 @@ impl Suggestion {
     fn tried(steps: String, lines: &[&str]) -> Option<Suggestion> {
         let table = format!("name = \"suggested\"\nsteps = {steps}").parse().ok()?;
         let source = Source::new(table, &Library::base()).ok()?;
-        let read = lines.iter().filter(|line| source.read(line, 0).is_ok()).count();
-        Some(Suggestion { steps, read, of: lines.len() })
+        let found: Vec<_> = lines.iter().filter_map(|line| source.read(line, 0).ok()).collect();
+        let timed = found.iter().filter(|found| found.time.is_some()).count();
+        Some(Suggestion { steps, read: found.len(), of: lines.len(), timed })
+    }
+
+    /// A format by its name.
+    fn named(format: Format, lines: &[&str]) -> Suggestion {
+        let read = lines.iter().filter(|line| reads(format, line)).count();
+        let clock = Clock { received: 0, zone: &Zone::UTC };
+        let found = lines.iter().filter_map(|line| format.read(line, clock).1.ok());
+        let timed = found.filter(|found| found.time.is_some()).count();
+        Suggestion { steps: format!("[\"{}\"]", format.id()), read, of: lines.len(), timed }
     }
 
     fn is_enough(&self) -> bool {
@@ -53,7 +65,7 @@ pub fn suggest(lines: &[&str]) -> Option<Suggestion> {
     let lines: Vec<&str> =
         lines.iter().copied().filter(|line| !line.trim().is_empty()).take(MOST_LINES).collect();
     let (format, read) = best_format(&lines)?;
-    let named = Suggestion { steps: format!("[\"{}\"]", format.id()), read, of: lines.len() };
+    let named = Suggestion::named(format, &lines);
     if named.is_enough() {
         return Some(named);
     }
@@ -61,7 +73,11 @@ pub fn suggest(lines: &[&str]) -> Option<Suggestion> {
         return Some(own);
     }
     if read * 2 < lines.len() {
-        return shared(&lines);
+        // What is said of whole lines says more than that they begin with a time.
+        let shared = shared(&lines);
+        let is_whole = |own: &Suggestion| own.is_enough() && !own.steps.contains("%{GREEDYDATA:message}");
+        let plain = || Some(Suggestion::named(Format::Plain, &lines)).filter(Suggestion::is_enough);
+        return shared.clone().filter(is_whole).or_else(plain).or(shared);
     }
     let rest: Vec<&str> = lines.iter().copied().filter(|line| !reads(format, line)).collect();
     if rest.len() < KIND {
@@ -75,7 +91,9 @@ pub fn suggest(lines: &[&str]) -> Option<Suggestion> {
 /// The format that reads most lines, and how many; of those that read as many the first one: the list begins with the strict
 /// ones.
 fn best_format(lines: &[&str]) -> Option<(Format, usize)> {
-    let formats = Format::ALL.into_iter().filter(|format| !matches!(format, Format::Auto | Format::Syslog));
+    let formats = Format::ALL
+        .into_iter()
+        .filter(|format| !matches!(format, Format::Auto | Format::Syslog | Format::Plain));
     let all = formats.map(|format| (format, lines.iter().filter(|line| reads(format, line)).count()));
     let best = all.reduce(|best, own| if own.1 > best.1 { own } else { best });
     best.filter(|_| !lines.is_empty())

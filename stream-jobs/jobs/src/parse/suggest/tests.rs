@@ -2,7 +2,8 @@ use super::*;
 
 #[track_caller]
 fn check(lines: &[&str], steps: &str, read: usize) {
-    assert_eq!(suggest(lines), Some(Suggestion { steps: steps.into(), read, of: lines.len() }));
+    let found = suggest(lines).map(|own| (own.steps, own.read, own.of));
+    assert_eq!(found, Some((steps.into(), read, lines.len())));
 }
 
 #[test]
@@ -36,6 +37,18 @@ fn what_lines_share_becomes_an_expression() {
         "[{ grok = { match = \"^A %{INT:number}: %{GREEDYDATA:message}\" } }]",
         3,
     );
+}
+
+#[test]
+fn a_time_a_level_and_a_message_are_plain() {
+    let lines = [
+        "2026-01-01 10:00:00,123 INFO [worker-1] a.B - took 15 ms",
+        "2026-01-01 10:00:01,456 WARN [main] a.b.C - could not, again",
+        "2026-01-01 10:00:02,789 INFO [main] d - started",
+    ];
+    check(&lines, r#"["plain"]"#, 3);
+    assert_eq!(suggest(&lines).map(|own| own.timed), Some(3));
+    assert_eq!(suggest(&["A 1: one", "A 2: and more"]).map(|own| own.timed), Some(0));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn dead_letter_keeps_the_record() {
     );
     assert_eq!(
         (letter.reason.as_str(), letter.parser.as_str(), letter.parser_version),
-        ("no_match", "json", 3)
+        ("no_match", "json", 4)
     );
     assert_eq!(plan.next()[&(0, 3)], 41);
 }

@@ -69,6 +69,41 @@ fn severity_is_lower_case() {
 }
 
 #[test]
+fn programs_have_other_names_for_these() {
+    let at = "json 2020-05-18T14:38:34.123000Z";
+    for (body, found) in [
+        (r#"{"t":1589812714.123,"a":1}"#, "a=1L"),
+        (r#"{"date":1589812714.123,"log":"x"}"#, "log=x"),
+        (r#"{"datetime":"2020-05-18 14:38:34.123"}"#, ""),
+        (r#"{"eventTime":"2020-05-18T14:38:34.123Z","userIdentity":{"userName":"al"}}"#, "user<al>"),
+        (
+            r#"{"t":{"$date":"2020-05-18T14:38:34.123+00:00"},"s":"D2","c":"N","msg":"m"}"#,
+            "severity<debug> message<m> c=N",
+        ),
+        (
+            r#"{"__REALTIME_TIMESTAMP":"1589812714123000","MESSAGE":"m","PRIORITY":"3"}"#,
+            "severity<err> message<m>",
+        ),
+        (
+            r#"{"@t":"2020-05-18T14:38:34.123Z","@mt":"Hi {N}","@l":"Warning","N":"x"}"#,
+            "severity<warning> message<Hi {N}> N=x",
+        ),
+        (
+            r#"{"instant":{"epochSecond":1589812714,"nanoOfSecond":123000000},"level":"INFO"}"#,
+            "severity<info> instant.epochSecond=1589812714L instant.nanoOfSecond=123000000L",
+        ),
+        (r#"{"timestamp":"1589812714123","levelname":"INFO","username":"al"}"#, "severity<info> user<al>"),
+        (
+            r#"{"date":"soon","eventTime":1589812714123,"ts":1589812714.123}"#,
+            "date=soon eventTime=1589812714123L",
+        ),
+    ] {
+        json(body, format!("{at} {found}").trim_end());
+    }
+    json(r#"{"time":"15","s":"small","t":5}"#, "json time=15 s=small t=5L #no_time");
+}
+
+#[test]
 fn last_of_equal_names_counts() {
     json(r#"{"a":1,"b":2,"a":3,"c":{"d":4},"c.d":5}"#, "json a=3L b=2L c.d=5L #no_time #duplicate_key");
     let many: Vec<String> = (0..60).map(|n| format!(r#""k{}":{n}"#, n % 30)).collect();

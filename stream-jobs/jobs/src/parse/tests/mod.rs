@@ -1,10 +1,12 @@
 //! What each format finds, and what the job makes of it.
 
+mod access;
 mod apache;
 mod corpus;
 mod devices;
 mod job;
 mod json;
+mod plain;
 mod properties;
 mod redrive;
 mod renewal;

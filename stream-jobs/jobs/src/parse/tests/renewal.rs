@@ -71,7 +71,7 @@ fn a_bound_stream_of_one_tenant_is_read_before_all_others_of_its_name() {
     for (bound, expected) in [
         (vec![], ["shop/1", "shop/1", "shop/1"]),
         (vec![bind("acme", "web", "own")], ["own/1", "shop/1", "shop/1"]),
-        (vec![bind("acme", "web", "logfmt"), bind("other", "web", "own")], ["logfmt/5", "shop/1", "own/1"]),
+        (vec![bind("acme", "web", "logfmt"), bind("other", "web", "own")], ["logfmt/6", "shop/1", "own/1"]),
         (vec![bind("acme", "other", "own"), bind("other", "web", "gone")], ["shop/1", "shop/1", "shop/1"]),
     ] {
         job.renew(sources.clone(), &bound.into_iter().collect(), 7);
@@ -86,7 +86,7 @@ fn a_binding_is_taken_up_like_a_source() {
     assert_eq!(parsers(&planned(&job, 40, &table, None)), ["shop/1"]);
     job.renew(vec![shop(1, "b")], &Bound::from([(("default".into(), "web".into()), "logfmt".into())]), 7);
     let bound = planned(&job, 41, &table, None);
-    assert_eq!((parsers(&bound), bound.writes().is_empty()), (vec!["logfmt/5".to_owned()], false));
+    assert_eq!((parsers(&bound), bound.writes().is_empty()), (vec!["logfmt/6".to_owned()], false));
     table.merge(bound.writes().clone());
     assert_eq!(least_sources(&table), 7, "who reads on knows it, too");
 }

@@ -46,6 +46,64 @@ pub(crate) fn at_start(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
     read(bytes, false, clock)
 }
 
+/// A time at the beginning of a line: bare seconds, too, `200518143834.123`, `30 May 12:35:54`, and dates of three
+/// short numbers, whose order is that by which they lie next to the receipt and not a day ahead of it (`20/05/18` is of 2020 for Spark).
+pub(crate) fn at_beginning(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
+    match bytes {
+        [b'0'..=b'9', ..] if run(bytes, 0) == 12 => twelve(bytes, clock),
+        [b'0'..=b'9', ..] => short_year(bytes, clock)
+            .or_else(|| day_and_month(bytes, clock))
+            .or_else(|| read(bytes, true, clock)),
+        _ => read(bytes, true, clock),
+    }
+}
+
+/// `20/05/18 14:38:34`, `5/18/20 14:38:34`: a year of two digits, in any order.
+fn short_year(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
+    let first = run(bytes, 0);
+    let second = run(bytes, first + 1);
+    let third = first + second + 2;
+    let shape = (1..=2).contains(&first) && (1..=2).contains(&second) && run(bytes, third) == 2;
+    let slashes = bytes.get(first) == Some(&b'/') && bytes.get(third - 1) == Some(&b'/');
+    if !shape || !slashes || bytes.get(third + 2) != Some(&b' ') {
+        return None;
+    }
+    let three = [digits(bytes, 0, first)?, digits(bytes, first + 1, second)?, digits(bytes, third, 2)?];
+    let orders: &[[usize; 3]] =
+        if first == 2 && second == 2 { &[[0, 1, 2], [2, 0, 1], [2, 1, 0]] } else { &[[2, 0, 1], [2, 1, 0]] };
+    let all = orders.iter().filter_map(|[year, month, day]| {
+        let own = date(full_year(three[*year], 2), three[*month], three[*day]);
+        let (civil, offset, len) = with_clock(bytes, third + 2, own)?;
+        let zone = offset.map(Zone::Fixed);
+        Some((zone.as_ref().unwrap_or(clock.zone).micros(&civil)?, len))
+    });
+    let ahead = |micros: i64| micros.saturating_sub(clock.received) > 86_400_000_000;
+    all.min_by_key(|(micros, _)| (ahead(*micros), micros.abs_diff(clock.received)))
+}
+
+/// `30 May 12:35:54.123`, without a year.
+fn day_and_month(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
+    let n_day = run(bytes, 0);
+    let day = digits(bytes, 0, n_day).filter(|_| n_day < 3 && bytes.get(n_day) == Some(&b' '))?;
+    let (month, len) = month_name(bytes.get(n_day + 1..)?, b' ')?;
+    let (civil, offset, len) = with_clock(bytes, n_day + 1 + len, date(0, month, day))?;
+    let zone = offset.map(Zone::Fixed);
+    let micros = Clock { zone: zone.as_ref().unwrap_or(clock.zone), ..clock }.guess_year(civil)?;
+    Some((micros, len))
+}
+
+/// `200518143834`, perhaps with a fraction.
+fn twelve(bytes: &[u8], clock: Clock<'_>) -> Option<(i64, usize)> {
+    let two = |at: usize| digits(bytes, at, 2);
+    let own = date(full_year(two(0)?, 2), two(2)?, two(4)?);
+    let (micro, len) = match bytes.get(12..14) {
+        Some([b'.', digit]) if digit.is_ascii_digit() => fraction(bytes, 12),
+        _ => (0, 12),
+    };
+    let civil = Civil { hour: two(6)?, minute: two(8)?, second: two(10)?, micro, ..own };
+    Some((clock.zone.micros(&civil)?, len))
+}
+
 /// Seconds with a fraction at the start of `bytes`: µs, and where they end.
 pub(crate) fn seconds_at_start(bytes: &[u8]) -> Option<(i64, usize)> {
     match since_epoch(bytes, 10).filter(|(_, len)| *len > 10)? {
@@ -57,6 +115,12 @@ pub(crate) fn seconds_at_start(bytes: &[u8]) -> Option<(i64, usize)> {
 /// A time that is the whole of `text`.
 pub(crate) fn whole(text: &str, clock: Clock<'_>) -> Option<i64> {
     if let Some(micros) = web_server(text) {
+        return Some(micros);
+    }
+    // And the next most.
+    if let Some((micros, len)) = rfc3339(text.as_bytes(), Form::Lenient, clock.zone)
+        && len == text.len()
+    {
         return Some(micros);
     }
     let text = text.trim();
@@ -320,13 +384,17 @@ fn in_zone(bytes: &[u8]) -> Option<(Written, usize)> {
 /// Between date and clock, then the clock with its fraction, half of the day and zone: ends where they end.
 fn with_clock(bytes: &[u8], mut at: usize, own: Civil) -> Option<(Civil, Option<i64>, usize)> {
     match *bytes.get(at)? {
+        // Erlang has two colons.
+        b':' if bytes.get(at + 1) == Some(&b':') => at += 2,
         b'T' | b't' | b':' | b'@' | b'-' | b'_' => at += 1,
         b' ' if bytes[at..].starts_with(b" - ") => at += 3,
         b' ' => at += blanks(bytes, at)?,
         b',' => at += 1 + blanks(bytes, at + 1)?,
         _ => return None,
     }
-    if let Some(len) = weekday(&bytes[at..]) {
+    if bytes.get(at).is_some_and(u8::is_ascii_alphabetic)
+        && let Some(len) = weekday(&bytes[at..])
+    {
         at += len + blanks(bytes, at + len)?;
     }
     let (mut civil, mut at) = clock(bytes, at, own)?;

@@ -4,7 +4,7 @@ mod detect;
 mod layout;
 mod zone;
 
-pub(crate) use detect::{at_start, find, iso8601, seconds_at_start, tai64, weekday, whole};
+pub(crate) use detect::{at_beginning, at_start, find, iso8601, seconds_at_start, tai64, weekday, whole};
 pub(crate) use layout::Layout;
 pub(crate) use zone::{Zone, at_clock as clock_offset, behind_blank as clock_zone};
 
