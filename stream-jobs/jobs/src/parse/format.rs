@@ -119,7 +119,7 @@ impl Format {
             Format::Logfmt => 6,
             Format::Apache | Format::Rfc3164 | Format::Syslog => 5,
             Format::Cef | Format::Json | Format::Ltsv => 4,
-            Format::Leef => 3,
+            Format::Leef | Format::ApacheError => 3,
             Format::Rfc5424
             | Format::NginxError
             | Format::Cri

@@ -106,7 +106,7 @@ pub(super) fn lift(found: &mut Found<'_>, clock: Clock<'_>) {
     lift_by(found, clock, |_| None);
 }
 
-/// Same out of an object or pairs that a program wrote, which has more names for them.
+/// Same out of an object or pairs that a program wrote, which has more names for them. Times and users of those stay fields, too.
 pub(super) fn lift_of_program(found: &mut Found<'_>, clock: Clock<'_>) {
     lift_by(found, clock, role_of_program);
 }
@@ -150,8 +150,11 @@ fn lift_by(found: &mut Found<'_>, clock: Clock<'_>, other: impl Fn(&str) -> Opti
         }
     }
     let mut taken = [usize::MAX; 6];
-    for (place, best) in taken.iter_mut().zip(best) {
-        *place = best.map_or(usize::MAX, |(at, _)| at);
+    // A time or a user of another name stays a field: steps of sources may ask for it.
+    let stays = [Role::Time, Role::User].map(|role| role as usize);
+    for (role, (place, best)) in taken.iter_mut().zip(best).enumerate() {
+        let moved = best.filter(|(_, rank)| *rank < USUAL || !stays.contains(&role));
+        *place = moved.map_or(usize::MAX, |(at, _)| at);
     }
     if found.time.or(time).is_none()
         && let Some((micros, places)) = in_two(found, clock)

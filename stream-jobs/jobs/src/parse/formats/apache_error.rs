@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use millrace_schemas::Value;
 
 use crate::parse::found::{Cursor, Found, Stopped};
-use crate::parse::time::{Clock, whole};
+use crate::parse::time::{Clock, since, whole};
 
 /// Reads one line.
 pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, Stopped> {
@@ -15,7 +15,8 @@ pub(crate) fn parse<'t>(text: &'t str, clock: Clock<'_>) -> Result<Found<'t>, St
     let mut found = Found::default();
     at.expect("[", "[ before the time")?;
     let time = at.until(b']');
-    found.time = Some(whole(time, clock).ok_or(Stopped::new(1, "a time"))?);
+    let micros = whole(time, clock).filter(|micros| time.len() > 9 || since(*micros));
+    found.time = Some(micros.ok_or(Stopped::new(1, "a time"))?);
     at.expect("]", "] after the time")?;
     for _ in 0..8 {
         at.run(|byte| byte == b' ');
@@ -66,7 +67,7 @@ fn part<'t>(inner: &'t str, found: &mut Found<'t>) -> bool {
         inner.split_once(':').map_or((None, inner), |(module, level)| (Some(module), level));
     let is_word =
         |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if level.is_empty() || !is_word(level) || !module.is_none_or(is_word) {
+    if !is_level(level) || !module.is_none_or(is_word) {
         return false;
     }
     if let Some(module) = module.filter(|module| !module.is_empty() && *module != "-") {
@@ -74,6 +75,13 @@ fn part<'t>(inner: &'t str, found: &mut Found<'t>) -> bool {
     }
     found.severity = Some(Cow::Owned(level.to_ascii_lowercase()));
     true
+}
+
+/// Whether a word is one of Apache's levels, in any case of letters.
+fn is_level(word: &str) -> bool {
+    const LEVELS: [&str; 9] = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", "trace"];
+    let name = word.trim_end_matches(|own: char| own.is_ascii_digit());
+    LEVELS.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// `192.0.2.1:80`, `2001:db8::1:80`, `[::1]:80`: the part behind the last colon is a port if what is before it is an address.

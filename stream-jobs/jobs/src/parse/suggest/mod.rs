@@ -116,6 +116,9 @@ fn reads(format: Format, line: &str) -> bool {
             n_pairs > 1 && Format::of(line) == format
         }
         Format::Ltsv => found.fields.0.len() > 1,
+        // Any time in brackets would do.
+        Format::ApacheError => Format::of(line) == format,
+        Format::Access => !found.flags.contains(&"directive"),
         Format::Rfc3164 => found.fields.find("appname").is_some() || line.starts_with('<'),
         _ => true,
     };

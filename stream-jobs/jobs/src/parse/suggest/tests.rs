@@ -52,6 +52,19 @@ fn a_time_a_level_and_a_message_are_plain() {
 }
 
 #[test]
+fn a_time_in_brackets_is_not_apaches_alone() {
+    check(
+        &[
+            "[2018-06-13T07:44:22+0000][32376][gc] Using CMS",
+            "[2018-06-13T07:44:23+0000][32376][gc,age  ] GC(0) age",
+        ],
+        r#"["plain"]"#,
+        2,
+    );
+    check(&["[1234] 2020/05/18 14:38:34 [INF] up", "[7] 2020/05/18 14:38:35 [ERR] no"], r#"["plain"]"#, 2);
+}
+
+#[test]
 fn nothing_is_proposed_for_nothing() {
     assert_eq!(suggest(&["", "  "]), None);
 }

@@ -72,27 +72,33 @@ fn severity_is_lower_case() {
 fn programs_have_other_names_for_these() {
     let at = "json 2020-05-18T14:38:34.123000Z";
     for (body, found) in [
-        (r#"{"t":1589812714.123,"a":1}"#, "a=1L"),
-        (r#"{"date":1589812714.123,"log":"x"}"#, "log=x"),
-        (r#"{"datetime":"2020-05-18 14:38:34.123"}"#, ""),
-        (r#"{"eventTime":"2020-05-18T14:38:34.123Z","userIdentity":{"userName":"al"}}"#, "user<al>"),
+        (r#"{"t":1589812714.123,"a":1}"#, "t=1589812714.123D a=1L"),
+        (r#"{"date":1589812714.123,"log":"x"}"#, "date=1589812714.123D log=x"),
+        (r#"{"datetime":"2020-05-18 14:38:34.123"}"#, "datetime=2020-05-18 14:38:34.123"),
+        (
+            r#"{"eventTime":"2020-05-18T14:38:34.123Z","userIdentity":{"userName":"al"}}"#,
+            "user<al> eventTime=2020-05-18T14:38:34.123Z userIdentity.userName=al",
+        ),
         (
             r#"{"t":{"$date":"2020-05-18T14:38:34.123+00:00"},"s":"D2","c":"N","msg":"m"}"#,
-            "severity<debug> message<m> c=N",
+            "severity<debug> message<m> t.$date=2020-05-18T14:38:34.123+00:00 c=N",
         ),
         (
             r#"{"__REALTIME_TIMESTAMP":"1589812714123000","MESSAGE":"m","PRIORITY":"3"}"#,
-            "severity<err> message<m>",
+            "severity<err> message<m> __REALTIME_TIMESTAMP=1589812714123000",
         ),
         (
             r#"{"@t":"2020-05-18T14:38:34.123Z","@mt":"Hi {N}","@l":"Warning","N":"x"}"#,
-            "severity<warning> message<Hi {N}> N=x",
+            "severity<warning> message<Hi {N}> @t=2020-05-18T14:38:34.123Z N=x",
         ),
         (
             r#"{"instant":{"epochSecond":1589812714,"nanoOfSecond":123000000},"level":"INFO"}"#,
             "severity<info> instant.epochSecond=1589812714L instant.nanoOfSecond=123000000L",
         ),
-        (r#"{"timestamp":"1589812714123","levelname":"INFO","username":"al"}"#, "severity<info> user<al>"),
+        (
+            r#"{"timestamp":"1589812714123","levelname":"INFO","username":"al"}"#,
+            "severity<info> user<al> username=al",
+        ),
         (
             r#"{"date":"soon","eventTime":1589812714123,"ts":1589812714.123}"#,
             "date=soon eventTime=1589812714123L",

@@ -73,6 +73,11 @@ fn a_time_a_level_and_a_message() {
             "INFO  [main] 2020-05-18 14:38:34,123 Service.java:12 - up",
             "severity<info> message<up> thread=main file=Service.java line=12L",
         ),
+        (
+            "2020-05-18 14:38:34.123, Info                  CBS    Loaded",
+            "severity<info> message<CBS    Loaded>",
+        ),
+        ("[1234] 2020/05/18 14:38:34.123 [INF] Starting", "severity<info> message<Starting> pid=1234L"),
         ("200518143834.123 PROXY.3128 00000 -", "message<PROXY.3128 00000 -.>"),
     ] {
         plain(body, &format!("{at} {}", found.replace("-.>", "->")));
@@ -124,6 +129,10 @@ fn a_level_may_begin_the_line() {
     plain("fail: Microsoft.AspNetCore[13]", "severity<error> message<Microsoft.AspNetCore[13]> #no_time");
     plain("[14:38:34 INF] hello", "severity<info> message<hello> time_of_day=14:38:34 #no_time");
     plain("2:38PM INF hello", "severity<info> message<hello> time_of_day=2:38PM #no_time");
+    plain(
+        "[14:38:34] [Server thread/WARN]: slow",
+        "severity<warn> message<slow> time_of_day=14:38:34 thread=Server thread #no_time",
+    );
     plain("[12345.678901] usb 1-1: new", "message<usb 1-1: new> uptime_s=12345.678901D #no_time");
     for words in [
         "information is power",

@@ -107,6 +107,8 @@ fn a_date_without_year_keeps_its_zone() {
 fn a_number_within_a_word_is_no_time() {
     let clock = Clock { received: super::RECEIVED, zone: &Zone::UTC };
     assert_eq!(find("1709647689x began", clock), None);
+    assert_eq!(find("- 1709647689 2024.03.05 began", clock).map(|(micros, _)| micros), any("1709647689"));
+    assert_eq!(find("-1709647689 began", clock), None);
     assert_eq!(find("1709647689123 began", clock).map(|(micros, _)| micros), any("1709647689123"));
 }
 

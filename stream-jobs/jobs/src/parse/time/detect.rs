@@ -30,7 +30,9 @@ pub(crate) fn find(text: &str, clock: Clock<'_>) -> Option<(i64, std::ops::Range
         // A digit after a dot or a letter belongs to a number or a name, but for `T` and the like no time begins there.
         let within = own.is_ascii_digit() && (before.is_ascii_alphabetic() || before == b'.');
         if begins && !within {
-            let first = at == 0 || bytes[..at].iter().all(|byte| matches!(byte, b'[' | b'(' | b'<' | b' '));
+            // A dash of its own says that there is nothing before it.
+            let head = bytes[..at].strip_prefix(b"- ").unwrap_or(&bytes[..at]);
+            let first = head.iter().all(|byte| matches!(byte, b'[' | b'(' | b'<' | b' '));
             let audit = bytes[..at].ends_with(b"audit(");
             if let Some((micros, len)) = read(&bytes[at..], first || audit, clock) {
                 return Some((micros, at..at + len));

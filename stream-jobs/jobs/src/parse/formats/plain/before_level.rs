@@ -67,6 +67,14 @@ impl<'t> Head<'t> {
         if first {
             return false;
         }
+        // `[Server thread/INFO]: `
+        if let Some((name, own)) = word.rsplit_once('/').and_then(|(name, own)| Some((name, level(own)?))) {
+            self.take(own.name);
+            self.text("thread", name);
+            self.marked = ahead.skip(":");
+            self.at = ahead;
+            return true;
+        }
         let number = word.trim_start_matches("pid").trim_start_matches([':', ' ', '#'] as [char; 3]);
         let number =
             number.split_once('-').map_or(number, |(pid, line)| if is_number(line) { pid } else { number });
@@ -146,7 +154,10 @@ impl<'t> Head<'t> {
             };
             // With no time before it, a word in small letters needs a colon and a blank.
             let colon = sign == ":" || sign.starts_with(':') && capitals(own);
-            if bare || colon || before_bracket || piped && !first {
+            // A column of its own.
+            let padded =
+                sign.is_empty() && found.plain && !first && self.at.rest()[own.len()..].starts_with("  ");
+            if bare || colon || before_bracket || padded || piped && !first {
                 self.take(found.name);
                 self.marked = !sign.is_empty();
                 self.at.at += own.len() + usize::from(!sign.is_empty());
