@@ -183,11 +183,7 @@ impl<'t> Head<'t> {
             self.at = ahead;
         } else if word != ":" && !begins {
             return false;
-        } else if ruby && (colon || dash)
-            || dash
-            || colon && qualified
-            || thread.is_some() && dotted && !colon
-        {
+        } else if dash || colon && (ruby || qualified) || thread.is_some() && dotted && !colon {
             if !self.place(name) && !name.is_empty() {
                 self.text("logger", name);
             }
