@@ -3,7 +3,7 @@
 //!
 //! Knobs: `SEED` repeats a run, `MINUTES` makes the kill tests longer (`make soak`), `MILLRACE_BIN` names the binary,
 //! `MILLRACE_TEST_BROKERS` with `MILLRACE_TEST_REGISTRY` an address that is given, `MILLRACE_TEST_PROVIDER` one of
-//! `children`, `containers`.
+//! `children`, `containers`. Containers need the command `docker` or `podman`; with podman, `DOCKER_HOST` names its socket.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "promises/admin.rs"]

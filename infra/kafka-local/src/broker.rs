@@ -15,7 +15,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Settings that do not depend on the start. The first group is what services rely on, the second keeps one small
 /// node small: Kafka's own defaults are for three machines with many gigabytes.
-const SETTINGS: &[(&str, &str)] = &[
+pub const SETTINGS: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
     ("node.id", "1"),
     ("listener.security.protocol.map", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"),

@@ -30,7 +30,7 @@ mod programs;
 mod registry;
 mod storage;
 
-pub use broker::{Broker, BrokerOptions};
+pub use broker::{Broker, BrokerOptions, SETTINGS};
 pub use child::{mortal, spawn};
 pub use error::Error;
 pub use jars::{FetchOptions, Jars};

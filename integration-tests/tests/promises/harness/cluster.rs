@@ -2,13 +2,10 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
-use millrace_kafka_local::{Broker, BrokerOptions, Jars, Registry, RegistryOptions, free_port};
-use testcontainers::core::{IntoContainerPort, WaitFor};
-use testcontainers::runners::SyncRunner;
-use testcontainers::{Container, GenericImage, ImageExt};
+use millrace_kafka_local::{Broker, BrokerOptions, Jars, Registry, RegistryOptions};
 
+use super::containers::{self, Boxed};
 use super::{scratch, shared};
 
 /// A cluster that is a test's own for as long as this value lives.
@@ -29,9 +26,8 @@ enum Kafka {
     /// A child that serves another test afterwards; there until this is dropped.
     Shared(Option<Box<Broker>>),
     Child(Box<Broker>),
-    Container {
-        _container: Box<Container<GenericImage>>,
-    },
+    /// As `Shared`, in a container.
+    Boxed(Option<Boxed>),
 }
 
 enum Provider {
@@ -91,7 +87,12 @@ impl Cluster {
                     Kafka::Shared(Some(Box::new(broker))),
                 )
             }
-            Provider::Containers => container_cluster(),
+            Provider::Containers => {
+                let registry = containers::registry();
+                let boxed = containers::take();
+                let brokers = boxed.brokers.clone();
+                Cluster { brokers, registry, kafka: Kafka::Boxed(Some(boxed)), direct: None }
+            }
         }
     }
 
@@ -118,7 +119,7 @@ impl Cluster {
     pub(crate) fn broker(&mut self) -> &mut Broker {
         match &mut self.kafka {
             Kafka::Child(broker) => broker,
-            Kafka::Given { .. } | Kafka::Shared(_) | Kafka::Container { .. } => {
+            Kafka::Given { .. } | Kafka::Shared(_) | Kafka::Boxed(_) => {
                 panic!("this cluster's broker is not ours to touch")
             }
         }
@@ -137,8 +138,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Kafka::Shared(broker) = &mut self.kafka {
-            broker.take().into_iter().for_each(|broker| shared::give_back(*broker));
+        match &mut self.kafka {
+            Kafka::Shared(broker) => broker.take().into_iter().for_each(|broker| shared::give_back(*broker)),
+            Kafka::Boxed(boxed) => boxed.take().into_iter().for_each(containers::give_back),
+            Kafka::Given { .. } | Kafka::Child(_) => {}
         }
     }
 }
@@ -152,54 +155,4 @@ fn child_registry(jars: &Jars) -> String {
             .unwrap_or_else(|error| panic!("the schema registry cannot be started: {error}"))
     };
     REGISTRY.get_or_init(start).url()
-}
-
-fn container_cluster() -> Cluster {
-    static REGISTRY: OnceLock<(Container<GenericImage>, String)> = OnceLock::new();
-    let (_, registry) = REGISTRY.get_or_init(|| {
-        let port = free_port().unwrap();
-        let image = GenericImage::new("apicurio/apicurio-registry-mem", "2.6.13.Final")
-            .with_wait_for(WaitFor::message_on_stdout("started in"))
-            .with_mapped_port(port, 8080.tcp())
-            .with_startup_timeout(Duration::from_secs(180));
-        let container = image
-            .start()
-            .unwrap_or_else(|error| panic!("the registry's container cannot be started: {error}"));
-        (container, format!("http://127.0.0.1:{port}/apis/ccompat/v7"))
-    });
-    let port = free_port().unwrap();
-    let mut image = GenericImage::new("apache/kafka", "4.1.0")
-        .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
-        .with_mapped_port(port, 9092.tcp())
-        .with_startup_timeout(Duration::from_secs(180));
-    for (key, value) in [
-        ("KAFKA_NODE_ID", "1".to_owned()),
-        ("KAFKA_PROCESS_ROLES", "broker,controller".to_owned()),
-        ("KAFKA_LISTENERS", "CLIENT://:9092,INTERNAL://:9094,CONTROLLER://:9093".to_owned()),
-        ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://127.0.0.1:{port},INTERNAL://localhost:9094")),
-        (
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
-            "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
-        ),
-        ("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL".to_owned()),
-        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER".to_owned()),
-        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093".to_owned()),
-        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1".to_owned()),
-        ("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1".to_owned()),
-        ("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1".to_owned()),
-        ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0".to_owned()),
-        ("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false".to_owned()),
-        ("KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS", "1000".to_owned()),
-    ] {
-        image = image.with_env_var(key, value);
-    }
-    let container =
-        image.start().unwrap_or_else(|error| panic!("kafka's container cannot be started: {error}"));
-    let brokers = format!("127.0.0.1:{port}");
-    Cluster {
-        brokers,
-        registry: registry.clone(),
-        kafka: Kafka::Container { _container: Box::new(container) },
-        direct: None,
-    }
 }

@@ -1,6 +1,7 @@
 //! What every promise needs: a broker and a registry, processes of the binary, lines, and the equality.
 
 pub(crate) mod cluster;
+pub(crate) mod containers;
 pub(crate) mod equality;
 pub(crate) mod http;
 pub(crate) mod lines;

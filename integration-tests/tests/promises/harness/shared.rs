@@ -59,7 +59,7 @@ pub(crate) fn remove_own_topics(brokers: &str) {
 }
 
 /// Removes the topics of these names, and waits until they are gone.
-fn remove_topics(brokers: &str, is_one: impl Fn(&str) -> bool) {
+pub(crate) fn remove_topics(brokers: &str, is_one: impl Fn(&str) -> bool) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers);
     let consumer: BaseConsumer = config.create().unwrap();
