@@ -8,7 +8,7 @@ use millrace_runtime::registry::Registry;
 use millrace_runtime::service::topic_specs;
 use millrace_runtime::store::{Store, StoreOptions};
 
-use crate::args::{Doctor, Format};
+use crate::args::{Doctor, Format, Place};
 use crate::limits;
 use crate::output::Answer;
 use crate::place;
@@ -20,19 +20,7 @@ struct Finding {
 }
 
 pub(crate) fn run(args: &Doctor) -> anyhow::Result<Answer> {
-    let mut findings = vec![
-        program(
-            "java",
-            &["-version"],
-            "Java 17 or newer, for the local Kafka (apt install openjdk-17-jre-headless)",
-        ),
-        program("mvn", &["-v"], "Maven, fetches the local Kafka once (apt install maven)"),
-        program(
-            "setpriv",
-            &["--version"],
-            "util-linux, so that no child outlives millrace (apt install util-linux)",
-        ),
-    ];
+    let mut findings = programs(&args.place);
     findings.push(match limits::open_files() {
         Ok(n) => good("open files", format!("up to {n}")),
         Err(reason) => bad("open files", reason),
@@ -80,6 +68,26 @@ fn good(what: &'static str, text: String) -> Finding {
 
 fn bad(what: &'static str, text: String) -> Finding {
     Finding { what, well: false, text }
+}
+
+/// What `millrace up` runs; a configuration file names brokers that somebody else runs.
+fn programs(place: &Place) -> Vec<Finding> {
+    if place.config.is_some() && place.data.is_none() {
+        return Vec::new();
+    }
+    vec![
+        program(
+            "java",
+            &["-version"],
+            "Java 17 or newer, for the local Kafka (apt install openjdk-17-jre-headless)",
+        ),
+        program("mvn", &["-v"], "Maven, fetches the local Kafka once (apt install maven)"),
+        program(
+            "setpriv",
+            &["--version"],
+            "util-linux, so that no child outlives millrace (apt install util-linux)",
+        ),
+    ]
 }
 
 fn program(name: &'static str, args: &[&str], wanted: &str) -> Finding {
@@ -137,5 +145,21 @@ fn store(config: &Config) -> Finding {
         Ok(true) => good("store", format!("writes, reads and deletes at {}", config.store.url)),
         Ok(false) => bad("store", format!("{} gave back other bytes than were written", config.store.url)),
         Err(error) => bad("store", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_the_local_kafka_are_wanted_where_there_is_one() {
+        let names = |data: Option<&str>, config: Option<&str>| -> Vec<&str> {
+            let place = Place { data: data.map(Into::into), config: config.map(Into::into) };
+            programs(&place).iter().map(|finding| finding.what).collect()
+        };
+        assert_eq!(names(None, None), ["java", "mvn", "setpriv"]);
+        assert_eq!(names(Some("data"), Some("millrace.toml")), ["java", "mvn", "setpriv"]);
+        assert!(names(None, Some("millrace.toml")).is_empty());
     }
 }

@@ -274,7 +274,7 @@ impl Registry {
             if start.elapsed() >= self.deadline {
                 return Err(self.away(action, &reason));
             }
-            tracing::warn!(action, reason, "registry did not answer, trying again");
+            tracing::warn!(action, reason, "registry did not do as asked, trying again");
             std::thread::sleep(Duration::from_millis(500));
         }
     }
