@@ -27,7 +27,7 @@ enum Kafka {
     Shared(Option<Box<Broker>>),
     Child(Box<Broker>),
     /// As `Shared`, in a container.
-    Boxed(Option<Boxed>),
+    Boxed(Option<Box<Boxed>>),
 }
 
 enum Provider {
@@ -91,7 +91,7 @@ impl Cluster {
                 let registry = containers::registry();
                 let boxed = containers::take();
                 let brokers = boxed.brokers.clone();
-                Cluster { brokers, registry, kafka: Kafka::Boxed(Some(boxed)), direct: None }
+                Cluster { brokers, registry, kafka: Kafka::Boxed(Some(Box::new(boxed))), direct: None }
             }
         }
     }
@@ -140,7 +140,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         match &mut self.kafka {
             Kafka::Shared(broker) => broker.take().into_iter().for_each(|broker| shared::give_back(*broker)),
-            Kafka::Boxed(boxed) => boxed.take().into_iter().for_each(containers::give_back),
+            Kafka::Boxed(boxed) => boxed.take().into_iter().for_each(|boxed| containers::give_back(*boxed)),
             Kafka::Given { .. } | Kafka::Child(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -82,7 +82,10 @@ fn start(image: ContainerRequest<GenericImage>, what: &str) -> Container<Generic
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
     let name = format!("millrace-promises-{}-{number}", std::process::id());
     // Before it is there: this process may be killed while it starts.
-    writeln!(remover(), "{name}").expect("who removes the containers has gone");
+    let mut remover = remover();
+    let written = remover.stdin.as_mut().map(|input| writeln!(input, "{name}"));
+    written.unwrap().expect("who removes the containers has gone");
+    drop(remover);
     let image = image.with_container_name(name).with_startup_timeout(START);
     image.start().unwrap_or_else(|error| panic!("the container of {what} cannot be started: {error}"))
 }
@@ -103,15 +106,14 @@ names=; while read -r name; do names="$names $name"; done
 [ -z "$names" ] || $engine rm --force --volumes $names
 "#;
 
-fn remover() -> MutexGuard<'static, ChildStdin> {
-    static INPUT: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+fn remover() -> MutexGuard<'static, Child> {
+    static CHILD: OnceLock<Mutex<Child>> = OnceLock::new();
     let start = || {
         let mut command = Command::new("sh");
         // A group of its own: Ctrl-C is for the tests.
         command.args(["-c", REMOVER]).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("could not start sh");
-        Mutex::new(child.stdin.take().unwrap())
+        Mutex::new(command.spawn().expect("could not start sh"))
     };
-    INPUT.get_or_init(start).lock().unwrap_or_else(PoisonError::into_inner)
+    CHILD.get_or_init(start).lock().unwrap_or_else(PoisonError::into_inner)
 }
